@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Net filter: one layer of a connection's byte stream (TLS, PROXY protocol, connection policy,
+ * tap). Layers form a stack: the codec or relay reads and writes the top, each layer calls the next
+ * one below, the socket is the last. No callbacks: a layer that cannot go on returns -EAGAIN and
+ * says in want() what for. One connection, one worker.
+ *
+ * Implemented by net/conn.c unless said: net_next_*(), net_filter_*().
+ */
+#pragma once
+#include "weft/buf.h"
+#include "weft/model.h"
+
+struct client;
+struct conf_item;
+struct net_filter;
+
+struct net_addr {
+	struct ip ip;
+	uint16_t port;                          /* host order */
+};
+
+/*
+ * What is known of a connection. Each layer fills what it learns during open() (PROXY protocol:
+ * source, TLS: identity), slices in memory of the connection (net_filter_alloc). Complete when the
+ * top layer is open; readers see it const.
+ */
+struct net_peer {
+	struct net_addr remote, local;          /* of the socket */
+	/* the client, by PROXY protocol or capture; else remote */
+	struct net_addr source;
+	/* dialled by the client before capture; else local */
+	struct net_addr original;
+	/* verified SPIFFE id or subject; empty = none was proven */
+	struct slice identity;
+	struct slice sni, alpn;                 /* asked for; agreed on */
+	/* local peer enrolled on this node, by its socket's cgroup; empty = unknown */
+	struct slice workload;
+	/* SHA-256 of the peer's certificate, 32 bytes, for XFCC */
+	struct slice cert_hash;
+	bool tls;
+	bool server;                            /* we accepted it */
+};
+
+enum { NET_WANT_READ = 1u << 0, NET_WANT_WRITE = 1u << 1 };
+
+/*
+ * All const. A NULL method passes through to the layer below. 0 or negative errno; -EAGAIN = see
+ * want().
+ */
+struct net_filter_ops {
+	const char *name;                       /* netFilters[].type */
+	const struct conf_item *conf;
+	size_t conf_size, state_size;
+	/* once, control thread; NULL = nothing beyond the rows */
+	int (*conf_init)(void *conf, struct err *e);
+	void (*conf_fini)(void *conf);
+
+	/*
+	 * Handshake, called until 0, bottom layer first; -EACCES = policy says no. A layer that
+	 * waits for something else than the socket returns -EAGAIN with want() 0 and calls
+	 * net_filter_resume(). The core bounds the time.
+	 */
+	int (*open)(struct net_filter *f);
+	/* bytes added to dst, 0 = end of stream, -EAGAIN */
+	ssize_t (*read)(struct net_filter *f, struct buf *dst);
+	ssize_t (*write)(struct net_filter *f, struct buf *src); /* bytes taken from src, -EAGAIN */
+	/* NET_WANT_*: what the last -EAGAIN waits for (TLS may need to write in order to read). */
+	unsigned (*want)(const struct net_filter *f);
+	/* Bytes that read() would give without the socket having any (a decrypted record). */
+	size_t (*pending)(const struct net_filter *f);
+	/*
+	 * From now on bytes pass unchanged both ways, nothing is pending: the core may drop the
+	 * layer (splice, kTLS).
+	 */
+	bool (*transparent)(const struct net_filter *f);
+	/* no more writing: close_notify, FIN; reading goes on */
+	int (*shut)(struct net_filter *f);
+	/* exactly once if open() was called, top first; sends nothing, frees */
+	void (*close)(struct net_filter *f);
+	/*
+	 * Hot upgrade. freeze appends a blob, first byte its version: 0, or -EBUSY = cannot be
+	 * moved. thaw stands in the place of open(); the blob is another process's word. NULL = not
+	 * movable, unless transparent.
+	 */
+	int (*freeze)(struct net_filter *f, struct buf *blob);
+	int (*thaw)(struct net_filter *f, struct slice blob);
+};
+
+struct net_filter {
+	const struct net_filter_ops *ops;
+	void *state;                            /* state_size, zeroed */
+	const void *conf;                       /* conf_size, const, shared */
+	struct net_peer *peer;
+	/* call-outs (client.h), cancelled with the connection */
+	struct client *client;
+};
+
+/* The layer below, for methods that add to what it does. */
+ssize_t net_next_read(struct net_filter *f, struct buf *dst);
+ssize_t net_next_write(struct net_filter *f, struct buf *src);
+int net_next_shut(struct net_filter *f);
+
+/* Zeroed memory that lives as long as the connection; NULL: out of memory. */
+void *net_filter_alloc(struct net_filter *f, size_t n);
+/* Ends a wait of open(), read or write for something that was not the socket. */
+void net_filter_resume(struct net_filter *f);
+/*
+ * resume by itself after ms milliseconds: delays, bandwidth. A second call replaces the first, 0
+ * takes it back.
+ */
+void net_filter_resume_after(struct net_filter *f, uint32_t ms);
+/*
+ * Bytes that were read but belong to whoever reads next (a sniffer's, a PROXY header's tail): given
+ * by f's next read before it asks the layer below. Takes all of b.
+ */
+void net_filter_unread(struct net_filter *f, struct buf *b);
+/*
+ * Puts a new layer on top of f, opened before anything above reads: plaintext that turns out to be
+ * TLS (permissive mode), STARTTLS. ops is found by name; conf as in the listener. 0, -ENOENT: no
+ * such type, -ENOMEM.
+ */
+int net_filter_push(struct net_filter *f, const char *type, const void *conf);
+/*
+ * SSL_CTX of this listener or cluster for sni, kept alive by the connection; NULL: no certificate.
+ * struct ssl_ctx_st is OpenSSL's SSL_CTX. Implemented by net/tlsctx.c.
+ */
+struct ssl_ctx_st *net_filter_tlsctx(struct net_filter *f, struct slice sni);
