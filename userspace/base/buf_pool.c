@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/buf_pool.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include "base/poison.h"
+
+enum { SMALL, LARGE, KINDS };
+
+struct pool {
+	struct buf_chunk *free[KINDS];
+	unsigned n[KINDS];
+	bool known;                             /* to the key whose destructor empties it */
+};
+
+static __thread struct pool pool;
+static pthread_key_t pool_key;
+static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
+
+static void pool_empty(void *arg)
+{
+	struct pool *p = arg;
+
+	for (int k = 0; k < KINDS; k++) {
+		while (p->free[k]) {
+			struct buf_chunk *c = p->free[k];
+
+			p->free[k] = c->next;
+			unpoison(c->data, c->cap);
+			free(c);
+		}
+		p->n[k] = 0;
+	}
+	p->known = false;
+}
+
+static void pool_key_make(void)
+{
+	if (pthread_key_create(&pool_key, pool_empty))
+		abort();
+}
+
+/* False: nobody would empty this thread's pool at its end. */
+static bool pool_ready(void)
+{
+	if (!pool.known) {
+		pthread_once(&pool_once, pool_key_make);
+		pool.known = !pthread_setspecific(pool_key, &pool);
+	}
+	return pool.known;
+}
+
+static int kind(size_t cap)
+{
+	return cap == BUF_SMALL ? SMALL : cap == BUF_LARGE ? LARGE : KINDS;
+}
+
+static size_t round_up(size_t n)
+{
+	size_t cap = BUF_LARGE;
+
+	if (n <= BUF_SMALL)
+		return BUF_SMALL;
+	while (cap < n)
+		cap *= 2;
+	return cap;
+}
+
+struct buf_chunk *buf_chunk_new(size_t n)
+{
+	struct buf_chunk *c;
+	size_t cap;
+	int k;
+
+	if (n > UINT32_MAX / 2)
+		return NULL;
+	cap = round_up(n);
+	k = kind(cap);
+	if (k < KINDS && pool.free[k]) {
+		c = pool.free[k];
+		pool.free[k] = c->next;
+		pool.n[k]--;
+		unpoison(c->data, cap);
+	} else {
+		c = malloc(sizeof(*c) + cap);
+		if (!c)
+			return NULL;
+	}
+	c->next = NULL;
+	c->cap = cap;
+	c->r = c->w = 0;
+	return c;
+}
+
+void buf_chunk_free(struct buf_chunk *c)
+{
+	int k = kind(c->cap);
+
+	if (k == KINDS || pool.n[k] >= BUF_POOL_MAX || !pool_ready()) {
+		free(c);
+		return;
+	}
+	c->next = pool.free[k];
+	pool.free[k] = c;
+	pool.n[k]++;
+	poison(c->data, c->cap);
+}

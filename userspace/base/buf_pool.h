@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The chunks of struct buf: taken from and given back to a pool of the calling thread, which ends
+ * with the thread.
+ */
+#pragma once
+#include "weft/types.h"
+
+struct buf_chunk {
+	struct buf_chunk *next;
+	uint32_t cap, r, w;                     /* bytes of data; read and write positions */
+	char data[];
+};
+
+#define BUF_SMALL (4096u - sizeof(struct buf_chunk))
+#define BUF_LARGE 16384u                        /* the largest buf_room() may be asked for */
+#define BUF_POOL_MAX 64u /* chunks of each kind that an idle thread keeps: 1.25 MiB */
+
+/* Holds at least n bytes: BUF_SMALL, BUF_LARGE, or a power of two above. NULL: out of memory. */
+struct buf_chunk *buf_chunk_new(size_t n);
+void buf_chunk_free(struct buf_chunk *c);
