@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Every setting of the main file. What is not here is not accepted. */
+#include <errno.h>
+#include "conf/config.h"
+#include "conf/fact_rows.h"
+#include "kern/limits.h"
+#include "weft/str.h"
+
+/* Texts and bounds below, where the preprocessor cannot write them. */
+_Static_assert(WORKERS_MAX == 64, "workers");
+_Static_assert(MAX_FRONTENDS_DFLT == 65536 && MAX_SERVICES_DFLT == 65536 && MAX_BACKENDS_DFLT == 262144, "maps");
+_Static_assert(MAX_SLOTS_DFLT == 2097152 && MAX_SOCKETS_DFLT == 262144, "maps");
+_Static_assert(MAX_AFFINITY_DFLT == 65536 && MAX_WORKLOADS_DFLT == 16384, "maps");
+
+static int check_loopback(const void *value, struct err *e)
+{
+	const struct conf_address *a = value;
+	static const struct ip v6 = { { [15] = 1 } };
+	static const uint8_t v4[13] = { [10] = 0xff, 0xff, 127 };
+
+	if (memcmp(a->ip.b, v4, sizeof(v4)) && memcmp(a->ip.b, v6.b, sizeof(v6.b)))
+		return err_add(e, -EINVAL, "want a loopback address: whoever reaches it may ask everything");
+	return 0;
+}
+
+static int check_socket(const void *value, struct err *e)
+{
+	return ((const struct slice *)value)->p[0] != '/' ? err_add(e, -EINVAL, "want a path that begins with /") : 0;
+}
+
+static int check_cgroup(const void *value, struct err *e)
+{
+	const struct slice *s = value;
+
+	if (!slice_eq_str(*s, "auto") && s->p[0] != '/')
+		return err_add(e, -EINVAL, "want auto, or a path that begins with /");
+	return 0;
+}
+
+static int check_keepalive(const void *value, struct err *e)
+{
+	return *(const uint64_t *)value % 1000000000u ? err_add(e, -EINVAL, "want whole seconds") : 0;
+}
+
+static int check_registry(const void *value, struct err *e)
+{
+	const struct config_registry *r = value;
+
+	if (slice_eq_str(r->name, CONFIG_REGISTRY))
+		return err_add(e, -EINVAL, "name: config is the name of this file's own services and clusters");
+	return 0;
+}
+
+static const char *const switch_names[] = { "auto", "true", "false", NULL };
+static const char *const mode_names[] = { "auto", "required", "off", NULL };
+static const char *const level_names[] = { "error", "warn", "info", "debug", NULL };
+static const char *const auto_names[] = { "auto", NULL };
+
+static const struct conf_item locality_rows[] = {
+	CONF_ITEM(struct config_locality, region, "region", STRING, .max = NAME_MAX_BYTES, .help = "empty: unknown"),
+	CONF_ITEM(struct config_locality, zone, "zone", STRING, .max = NAME_MAX_BYTES, .help = "empty: unknown"),
+	CONF_END
+};
+
+static const struct conf_item node_rows[] = {
+	CONF_ITEM(struct config_node, name, "name", STRING, .max = NAME_MAX_BYTES,
+		  .help = "of this machine; none: its host name"),
+	CONF_ITEM(struct config_node, locality, "locality", STRUCT, .rows = locality_rows,
+		  .help = "where it stands, for clusters that prefer nearby endpoints"),
+	CONF_ITEM(struct config_node, labels, "labels", MAP, .help = "shown with the node"),
+	CONF_END
+};
+
+static const struct conf_item admin_rows[] = {
+	CONF_ITEM(struct config_admin, address, "address", ADDRESS, .min = 1, .dflt = "127.0.0.1:15000",
+		  .check = check_loopback, .help = "of the Admin API over TCP"),
+	CONF_ITEM(struct config_admin, socket, "socket", STRING, .min = 1, .max = 107, .dflt = "/run/weft/admin.sock",
+		  .check = check_socket, .help = "of the Admin API on this machine, mode 0600"),
+	CONF_END
+};
+
+static const struct conf_item short_circuit_rows[] = {
+	CONF_ITEM(struct config_short_circuit, enabled, "enabled", ENUM, .names = switch_names, .dflt = "auto",
+		  .help = "auto: where this kernel passed the known-answer tests"),
+	CONF_ITEM(struct config_short_circuit, max_outstanding, "maxOutstanding", SIZE, .min = 4096, .max = 1 << 30,
+		  .dflt = "1MiB", .help = "bytes that a reader may leave unread, per direction, before its writer blocks"),
+	CONF_ITEM(struct config_short_circuit, assume_no_splice, "assumeNoSplice", BOOL, .dflt = "false",
+		  .help = "true: no process here splices from sockets, as if every workload said `splice: never`"),
+	CONF_ITEM(struct config_short_circuit, unmanaged, "unmanaged", BOOL, .dflt = "false",
+		  .help = "true: also between processes that belong to no declared workload"),
+	CONF_ITEM(struct config_short_circuit, keepalive_ns, "keepalive", DURATION, .max = 32767ll * 1000000000ll,
+		  .dflt = "0s", .check = check_keepalive,
+		  .help = "idle time after which a short-circuited connection shows connection tracking that it lives; "
+			  "0s: as the application set it"),
+	CONF_END
+};
+
+#define MAP_ROW(field, word, most, default_, text)                                                                     \
+	CONF_ITEM(struct config_maps, field, word, INT, .min = 16, .max = (most), .dflt = default_, .help = (text))
+
+static const struct conf_item maps_rows[] = {
+	MAP_ROW(frontends, "frontends", 1 << 24, "65536", "addresses and ports of services"),
+	MAP_ROW(services, "services", 1 << 24, "65536", "services, each port counted"),
+	MAP_ROW(backends, "backends", 1 << 24, "262144", "endpoints"),
+	MAP_ROW(slots, "slots", 1 << 28, "2097152", "slots of the balancing table, several for an endpoint"),
+	MAP_ROW(sockets, "sockets", 1 << 24, "262144", "sockets that may be short-circuited at a time"),
+	MAP_ROW(affinity, "affinity", 1 << 24, "65536", "clients with session affinity at a time"),
+	MAP_ROW(workloads, "workloads", 1 << 20, "16384", "workloads"),
+	CONF_END
+};
+
+static const struct conf_item kernel_rows[] = {
+	CONF_ITEM(struct config_kernel, mode, "mode", ENUM, .names = mode_names, .dflt = "auto",
+		  .help = "auto: what this kernel and these privileges allow; required: all of it or no start; off: no BPF"),
+	CONF_ITEM(struct config_kernel, cgroup, "cgroup", STRING, .min = 1, .max = 4095, .dflt = "auto",
+		  .check = check_cgroup, .help = "whose sockets are captured; auto: every process, a path narrows it"),
+	CONF_ITEM(struct config_kernel, connect, "connect", BOOL, .dflt = "true",
+		  .help = "addresses of services are translated at connect and sendmsg"),
+	CONF_ITEM(struct config_kernel, short_circuit, "shortCircuit", STRUCT, .rows = short_circuit_rows,
+		  .help = "bytes between two sockets of this machine skip the TCP stack"),
+	CONF_ITEM(struct config_kernel, maps, "maps", STRUCT, .rows = maps_rows, .help = "entries of the BPF maps"),
+	{ .name = "xdp", .type = CONF_REFUSED, .help = "the edge (XDP) is not part of this release" },
+	CONF_END
+};
+
+static const struct conf_item registry_rows[] = {
+	CONF_LINE_ITEM(struct config_registry, line),
+	CONF_ITEM(struct config_registry, name, "name", STRING, .required = true, .max = NAME_MAX_BYTES,
+		  .help = "shown with whatever comes from it"),
+	CONF_ITEM(struct config_registry, type, "type", CHOICE, .required = true, .help = "brings the fields below"),
+	CONF_END
+};
+
+static const struct conf_item logging_rows[] = {
+	CONF_ITEM(struct config_logging, level, "level", ENUM, .names = level_names, .dflt = "info",
+		  .help = "lines below it are not written"),
+	CONF_END
+};
+
+/* The lists are read by conf_facts(), from the tree. */
+#define LIST_OF_FACTS(word, rows_, text)                                                                               \
+	{ .name = (word), .type = CONF_LIST, .of = CONF_STRUCT, .rows = (rows_), .help = (text) }
+#define LATER(word, text) { .name = (word), .type = CONF_REFUSED, .help = (text) }
+
+const struct conf_item config_rows[] = {
+	CONF_ITEM(struct config, node, "node", STRUCT, .rows = node_rows, .help = "this machine"),
+	CONF_ITEM(struct config, workers, "workers", INT, .names = auto_names, .min = 1, .max = WORKERS_MAX,
+		  .dflt = "auto", .help = "threads of the proxy; auto: one per CPU"),
+	CONF_ITEM(struct config, admin, "admin", STRUCT, .rows = admin_rows, .help = "where the daemon can be asked"),
+	CONF_ITEM(struct config, kernel, "kernel", STRUCT, .rows = kernel_rows, .help = "what is done in the kernel"),
+	CONF_ITEMS(struct config, registries, "registries", STRUCT, struct config_registry, .rows = registry_rows,
+		   .check = check_registry, .help = "where services come from, beside this file"),
+	LIST_OF_FACTS("workloads", fact_workload_rows, "who runs on this machine"),
+	LIST_OF_FACTS("services", fact_service_rows, "names with addresses that clients dial"),
+	LIST_OF_FACTS("clusters", fact_cluster_rows, "sets of endpoints that serve services"),
+	LIST_OF_FACTS("routes", fact_route_rows, "rules for requests; a service that names one belongs to the proxy"),
+	CONF_ITEM(struct config, logging, "logging", STRUCT, .rows = logging_rows, .help = "the log, on standard error"),
+	LATER("policies", "this release would not enforce them, and a policy that is not enforced is worse than none"),
+	LATER("listeners", "the proxy of this release carries no requests, so it opens no listeners"),
+	LATER("telemetry", "access logs and traces come with the proxy's requests, which this release does not carry"),
+	LATER("plugins", "this release loads no plugins"),
+	CONF_END
+};

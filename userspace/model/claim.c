@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/claim.h"
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#define IP_TEXT 46
+
+static void address_claim(const struct ip *ip, const struct service_port *p, claim_fn *fn, void *arg)
+{
+	char key[sizeof(*ip) + sizeof(p->port) + sizeof(p->proto)], text[IP_TEXT + 32], address[IP_TEXT];
+
+	memcpy(key, ip, sizeof(*ip));
+	memcpy(key + sizeof(*ip), &p->port, sizeof(p->port));
+	memcpy(key + sizeof(*ip) + sizeof(p->port), &p->proto, sizeof(p->proto));
+	snprintf(text, sizeof(text), "address %s port %u %s", ip_name(ip, address), p->port,
+		 p->proto == IPPROTO_UDP ? "UDP" : "TCP");
+	fn(arg, (struct slice){ key, sizeof(key) }, text);
+}
+
+/* "/pods/a/", "pods/a": the same. */
+static void cgroup_claim(struct slice path, claim_fn *fn, void *arg)
+{
+	char text[256];
+
+	while (path.n && path.p[0] == '/') {
+		path.p++;
+		path.n--;
+	}
+	while (path.n && path.p[path.n - 1] == '/')
+		path.n--;
+	snprintf(text, sizeof(text), "cgroup %.*s", (int)path.n, path.p ? path.p : "");
+	fn(arg, path, text);
+}
+
+void claim_each(const struct fact *f, claim_fn *fn, void *arg)
+{
+	if (f->kind == FACT_SERVICE) {
+		const struct service_fact *s = (const struct service_fact *)f;
+
+		for (size_t i = 0; i < s->naddrs; i++) {
+			for (size_t j = 0; j < s->nports; j++)
+				address_claim(&s->addrs[i], &s->ports[j], fn, arg);
+		}
+	} else if (f->kind == FACT_WORKLOAD) {
+		cgroup_claim(((const struct workload_fact *)f)->cgroup, fn, arg);
+	}
+}

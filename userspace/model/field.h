@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is in each kind of fact, one row per field. Copying, comparing, checking, the wire form and JSON all walk these
+ * rows, so a new field is one row here beside its declaration in model.h. Order of rows = order on the wire.
+ */
+#pragma once
+#include "weft/model.h"
+
+enum field_type {
+	FIELD_UINT,                             /* uint8_t, uint16_t, uint32_t by size; at most max */
+	FIELD_BOOL,
+	FIELD_ENUM,                             /* of size bytes; names[0..max], holes NULL */
+	FIELD_SLICE,                            /* ref: key of a fact of that kind, or empty */
+	FIELD_IP,
+	FIELD_LOCALITY,                         /* pointer; top level only */
+	FIELD_PAIRS,                            /* struct pair_list; top level only */
+	FIELD_LIST,                             /* pointer at off, size_t at n_off, elements as of says */
+};
+
+#define FIELD_NO_REF (-1)
+
+struct field {
+	const char *name;                       /* NULL: the only field of an element, shown bare */
+	uint8_t type;                           /* enum field_type */
+	uint8_t size;
+	int8_t ref;                             /* enum fact_kind or FIELD_NO_REF */
+	uint16_t off, n_off;
+	uint32_t max;
+	const char *const *names;
+	const struct shape *of;
+};
+
+struct shape {                                  /* of a fact, or of an element of a list */
+	size_t size;                            /* of the struct */
+	size_t wire_min;                        /* bytes of an element on the wire at least; lists only */
+	int name_off;                           /* slice that repeats the key; -1: none */
+	const struct field *v;
+	size_t n;
+};
+
+extern const struct shape fact_shapes[FACT_KINDS];
+extern const struct shape pair_shape;           /* elements of FIELD_PAIRS */
+
+#define shape_for(f, shape) for (const struct field *f = (shape)->v; f < (shape)->v + (shape)->n; f++)
+
+static inline const void *field_at(const struct field *f, const void *object)
+{
+	return (const char *)object + f->off;
+}
+
+static inline struct slice field_slice(const struct field *f, const void *object)
+{
+	return *(const struct slice *)field_at(f, object);
+}
+
+uint32_t field_uint(const struct field *f, const void *object); /* FIELD_UINT, FIELD_BOOL, FIELD_ENUM */
+void field_set_uint(const struct field *f, void *object, uint32_t value);
+/* Elements of FIELD_LIST or FIELD_PAIRS: element i is at (char *)list.v + i * list.of->size. */
+struct field_list {
+	const void *v;
+	size_t n;
+	const struct shape *of;
+};
+struct field_list field_list(const struct field *f, const void *object);
+void field_set_list(const struct field *f, void *object, const void *v, size_t n);
+static inline const void *list_at(const struct field_list *l, size_t i)
+{
+	return (const char *)l->v + i * l->of->size;
+}
+
+/* Where in a fact something is: the list elements on the way down to it. */
+struct field_spot {
+	const struct field_spot *up;            /* NULL: in the fact itself */
+	const struct field *list;
+	size_t i;
+};
+typedef void field_fn(void *arg, const struct field *f, const void *object, const struct field_spot *up);
+/* fn for every field that is no list, in order, those of list elements included. */
+void field_walk(const struct shape *shape, const void *object, field_fn *fn, void *arg);
+/* "ports[1].cluster"; out is always terminated. Returns out. */
+const char *field_path(const struct field *f, const struct field_spot *up, char *out, size_t size);

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/report.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+#define HEAD 5                                  /* u32 length, u8 type */
+
+static int put_frame(struct buf *b, uint8_t type, const void *body, uint32_t n)
+{
+	char frame[HEAD + REPORT_FRAME_MAX];
+	uint32_t len = htole32(n + 1);
+
+	memcpy(frame, &len, 4);
+	frame[4] = type;
+	memcpy(frame + HEAD, body, n);
+	return buf_add(b, frame, HEAD + n);
+}
+
+int report_hello(struct buf *b, const struct report_hello *h)
+{
+	char body[12 + sizeof(h->build)];
+	uint32_t word[3] = { htole32(h->version), htole32(h->wire), htole32(h->workers) };
+
+	memcpy(body, word, 12);
+	memcpy(body + 12, h->build, sizeof(h->build));
+	return put_frame(b, REPORT_HELLO, body, sizeof(body));
+}
+
+int report_snapshot(struct buf *b, uint64_t number)
+{
+	uint64_t word = htole64(number);
+
+	return put_frame(b, REPORT_SNAPSHOT, &word, sizeof(word));
+}
+
+int report_alive(struct buf *b, uint32_t stalest_ms)
+{
+	uint32_t word = htole32(stalest_ms);
+
+	return put_frame(b, REPORT_ALIVE, &word, sizeof(word));
+}
+
+static int take_hello(struct slice body, const struct report_sink *sink, void *arg, struct err *e)
+{
+	struct report_hello h;
+	uint32_t word[3];
+
+	if (body.n != 12 + sizeof(h.build) || body.p[body.n - 1])
+		return err_add(e, -EPROTO, "hello of %zu bytes", body.n);
+	memcpy(word, body.p, 12);
+	h.version = le32toh(word[0]);
+	h.wire = le32toh(word[1]);
+	h.workers = le32toh(word[2]);
+	memcpy(h.build, body.p + 12, sizeof(h.build));
+	if (sink->hello)
+		sink->hello(arg, &h);
+	return 0;
+}
+
+static int take_snapshot(struct slice body, const struct report_sink *sink, void *arg, struct err *e)
+{
+	uint64_t word;
+
+	if (body.n != sizeof(word))
+		return err_add(e, -EPROTO, "snapshot of %zu bytes", body.n);
+	memcpy(&word, body.p, sizeof(word));
+	if (sink->snapshot)
+		sink->snapshot(arg, le64toh(word));
+	return 0;
+}
+
+static int take_alive(struct slice body, const struct report_sink *sink, void *arg, struct err *e)
+{
+	uint32_t word;
+
+	if (body.n != sizeof(word))
+		return err_add(e, -EPROTO, "alive of %zu bytes", body.n);
+	memcpy(&word, body.p, sizeof(word));
+	if (sink->alive)
+		sink->alive(arg, le32toh(word));
+	return 0;
+}
+
+static int take_frame(struct slice frame, const struct report_sink *sink, void *arg, struct err *e)
+{
+	struct slice body = { frame.p + HEAD, frame.n - HEAD };
+
+	switch (frame.p[4]) {
+	case REPORT_HELLO:
+		return take_hello(body, sink, arg, e);
+	case REPORT_SNAPSHOT:
+		return take_snapshot(body, sink, arg, e);
+	case REPORT_ALIVE:
+		return take_alive(body, sink, arg, e);
+	default:
+		return 0;
+	}
+}
+
+int report_feed(struct buf *b, const struct report_sink *sink, void *arg, struct err *e)
+{
+	while (b->len >= HEAD) {
+		struct slice head = buf_pull(b, HEAD);
+		uint32_t len;
+		int err;
+
+		if (!head.p)
+			return -ENOMEM;
+		memcpy(&len, head.p, 4);
+		len = le32toh(len);
+		if (len < 1 || len > REPORT_FRAME_MAX)
+			return err_add(e, -EPROTO, "frame of %u bytes", len);
+		if (b->len < len + 4)
+			return 0;
+		head = buf_pull(b, len + 4);
+		if (!head.p)
+			return -ENOMEM;
+		err = take_frame(head, sink, arg, e);
+		if (err)
+			return err;
+		buf_drop(b, len + 4);
+	}
+	return 0;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Facts as a byte stream, agent to proxy. Little-endian frames of {u32 length of what follows, u8 type, body}, the first
+ * one WIRE_HELLO with the version; docs/model.md describes the bytes. What is decoded is canonical: encoding it again
+ * gives the same bytes. Decoding allocates at most 16 bytes per byte of frame beside the fact's own struct.
+ */
+#pragma once
+#include "model/diff.h"
+#include "weft/buf.h"
+#include "weft/err.h"
+
+#define WIRE_MAGIC 0x74666577u                  /* "weft" */
+#define WIRE_VERSION 1
+#define WIRE_FRAME_MAX (FACT_BYTES_MAX + 1024)  /* length field */
+
+enum wire_type { WIRE_HELLO = 1, WIRE_BEGIN, WIRE_PUT, WIRE_DEL, WIRE_COMMIT, WIRE_SNAPSHOT, WIRE_TYPES };
+
+/* Each appends one frame. 0, or -ENOMEM: the stream is broken; put also -EMSGSIZE: nothing was appended. */
+int wire_hello(struct buf *b);
+int wire_begin(struct buf *b);
+int wire_put(struct buf *b, const struct fact *f);
+int wire_del(struct buf *b, enum fact_kind kind, struct slice key);
+int wire_commit(struct buf *b, uint64_t version);
+int wire_snapshot(struct buf *b, uint64_t number); /* "build now, and call it so" */
+/* One transaction that turns d->old into d->now, and its snapshot frame. A new peer: d of (NULL, now), after hello. */
+int wire_diff(struct buf *b, const struct diff *d);
+
+size_t wire_size(const struct fact *f);         /* bytes of its put frame */
+
+/* Called in the order of the stream. Negative errno ends decoding and is returned by wire_feed. */
+struct wire_sink {
+	int (*begin)(void *arg);
+	int (*put)(void *arg, struct fact *take_f);
+	int (*del)(void *arg, enum fact_kind kind, struct slice key); /* key: for the call only */
+	int (*commit)(void *arg, uint64_t version);
+	int (*snapshot)(void *arg, uint64_t number);
+};
+
+struct wire_decoder {
+	const struct wire_sink *sink;
+	void *arg;
+	bool greeted, open;                     /* hello was seen; between begin and commit */
+	int err;                                /* once wrong, stays wrong */
+};
+
+void wire_decoder_init(struct wire_decoder *d, const struct wire_sink *sink, void *arg);
+/*
+ * Consumes the whole frames of b and leaves the rest. 0 or -errno with words: -EPROTO wrong bytes, -EPROTONOSUPPORT
+ * another version, -EMSGSIZE frame too long, else what the sink said.
+ */
+int wire_feed(struct wire_decoder *d, struct buf *b, struct err *e);
