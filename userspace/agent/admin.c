@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/admin.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "agent/agent.h"
+#include "agent/view.h"
+#include "model/dump.h"
+#include "weft/str.h"
+
+static view_fn view_index;
+
+static const struct path {
+	const char *path;                       /* ends with '/': everything below it */
+	view_fn *fn;
+	const char *help;
+} paths[] = {
+	{ "/", view_index, "this list" },
+	{ "/version", view_version, "versions of the daemon and its contracts" },
+	{ "/ready", view_ready, "200 when every condition is well, else 503; says which is not" },
+	{ "/live", view_live, "200 while the agent's loop runs" },
+	{ "/metrics", view_metrics, "Prometheus text" },
+	{ "/stats", view_stats, "the same counters as JSON" },
+	{ "/config", view_config, "the configuration in force, defaults included" },
+	{ "/snapshot", view_snapshot, "every fact of the current snapshot" },
+	{ "/services", view_services, "services with their ports, backends and counters" },
+	{ "/clusters", view_clusters, "clusters with their hosts" },
+	{ "/connections", view_connections, "short-circuited connections: open, and lately closed" },
+	{ "/kernel", view_kernel, "rung, programs, maps, features, self-test" },
+	{ "/kernel/maps/", view_kernel_map, "entries of one map: /kernel/maps/NAME?limit=100" },
+	{ "/kernel/reasons", view_kernel_reasons, "why connections took the path they took" },
+	{ "/explain", view_explain, "?protocol=tcp&address=10.96.0.10:80[&from=CGROUP|PID][&sample=N]" },
+	{ "/registries", view_registries, "registries, their state and what was refused" },
+};
+
+#define NPATHS (sizeof(paths) / sizeof(paths[0]))
+
+static void view_index(struct agent *a, const struct http_request *rq, struct http_response *rs)
+{
+	json_t *list = json_array();
+
+	(void)a;
+	(void)rq;
+	for (size_t i = 0; i < NPATHS; i++)
+		json_array_append_new(list, json_pack("{ssss}", "path", paths[i].path, "help", paths[i].help));
+	view_json(rs, json_pack("{so}", "paths", list));
+}
+
+static bool matches(const struct path *p, struct slice asked)
+{
+	struct slice own = slice_str(p->path);
+
+	if (own.n > 1 && own.p[own.n - 1] == '/')
+		return asked.n > own.n && slice_starts(asked, own);
+	return slice_eq(asked, own);
+}
+
+void admin_handle(void *agent, const struct http_request *rq, struct http_response *rs)
+{
+	for (size_t i = 0; i < NPATHS; i++) {
+		if (matches(&paths[i], rq->path)) {
+			paths[i].fn(agent, rq, rs);
+			return;
+		}
+	}
+	view_error(rs, 404, "no such path; GET / lists them");
+}
+
+/* ---- what views share --------------------------------------------------------------------------------------- */
+
+int view_write(void *rs, struct slice piece)
+{
+	return buf_add(&((struct http_response *)rs)->body, piece.p, piece.n);
+}
+
+static int dump_piece(const char *p, size_t n, void *rs)
+{
+	return view_write(rs, (struct slice){ p, n });
+}
+
+void view_json(struct http_response *rs, json_t *take_v)
+{
+	if (!take_v || json_dump_callback(take_v, dump_piece, rs, JSON_COMPACT) || buf_add(&rs->body, "\n", 1)) {
+		buf_drop(&rs->body, rs->body.len);
+		rs->status = 500;
+	}
+	json_decref(take_v);
+}
+
+void view_error(struct http_response *rs, int status, const char *fmt, ...)
+{
+	char words[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(words, sizeof(words), fmt, ap);
+	va_end(ap);
+	rs->status = status;
+	view_json(rs, json_pack("{so}", "error", dump_text(slice_str(words))));
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/admin.h"
+#include "agent/own_cgroup.h"
+#include "base/clock.h"
+#include "base/log_sink.h"
+#include "base/mem.h"
+#include "weft/str.h"
+
+#define EXIT_FAILED 1
+#define EXIT_USAGE 2
+#define BEAT_NS (1 * SEC)
+
+struct kern_conf agent_kern_conf(const struct config *c, const char *instance)
+{
+	const struct config_kernel *k = &c->kernel;
+	const struct config_short_circuit *sc = &k->short_circuit;
+	const struct config_maps *m = &k->maps;
+
+	return (struct kern_conf){
+		.mode = k->mode == CONFIG_KERNEL_OFF	    ? KERN_OFF
+			: k->mode == CONFIG_KERNEL_REQUIRED ? KERN_REQUIRED
+							    : KERN_AUTO,
+		.cgroup = k->cgroup.p,
+		.instance = instance,
+		.maps = { m->frontends, m->services, m->backends, m->slots, m->sockets, m->affinity, m->workloads },
+		.connect = k->connect,
+		.short_circuit = sc->enabled == CONFIG_FALSE  ? KERN_SWITCH_OFF
+				 : sc->enabled == CONFIG_TRUE ? KERN_SWITCH_ON
+							      : KERN_SWITCH_AUTO,
+		.max_outstanding = sc->max_outstanding,
+		.assume_no_splice = sc->assume_no_splice,
+		.unmanaged_ok = sc->unmanaged,
+		.keepalive_s = sc->keepalive_ns / SEC,
+	};
+}
+
+/* ---- what the parts ask of each other ----------------------------------------------------------------------- */
+
+static void on_changed(void *arg)
+{
+	publish_soon(&((struct agent *)arg)->publish);
+}
+
+static void on_workers(void *arg, unsigned n)
+{
+	kern_set_workers(((struct agent *)arg)->kern, n);
+}
+
+static int on_beat_fd(void *arg)
+{
+	return kern_beat_fd(((struct agent *)arg)->kern);
+}
+
+static struct snapshot *on_snapshot(void *arg)
+{
+	return ((struct agent *)arg)->publish.now;
+}
+
+static const struct snapshot *current(void *arg)
+{
+	return ((struct agent *)arg)->publish.now;
+}
+
+static void on_tick(struct loop *l, void *arg)
+{
+	kern_beat(((struct agent *)arg)->kern, l->now_ns);
+}
+
+static void on_signal(int signo, void *arg)
+{
+	struct agent *a = arg;
+
+	log_info("agent", "stopping on %s; the kernel side stays attached", strsignal(signo));
+	loop_stop(&a->loop);
+}
+
+static const struct child_events child_events = { on_workers, on_beat_fd, on_snapshot };
+
+/* ---- start -------------------------------------------------------------------------------------------------- */
+
+static int load_config(struct agent *a)
+{
+	struct conf_errors errors = { 0 };
+	int err = config_load(a->conf.path, a->conf.registries, &a->config, &errors);
+
+	for (size_t i = 0; i < errors.n; i++)
+		fprintf(stderr, "%s\n", errors.text[i]);
+	if (errors.more)
+		fprintf(stderr, "and %zu errors more\n", errors.more);
+	conf_errors_fini(&errors);
+	return err;
+}
+
+static void set_level(struct agent *a)
+{
+	enum log_level level = a->config->logging.level;
+
+	if (a->conf.log_level)
+		log_level_parse(slice_str(a->conf.log_level), &level);
+	log_set_level(level);
+}
+
+/* The run dir is where the Admin API's socket is; only root looks inside. */
+static int make_run_dir(struct agent *a, struct err *e)
+{
+	char *copy = mem_str(a->config->admin.socket.p);
+	const char *dir = dirname(copy);
+	int err = mkdir(dir, 0700) && errno != EEXIST ? -errno : 0;
+
+	if (err)
+		err_errno(e, err, "%s", dir);
+	else if ((size_t)snprintf(a->proxy_socket, sizeof(a->proxy_socket), "%s.proxy",
+				  a->config->admin.socket.p) >= sizeof(a->proxy_socket))
+		err = err_add(e, -ENAMETOOLONG, "admin.socket: %s: too long", a->config->admin.socket.p);
+	free(copy);
+	return err;
+}
+
+static int open_loop(struct agent *a, struct err *e)
+{
+	static const int signos[] = { SIGTERM, SIGINT };
+	int err = loop_init(&a->loop);
+
+	if (!err)
+		err = signals_open(&a->signals, &a->loop, signos, 2, on_signal, a);
+	return err ? err_errno(e, err, "event loop") : 0;
+}
+
+/* Without a cgroup of its own weft's connections are treated like anybody's, and nobody else is left alone by mistake. */
+static void seclude(struct agent *a)
+{
+	struct err e = { 0 };
+
+	if (own_cgroup_enter(a->conf.instance, a->own_cgroup, sizeof(a->own_cgroup), &e)) {
+		log_info("agent", "no cgroup of its own, so its connections are translated too: %s", err_text(&e));
+		a->own_cgroup[0] = '\0';
+	}
+}
+
+static int open_kernel(struct agent *a, struct err *e)
+{
+	struct kern_conf c = agent_kern_conf(a->config, a->conf.instance);
+	struct kern_status s;
+	int err;
+
+	if (c.mode != KERN_OFF) {
+		features_probe(&a->features);
+		seclude(a);
+		c.own_cgroup = a->own_cgroup;
+	}
+	err = kern_open(&a->kern, &a->loop, &c, e);
+	if (err)
+		return err;
+	kern_set_source(a->kern, current, a);
+	insertions_init(&a->insertions, a->kern);
+	kern_status(a->kern, &s);
+	log_info("kernel", "%s%s%s", kern_rung_names[s.rung], s.why[0] ? ": " : "", s.why);
+	a->loop.tick = on_tick;
+	a->loop.tick_arg = a;
+	a->loop.tick_max_ns = BEAT_NS;
+	return 0;
+}
+
+static int start_proxy(struct agent *a, struct err *e)
+{
+	struct child_conf c = {
+		.socket = a->proxy_socket,
+		.program = a->program,
+		.workers = a->config->workers ? a->config->workers : (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
+		.log_level = log_level_name(log_level()),
+	};
+	ssize_t n = readlink("/proc/self/exe", a->program, sizeof(a->program) - 1);
+
+	if (n < 0)
+		return err_errno(e, -errno, "/proc/self/exe");
+	if (c.workers > WORKERS_MAX)
+		c.workers = WORKERS_MAX;
+	return child_start(&a->child, &a->loop, &c, &child_events, a, e);
+}
+
+static int open_admin(struct agent *a, struct err *e)
+{
+	const struct config_admin *c = &a->config->admin;
+	char tcp[64];
+
+	conf_address_name(&c->address, tcp);
+	return http_server_open(&a->http, &a->loop, c->socket.p, tcp, admin_handle, a, e);
+}
+
+/*
+ * First whatever may refuse to start, the Admin API's addresses among it; then facts, and the first snapshot at once, so
+ * that the maps are filled before any program is attached; then what takes its time.
+ */
+static int start(struct agent *a, struct err *e)
+{
+	int err = make_run_dir(a, e);
+
+	if (!err)
+		err = open_loop(a, e);
+	if (!err)
+		err = open_admin(a, e);
+	if (!err)
+		err = open_kernel(a, e);
+	if (err)
+		return err;
+	a->store = store_new();
+	publish_init(&a->publish, &a->loop, a->store, a->kern, &a->child);
+	hub_init(&a->hub, a->store, on_changed, a);
+	err = sources_start(&a->sources, &a->loop, &a->hub, a->config, e);
+	if (err)
+		return err;
+	publish_now(&a->publish);
+	judge_start(&a->judge, &a->loop, a->kern);
+	return start_proxy(a, e);
+}
+
+static void stop(struct agent *a)
+{
+	child_stop(&a->child);
+	judge_stop(&a->judge);
+	sources_stop(&a->sources);
+	hub_fini(&a->hub);
+	http_server_close(&a->http);
+	if (a->loop.magic)
+		loop_once(&a->loop, 0);         /* what was deferred */
+	kern_close(a->kern);
+	publish_fini(&a->publish);
+	store_free(a->store);
+	if (a->loop.magic) {
+		signals_close(&a->signals);
+		loop_fini(&a->loop);
+	}
+	config_free(a->config);
+}
+
+/*
+ * A large change takes large arrays for a moment. These two keep them out of the heap and give its end back; left alone,
+ * both limits grow with the first large block that is freed, to as much as 64 MB that is never given back.
+ */
+static void memory_limits(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+}
+
+int agent_run(const struct agent_conf *c)
+{
+	struct agent *a = mem_alloc(sizeof(*a));
+	struct err e = { 0 };
+	int err, code;
+
+	memory_limits();
+	a->conf = *c;
+	a->started_ns = clock_ns();
+	if (load_config(a)) {
+		free(a);
+		return EXIT_USAGE;
+	}
+	set_level(a);
+	err = start(a, &e);
+	if (!err) {
+		log_info("agent", "weftd %s is up after %llu ms", WEFT_VERSION,
+			 (unsigned long long)(clock_ns() - a->started_ns) / MSEC);
+		err = loop_run(&a->loop);
+	}
+	if (!err && a->judge.fatal)
+		err = -ENOTSUP;
+	if (err && err_text(&e)[0])
+		fprintf(stderr, "weftd: %s\n", err_text(&e));
+	code = !err ? 0 : err == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+	stop(a);
+	free(a);
+	return code;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent process: its parts in the order in which they start, taken apart in reverse. One thread, one loop. Stopping
+ * leaves the kernel side pinned, so traffic goes on.
+ */
+#pragma once
+#include "agent/child.h"
+#include "agent/http_server.h"
+#include "agent/hub.h"
+#include "agent/judge.h"
+#include "agent/publish.h"
+#include "agent/ready.h"
+#include "agent/sources.h"
+#include "conf/config.h"
+#include "event/signal.h"
+#include "kern/features.h"
+#include "kern/kern.h"
+
+struct agent_conf {
+	const char *path;                       /* of the configuration */
+	const char *instance;                   /* NULL: the only one */
+	const struct conf_choice *registries;   /* types there are; daemon/builtin.c */
+	const char *log_level;                  /* given on the command line; NULL: the configuration's */
+};
+
+struct agent {
+	struct agent_conf conf;
+	uint64_t started_ns;
+	struct loop loop;
+	struct signals signals;
+	struct config *config;
+	struct features features;
+	struct store *store;
+	struct kern *kern;
+	struct judge judge;
+	struct child child;
+	struct publish publish;
+	struct hub hub;
+	struct sources sources;
+	struct http_server http;
+	struct insertions insertions;
+	char own_cgroup[512];                   /* never translated; "" = none */
+	char program[4096];                     /* weftd itself */
+	char proxy_socket[108];
+};
+
+/* Runs until SIGTERM or SIGINT. An exit code: 0, 1 for a failure, 2 for a bad configuration; said on stderr. */
+int agent_run(const struct agent_conf *c);
+
+/* What the kernel side is told of a configuration: strings are the config's. */
+struct kern_conf agent_kern_conf(const struct config *c, const char *instance);

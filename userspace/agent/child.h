@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The proxy process, seen from the agent: started, dialled, fed facts, watched by pidfd, restarted with back-off. A proxy
+ * that a former agent left behind is found on its socket and adopted when it is of the same build; another build is told
+ * to stop first. Agent's control thread.
+ */
+#pragma once
+#include <sys/types.h>
+#include "event/timer.h"
+#include "model/report.h"
+#include "model/wire.h"
+#include "weft/stat.h"
+
+#define CHILD_STATS(X)                                                                                                 \
+	X(COUNTER, starts, "proxy processes started")                                                                  \
+	X(COUNTER, adopted, "proxy processes taken over from a former agent")                                          \
+	X(COUNTER, exits, "proxy processes that ended without being asked")                                            \
+	X(COUNTER, hangs, "proxy processes killed because they did not answer")                                        \
+	X(COUNTER, bytes_fed, "bytes of facts sent to the proxy")                                                      \
+	X(COUNTER, bad_reports, "reports of the proxy that made no sense; its connection was closed")                  \
+	X(GAUGE, running, "1 while a proxy runs and has said hello")                                                   \
+	X(GAUGE, snapshot, "snapshot that every worker has adopted")
+STAT_DECLARE(child_stat, CHILD_STATS);
+
+enum child_state { CHILD_OFF, CHILD_STARTING, CHILD_RUNNING, CHILD_BACKOFF };
+extern const char *const child_state_names[];
+
+struct child_conf {
+	const char *socket;                     /* beside the Admin API's, of this daemon only; kept by the caller */
+	const char *program;                    /* weftd itself; kept by the caller */
+	unsigned workers;
+	const char *log_level;
+};
+
+struct child_events {
+	/* A proxy said hello: n heartbeat words are beaten. n = 0: it is gone. */
+	void (*workers)(void *arg, unsigned n);
+	/* A new descriptor of the heartbeat map, or negative: no kernel side. */
+	int (*beat_fd)(void *arg);
+	/* The snapshot that a new proxy has to know; NULL: none yet. Borrowed for the call. */
+	struct snapshot *(*snapshot)(void *arg);
+};
+
+struct child {
+	struct loop *loop;
+	struct child_conf conf;
+	const struct child_events *on;
+	void *arg;
+	enum child_state state;
+	pid_t pid;
+	struct loop_io exit_io, io;             /* pidfd; connection */
+	struct timer timer;                     /* back-off, or patience with a proxy that does not answer */
+	uint64_t backoff_ns, started_ns;
+	struct buf in, out;
+	struct report_hello hello;              /* of the running proxy */
+	bool stopping;
+	struct child_stat stat;
+};
+
+int child_start(struct child *c, struct loop *l, const struct child_conf *conf, const struct child_events *on, void *arg,
+		struct err *e);
+/* Facts that changed; nothing while no proxy listens, it gets everything when it does. */
+void child_feed(struct child *c, const struct diff *d);
+void child_stop(struct child *c);               /* SIGTERM, five seconds, SIGKILL; accepts a zeroed child */

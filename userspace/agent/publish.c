@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/publish.h"
+
+#include <malloc.h>
+#include <stdio.h>
+
+#include "agent/child.h"
+#include "base/clock.h"
+#include "kern/kern.h"
+#include "weft/log.h"
+
+#define LARGE_CHANGE 1000                       /* clusters: reading so many leaves free memory that is worth giving back */
+#define TRIM_NS (1 * SEC)                       /* later: by then the transaction has ended and the proxy has been fed */
+
+STAT_DEFINE(publish_stat, "publish", PUBLISH_STATS);
+
+void publish_init(struct publish *p, struct loop *l, struct store *s, struct kern *k, struct child *c)
+{
+	*p = (struct publish){ .loop = l, .store = s, .kern = k, .child = c };
+}
+
+void publish_fini(struct publish *p)
+{
+	if (!p->store)
+		return;
+	timer_disarm(p->loop, &p->trim);
+	snapshot_drop(p->now);
+	store_bury(p->store);
+	p->store = NULL;
+}
+
+static void to_kernel(struct publish *p, const struct diff *d)
+{
+	uint64_t t = clock_ns();
+	struct err e = { 0 };
+	/* After a failure the maps' state is not that of d->old: everything is compared. */
+	bool whole = p->kernel_error[0] || !d->old;
+
+	p->kernel_error[0] = '\0';
+	if (kern_sync(p->kern, p->now, whole ? NULL : d, &e)) {
+		stat_add(&p->stat.kernel_errors, 1);
+		snprintf(p->kernel_error, sizeof(p->kernel_error), "%s", err_text(&e));
+		log_error("kernel", "snapshot %llu: %s", (unsigned long long)p->now->number, err_text(&e));
+	}
+	stat_set(&p->stat.kernel_us, (clock_ns() - t) / 1000);
+}
+
+static void trim(struct timer *t)
+{
+	(void)t;
+	malloc_trim(0);
+}
+
+void publish_now(struct publish *p)
+{
+	struct snapshot *old = p->now;
+	uint64_t t = clock_ns();
+	struct diff d;
+	bool large;
+
+	p->now = store_build(p->store, 0);
+	diff_init(&d, old, p->now);
+	stat_set(&p->stat.build_us, (clock_ns() - t) / 1000);
+	to_kernel(p, &d);
+	child_feed(p->child, &d);
+	log_debug("publish", "snapshot %llu: %zu clusters changed, %zu services", (unsigned long long)p->now->number,
+		  d.clusters.n, d.facts[FACT_SERVICE].n);
+	large = d.clusters.n >= LARGE_CHANGE;
+	diff_fini(&d);
+	snapshot_drop(old);
+	store_bury(p->store);
+	if (large)
+		timer_arm(p->loop, &p->trim, TRIM_NS, trim, p);
+	stat_add(&p->stat.runs, 1);
+	stat_set(&p->stat.snapshot, p->now->number);
+}
+
+static void soon(struct loop_deferred *d)
+{
+	struct publish *p = container_of(d, struct publish, soon);
+
+	p->waiting = false;
+	if (!p->now || store_dirty(p->store))
+		publish_now(p);
+}
+
+void publish_soon(struct publish *p)
+{
+	if (p->waiting)
+		return;
+	p->waiting = true;
+	loop_defer(p->loop, &p->soon, soon);
+}

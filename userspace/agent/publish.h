@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a taken transaction becomes: a snapshot, then map writes, then frames to the proxy. Transactions that come
+ * together are published together, at the end of the loop's iteration. Holds the current snapshot. Control thread.
+ */
+#pragma once
+#include "event/timer.h"
+#include "model/diff.h"
+#include "model/store.h"
+#include "weft/stat.h"
+
+struct kern;
+struct child;
+
+#define PUBLISH_STATS(X)                                                                                               \
+	X(COUNTER, runs, "snapshots published")                                                                        \
+	X(COUNTER, kernel_errors, "snapshots that the kernel side could not take")                                     \
+	X(GAUGE, snapshot, "number of the current snapshot")                                                           \
+	X(GAUGE, build_us, "microseconds that the last build took")                                                    \
+	X(GAUGE, kernel_us, "microseconds that the last step of the kernel side took")
+STAT_DECLARE(publish_stat, PUBLISH_STATS);
+
+struct publish {
+	struct loop *loop;
+	struct store *store;
+	struct kern *kern;
+	struct child *child;
+	struct snapshot *now;                   /* NULL before the first */
+	struct loop_deferred soon;
+	bool waiting;
+	struct timer trim;                      /* after a large change */
+	char kernel_error[256];                 /* of the last run; "" = none */
+	struct publish_stat stat;
+};
+
+void publish_init(struct publish *p, struct loop *l, struct store *s, struct kern *k, struct child *c);
+void publish_fini(struct publish *p);           /* accepts a zeroed one */
+void publish_soon(struct publish *p);           /* at the end of this iteration */
+void publish_now(struct publish *p);

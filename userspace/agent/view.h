@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What each path of the Admin API shows: rendered from the snapshot and the maps when asked, never from a second truth. */
+#pragma once
+#include <jansson.h>
+#include "agent/http_server.h"
+
+struct agent;
+
+/* Answers with v and drops it; NULL: out of memory, 500. */
+void view_json(struct http_response *rs, json_t *take_v);
+void view_error(struct http_response *rs, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* For rendering piece by piece: appends to rs->body. 0 or -ENOMEM. */
+int view_write(void *rs, struct slice piece);
+
+typedef void view_fn(struct agent *a, const struct http_request *rq, struct http_response *rs);
+
+/* view_process.c */
+view_fn view_version, view_ready, view_live, view_stats, view_metrics;
+/* view_model.c */
+view_fn view_config, view_snapshot, view_services, view_clusters, view_registries;
+/* view_kernel.c */
+view_fn view_kernel, view_kernel_map, view_kernel_reasons;
+/* view_connections.c, view_explain.c */
+view_fn view_connections, view_explain;

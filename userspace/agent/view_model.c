@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /config /snapshot /services /clusters /registries: what registries said, joined with what the kernel counts. */
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include "agent/agent.h"
+#include "agent/view.h"
+#include "base/arena.h"
+#include "base/table.h"
+#include "conf/dump.h"
+#include "kern/read.h"
+#include "model/dump.h"
+#include "weft/str.h"
+
+static json_t *text(struct slice s)
+{
+	return json_stringn(s.p ? s.p : "", s.n);
+}
+
+static json_t *ip_text(const struct ip *ip)
+{
+	char out[64];
+
+	return json_string(ip_name(ip, out));
+}
+
+static json_t *mark_text(const struct fact *f)
+{
+	struct fact_mark m = fact_mark(f);
+	char out[256];
+
+	return dump_text(slice_str(fact_mark_name(&m, out, sizeof(out))));
+}
+
+void view_config(struct agent *a, const struct http_request *rq, struct http_response *rs)
+{
+	(void)rq;
+	view_json(rs, config_dump(a->config));
+}
+
+void view_snapshot(struct agent *a, const struct http_request *rq, struct http_response *rs)
+{
+	(void)rq;
+	if (!a->publish.now) {
+		view_error(rs, 503, "there is no snapshot yet");
+		return;
+	}
+	if (dump_snapshot(a->publish.now, DUMP_MARKS, view_write, rs))
+		rs->status = 500;
+}
+
+/* ---- services ----------------------------------------------------------------------------------------------- */
+
+/* What the kernel says of one port, summed over its address families. */
+struct port_stat {
+	struct service_stat stat;
+	uint32_t backends, draining;
+	const char *stale;
+};
+
+struct port_index {
+	struct arena arena;
+	struct table by_port;                   /* "name|port|proto" */
+};
+
+static struct slice port_key(struct arena *a, struct slice name, unsigned port, unsigned proto)
+{
+	return slice_str(arena_printf(a, "%.*s|%u|%u", SLICE_ARG(name), port, proto));
+}
+
+static bool index_service(void *arg, const struct read_service *s)
+{
+	struct port_index *x = arg;
+	struct slice key = port_key(&x->arena, s->name, s->port, s->proto);
+	struct port_stat *p = table_get(&x->by_port, key);
+
+	if (!p) {
+		p = ARENA_NEW(&x->arena, struct port_stat);
+		table_put(&x->by_port, key, p);
+	}
+	p->stat.picked += s->stat.picked;
+	p->stat.refused += s->stat.refused;
+	p->stat.opened += s->stat.opened;
+	p->stat.accelerated += s->stat.accelerated;
+	p->stat.tx_bytes += s->stat.tx_bytes;
+	p->stat.rx_bytes += s->stat.rx_bytes;
+	p->backends += s->backends;
+	p->draining += s->draining;
+	p->stale = p->stale ? p->stale : s->stale;
+	return true;
+}
+
+static const char *service_path(struct agent *a, const struct service_fact *s)
+{
+	struct kern_status k;
+
+	kern_status(a->kern, &k);
+	if (!k.attached)
+		return "none";
+	if (!s->nroutes)
+		return "kernel";
+	return s->fail == FAIL_OPEN ? "proxy, kernel while it is away" : "proxy, refused while it is away";
+}
+
+static size_t ready_hosts(const struct cluster *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->nhosts; i++)
+		n += c->hosts[i]->state == HOST_READY && c->hosts[i]->weight;
+	return n;
+}
+
+static json_t *port_json(struct agent *a, struct port_index *x, const struct service_fact *s, const struct service_port *p)
+{
+	const struct cluster *c = snapshot_cluster(a->publish.now, p->cluster);
+	const struct port_stat *k = table_get(&x->by_port, port_key(&x->arena, s->name, p->port, p->proto));
+	json_t *o = json_pack("{si ss so so ss}", "port", p->port, "protocol", p->proto == IPPROTO_TCP ? "TCP" : "UDP", "name",
+			      text(p->name), "cluster", text(p->cluster), "path", service_path(a, s));
+
+	if (c) {
+		json_object_set_new(o, "algorithm", json_string(lb_policy_names[c->conf->lb]));
+		json_object_set_new(o, "hosts", json_integer(c->nhosts));
+		json_object_set_new(o, "ready", json_integer(ready_hosts(c)));
+	}
+	if (s->affinity_s)
+		json_object_set_new(o, "affinitySeconds", json_integer(s->affinity_s));
+	if (!k)
+		return o;
+	json_object_update_new(o, json_pack("{sI sI sI sI sI sI}", "picked", (json_int_t)k->stat.picked, "refused",
+					    (json_int_t)k->stat.refused, "opened", (json_int_t)k->stat.opened, "accelerated",
+					    (json_int_t)k->stat.accelerated, "txBytes", (json_int_t)k->stat.tx_bytes, "rxBytes",
+					    (json_int_t)k->stat.rx_bytes));
+	if (k->stale)
+		json_object_set_new(o, "behind", json_string(k->stale));
+	return o;
+}
+
+static json_t *service_json(struct agent *a, struct port_index *x, const struct service_fact *s)
+{
+	json_t *addrs = json_array(), *ports = json_array(), *routes = json_array();
+
+	for (size_t i = 0; i < s->naddrs; i++)
+		json_array_append_new(addrs, ip_text(&s->addrs[i]));
+	for (size_t i = 0; i < s->nports; i++)
+		json_array_append_new(ports, port_json(a, x, s, &s->ports[i]));
+	for (size_t i = 0; i < s->nroutes; i++)
+		json_array_append_new(routes, text(s->routes[i]));
+	return json_pack("{so so so so ss so}", "name", text(s->name), "addresses", addrs, "ports", ports, "routes", routes,
+			 "failMode", s->fail == FAIL_OPEN ? "open" : "closed", "source", mark_text(&s->fact));
+}
+
+void view_services(struct agent *a, const struct http_request *rq, struct http_response *rs)
+{
+	struct fact_set set = a->publish.now ? snapshot_facts(a->publish.now, FACT_SERVICE) : (struct fact_set){ 0 };
+	json_t *list = json_array();
+	struct port_index x;
+
+	(void)rq;
+	arena_init(&x.arena);
+	table_init(&x.by_port, 0);
+	read_services(a->kern, index_service, &x);
+	for (size_t i = 0; i < set.n; i++)
+		json_array_append_new(list, service_json(a, &x, (const struct service_fact *)set.v[i]));
+	table_fini(&x.by_port);
+	arena_fini(&x.arena);
+	view_json(rs, json_pack("{so}", "services", list));
+}
+
+/* ---- clusters ----------------------------------------------------------------------------------------------- */
+
+static json_t *host_json(const struct host *h)
+{
+	char ip[64], address[80];
+
+	ip_name(&h->ip, ip);
+	if (h->port)
+		snprintf(address, sizeof(address), strchr(ip, ':') ? "[%s]:%u" : "%s:%u", ip, h->port);
+	else
+		snprintf(address, sizeof(address), "%s", ip);
+	return json_pack("{ss ss si si so so so}", "address", address, "state", h->state == HOST_READY ? "ready" : "draining",
+			 "weight", (int)h->weight, "priority", (int)h->priority, "region", text(h->locality->region), "zone",
+			 text(h->locality->zone), "source", mark_text(&h->fact));
+}
+
+static json_t *cluster_json(const struct cluster *c)
+{
+	static const char *const prefer[] = { "any", "region", "zone" };
+	json_t *hosts = json_array();
+
+	for (size_t i = 0; i < c->nhosts; i++)
+		json_array_append_new(hosts, host_json(c->hosts[i]));
+	return json_pack("{so ss ss si so so}", "name", text(c->name), "loadBalancer", lb_policy_names[c->conf->lb],
+			 "prefer", prefer[c->conf->prefer], "generation", (int)c->generation, "source",
+			 mark_text(&c->conf->fact), "hosts", hosts);
+}
+
+void view_clusters(struct agent *a, const struct http_request *rq, struct http_response *rs)
+{
+	struct fact_set set = a->publish.now ? snapshot_facts(a->publish.now, FACT_CLUSTER) : (struct fact_set){ 0 };
+	json_t *list = json_array();
+
+	(void)rq;
+	for (size_t i = 0; i < set.n; i++)
+		json_array_append_new(list, cluster_json(snapshot_cluster(a->publish.now, set.v[i]->key)));
+	view_json(rs, json_pack("{so}", "clusters", list));
+}
+
+/* ---- registries --------------------------------------------------------------------------------------------- */
+
+void view_registries(struct agent *a, const struct http_request *rq, struct http_response *rs)
+{
+	json_t *list = json_array();
+
+	(void)rq;
+	list_for(p, &a->hub.sources) {
+		const struct hub_source *s = container_of(p, struct hub_source, node);
+		const char *state = s->health_words    ? s->health_words
+				    : s->refusal_words ? s->refusal_words
+				    : s->synced	       ? "well"
+						       : "waiting for the first full state";
+
+		json_array_append_new(list, json_pack("{ss ss sb sb sI sI sI so}", "name", s->name, "type", s->type, "synced",
+						      s->synced, "ok", !s->health_words && !s->refusal_words, "version",
+						      (json_int_t)s->version, "taken", (json_int_t)s->taken, "refused",
+						      (json_int_t)s->refused, "message", dump_text(slice_str(state))));
+	}
+	view_json(rs, json_pack("{so}", "registries", list));
+}

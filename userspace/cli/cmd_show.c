@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* status, services, clusters, connections, config dump, version: what the daemon shows of its model. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+/* Rows of an array whose "name" is the given one; all of them without a name. A new reference. */
+static json_t *rows_named(json_t *rows, const char *name)
+{
+	json_t *out = json_array(), *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		const char *s = json_string_value(json_object_get(row, "name"));
+
+		if (!name || (s && !strcmp(s, name)))
+			json_array_append(out, row);
+	}
+	return out;
+}
+
+static int show_rows(struct cli *c, const char *target, const char *member, const struct column *columns)
+{
+	const char *name = c->argc ? c->argv[0] : NULL;
+	json_t *all, *rows;
+	int err = cli_no_more(c, 1);
+
+	if (err)
+		return err;
+	all = cli_get(c, target, NULL);
+	if (!all)
+		return EXIT_FAILED;
+	rows = rows_named(json_object_get(all, member), name);
+	if (name && !json_array_size(rows))
+		err = cli_fail(EXIT_FAILED, "no %.*s named %s", (int)strlen(member) - 1, member, name);
+	else if (c->output == OUTPUT_JSON)
+		render_json(stdout, rows);
+	else
+		render_table(stdout, rows, columns, c->output);
+	json_decref(rows);
+	json_decref(all);
+	return err;
+}
+
+/* One row for each element of an inner array, with the outer row's name: a service's ports, a cluster's hosts. */
+static json_t *flatten(const json_t *rows, const char *inner)
+{
+	json_t *out = json_array(), *row, *sub;
+	size_t i, k;
+
+	json_array_foreach(rows, i, row) {
+		json_array_foreach(json_object_get(row, inner), k, sub) {
+			json_t *flat = json_copy(sub);
+
+			json_object_set(flat, "of", row);
+			json_array_append_new(out, flat);
+		}
+	}
+	return out;
+}
+
+static int show_flat(struct cli *c, const char *target, const char *member, const char *inner, const struct column *columns)
+{
+	const char *name = c->argc ? c->argv[0] : NULL;
+	json_t *all, *rows, *flat;
+	int err = cli_no_more(c, 1);
+
+	if (err || c->output == OUTPUT_JSON)
+		return err ? err : show_rows(c, target, member, columns);
+	all = cli_get(c, target, NULL);
+	if (!all)
+		return EXIT_FAILED;
+	rows = rows_named(json_object_get(all, member), name);
+	flat = flatten(rows, inner);
+	if (name && !json_array_size(rows))
+		err = cli_fail(EXIT_FAILED, "no %.*s named %s", (int)strlen(member) - 1, member, name);
+	else
+		render_table(stdout, flat, columns, c->output);
+	json_decref(flat);
+	json_decref(rows);
+	json_decref(all);
+	return err;
+}
+
+int verb_services(struct cli *c)
+{
+	static const struct column columns[] = {
+		{ "SERVICE", "of.name", COLUMN_TEXT, false },
+		{ "ADDRESS", "of.addresses", COLUMN_TEXT, false },
+		{ "PORT", "port", COLUMN_COUNT, false },
+		{ "PROTO", "protocol", COLUMN_TEXT, false },
+		{ "CLUSTER", "cluster", COLUMN_TEXT, false },
+		{ "PATH", "path", COLUMN_TEXT, false },
+		{ "ALGORITHM", "algorithm", COLUMN_TEXT, false },
+		{ "READY", "ready", COLUMN_COUNT, false },
+		{ "HOSTS", "hosts", COLUMN_COUNT, false },
+		{ "PICKED", "picked", COLUMN_COUNT, false },
+		{ "REFUSED", "refused", COLUMN_COUNT, false },
+		{ "OPENED", "opened", COLUMN_COUNT, true },
+		{ "ACCELERATED", "accelerated", COLUMN_COUNT, true },
+		{ "SENT", "txBytes", COLUMN_BYTES, true },
+		{ "RECEIVED", "rxBytes", COLUMN_BYTES, true },
+		{ "AFFINITY", "affinitySeconds", COLUMN_SECONDS, true },
+		{ "FAILMODE", "of.failMode", COLUMN_TEXT, true },
+		{ "FROM", "of.source", COLUMN_TEXT, true },
+		{ 0 },
+	};
+
+	return show_flat(c, "/services", "services", "ports", columns);
+}
+
+int verb_clusters(struct cli *c)
+{
+	static const struct column columns[] = {
+		{ "CLUSTER", "of.name", COLUMN_TEXT, false },
+		{ "BALANCER", "of.loadBalancer", COLUMN_TEXT, false },
+		{ "HOST", "address", COLUMN_TEXT, false },
+		{ "STATE", "state", COLUMN_TEXT, false },
+		{ "WEIGHT", "weight", COLUMN_COUNT, false },
+		{ "ZONE", "zone", COLUMN_TEXT, false },
+		{ "PRIORITY", "priority", COLUMN_COUNT, true },
+		{ "GENERATION", "of.generation", COLUMN_COUNT, true },
+		{ "FROM", "source", COLUMN_TEXT, true },
+		{ 0 },
+	};
+
+	return show_flat(c, "/clusters", "clusters", "hosts", columns);
+}
+
+int verb_connections(struct cli *c)
+{
+	static const struct column columns[] = {
+		{ "CLIENT", "client", COLUMN_TEXT, false },
+		{ "SERVER", "server", COLUMN_TEXT, false },
+		{ "SERVICE", "service", COLUMN_TEXT, false },
+		{ "SENT", "sent.bytes", COLUMN_BYTES, false },
+		{ "PATH", "sent.path", COLUMN_TEXT, false },
+		{ "WHY", "sent.reason", COLUMN_TEXT, true },
+		{ "RECEIVED", "received.bytes", COLUMN_BYTES, false },
+		{ "PATH", "received.path", COLUMN_TEXT, false },
+		{ "WHY", "received.reason", COLUMN_TEXT, true },
+		{ "AGE", "seconds", COLUMN_SECONDS, false },
+		{ "STATE", "state", COLUMN_TEXT, false },
+		{ 0 },
+	};
+
+	return cli_no_more(c, 0) ? EXIT_USAGE : show_rows(c, "/connections", "connections", columns);
+}
+
+static void print_status(const json_t *ready, const json_t *kernel, const json_t *version, const json_t *registries)
+{
+	static const struct column conditions[] = {
+		{ "CONDITION", "name", COLUMN_TEXT, false },
+		{ "OK", "ok", COLUMN_TEXT, false },
+		{ "MESSAGE", "message", COLUMN_TEXT, false },
+		{ 0 },
+	};
+	static const struct column sources[] = {
+		{ "REGISTRY", "name", COLUMN_TEXT, false },
+		{ "TYPE", "type", COLUMN_TEXT, false },
+		{ "SYNCED", "synced", COLUMN_TEXT, false },
+		{ "TAKEN", "taken", COLUMN_COUNT, false },
+		{ "REFUSED", "refused", COLUMN_COUNT, false },
+		{ "STATE", "message", COLUMN_TEXT, false },
+		{ 0 },
+	};
+
+	printf("weftd %s, pid %s, up %s, %s\n", render_value(json_object_get(version, "version"), COLUMN_TEXT),
+	       render_value(json_object_get(version, "pid"), COLUMN_COUNT),
+	       render_value(json_object_get(version, "uptimeSeconds"), COLUMN_SECONDS),
+	       json_is_true(json_object_get(ready, "ready")) ? "ready" : "NOT READY");
+	printf("kernel path: %s\n\n", render_value(json_object_get(kernel, "summary"), COLUMN_TEXT));
+	render_table(stdout, json_object_get(ready, "conditions"), conditions, OUTPUT_TABLE);
+	printf("\n");
+	render_table(stdout, json_object_get(registries, "registries"), sources, OUTPUT_TABLE);
+}
+
+int verb_status(struct cli *c)
+{
+	int status = 0, err = cli_no_more(c, 0);
+	json_t *ready, *kernel = NULL, *version = NULL, *registries = NULL, *all;
+
+	if (err)
+		return err;
+	ready = cli_get(c, "/ready", &status);
+	if (ready)
+		kernel = cli_get(c, "/kernel", NULL);
+	if (kernel)
+		version = cli_get(c, "/version", NULL);
+	if (version)
+		registries = cli_get(c, "/registries", NULL);
+	if (!registries) {
+		err = EXIT_FAILED;
+	} else if (c->output == OUTPUT_JSON) {
+		all = json_pack("{sOsOsOsO}", "ready", ready, "kernel", kernel, "version", version, "registries",
+				json_object_get(registries, "registries"));
+		render_json(stdout, all);
+		json_decref(all);
+	} else {
+		print_status(ready, kernel, version, registries);
+	}
+	json_decref(ready);
+	json_decref(kernel);
+	json_decref(version);
+	json_decref(registries);
+	return err ? err : status == 200 ? EXIT_OK : EXIT_FAILED;
+}
+
+int verb_config_dump(struct cli *c)
+{
+	int err = cli_no_more(c, 0);
+	json_t *v = err ? NULL : cli_get(c, "/config", NULL);
+
+	if (!v)
+		return err ? err : EXIT_FAILED;
+	render_json(stdout, v);
+	json_decref(v);
+	return EXIT_OK;
+}
+
+int verb_version(struct cli *c)
+{
+	int err = cli_no_more(c, 0);
+	json_t *mine, *v;
+
+	if (err)
+		return err;
+	v = cli_get(c, "/version", NULL);
+	mine = json_pack("{ss}", "version", WEFT_VERSION);
+	if (c->output == OUTPUT_JSON) {
+		json_t *both = json_pack("{sOsO*}", "weft", mine, "weftd", v);
+
+		render_json(stdout, both);
+		json_decref(both);
+	} else {
+		printf("weft   %s\n", WEFT_VERSION);
+		if (v)
+			printf("weftd  %s (map layout %s, facts on the wire %s, kernel %s)\n",
+			       render_value(json_object_get(v, "version"), COLUMN_TEXT),
+			       render_value(json_object_get(v, "mapsAbi"), COLUMN_COUNT),
+			       render_value(json_object_get(v, "wireVersion"), COLUMN_COUNT),
+			       render_value(json_object_get(v, "kernel"), COLUMN_TEXT));
+	}
+	json_decref(mine);
+	json_decref(v);
+	return v ? EXIT_OK : EXIT_FAILED;
+}

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every built-in extension of weft. */
+#pragma once
+#include "weft/conf.h"
+
+/* By registries[].type; ends with a NULL name. Lives for ever. */
+const struct conf_choice *builtin_registries(void);

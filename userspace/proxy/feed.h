@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One agent's stream of facts: a store of its own, filled by the wire decoder, and the connection that carries it. A new
+ * agent gets a new feed, so nothing of the old one's facts can remain; the old store lives until its last snapshot was
+ * dropped. Control thread of the proxy.
+ */
+#pragma once
+#include "event/loop.h"
+#include "model/report.h"
+#include "model/store.h"
+#include "model/wire.h"
+
+struct feed;
+struct feed_events {
+	void (*snapshot)(void *arg, struct feed *f, struct snapshot *take_s);
+	void (*beat_fd)(void *arg, int take_fd);        /* heartbeat map of the kernel side */
+	void (*closed)(void *arg, struct feed *f, const char *why); /* its connection is gone; the store stays */
+};
+
+struct feed *feed_new(struct loop *l, int take_fd, const struct feed_events *on, void *arg);
+/* Closes the connection. False while snapshots of its store live: call it again later. */
+bool feed_free(struct feed *f);
+int feed_report(struct feed *f, const struct report_hello *h, uint64_t snapshot); /* h NULL: the number alone */
+int feed_alive(struct feed *f, uint32_t stalest_ms); /* nothing while its connection is gone */

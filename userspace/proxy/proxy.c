@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/proxy.h"
+
+#include <errno.h>
+#include <linux/types.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/vec.h"
+#include "event/signal.h"
+#include "event/timer.h"
+#include "kern/limits.h"
+#include "proxy/feed.h"
+#include "proxy/sandbox.h"
+#include "proxy/worker.h"
+#include "weft/log.h"
+
+#define BURY_NS (1 * SEC)
+
+struct proxy {
+	struct loop loop;
+	struct mailbox mail;
+	struct signals signals;
+	struct loop_io listener;
+	struct worker workers[WORKERS_MAX];
+	unsigned nworkers, nadopted;
+	uint64_t newest;                        /* snapshot sent to the workers last */
+	struct feed *feed;                      /* the newest agent's; stays when its connection ends */
+	VEC(struct feed *) retired;             /* whose snapshots some worker may still hold */
+	struct timer bury, alive;
+	_Atomic uint64_t *beats;                /* mapped heartbeat words, or NULL */
+	uid_t agent_uid;
+};
+
+static void adopted(struct worker *w, uint64_t number)
+{
+	struct proxy *p = w->arg;
+
+	if (number != p->newest || ++p->nadopted < p->nworkers)
+		return;
+	log_info("proxy", "snapshot %llu adopted by %u workers", (unsigned long long)number, p->nworkers);
+	feed_report(p->feed, NULL, number);
+}
+
+/* That the control thread's loop turns, and how long ago the slowest worker's did. */
+static void say_alive(struct timer *t)
+{
+	struct proxy *p = t->arg;
+	uint64_t now = clock_ns(), stalest = 0;
+
+	for (unsigned i = 0; i < p->nworkers; i++) {
+		uint64_t beat = atomic_load_explicit(&p->workers[i].beat_ns, memory_order_relaxed);
+
+		if (now > beat && now - beat > stalest)
+			stalest = now - beat;
+	}
+	if (p->feed)
+		feed_alive(p->feed, stalest / MSEC > UINT32_MAX ? UINT32_MAX : stalest / MSEC);
+	timer_arm(&p->loop, &p->alive, REPORT_ALIVE_MS * MSEC, say_alive, p);
+}
+
+/* ---- what a feed brings ------------------------------------------------------------------------------------- */
+
+static void bury(struct timer *t)
+{
+	struct proxy *p = t->arg;
+
+	for (size_t i = p->retired.n; i-- > 0;)
+		if (feed_free(p->retired.v[i]))
+			vec_remove_swap(&p->retired, i);
+	if (p->retired.n)
+		timer_arm(&p->loop, &p->bury, BURY_NS, bury, p);
+}
+
+static void on_snapshot(void *arg, struct feed *f, struct snapshot *take_s)
+{
+	struct proxy *p = arg;
+
+	if (f != p->feed) {
+		snapshot_drop(take_s);
+		return;
+	}
+	p->newest = take_s->number;
+	p->nadopted = 0;
+	for (unsigned i = 0; i < p->nworkers; i++)
+		worker_send(&p->workers[i], snapshot_hold(take_s));
+	snapshot_drop(take_s);
+}
+
+/* The mapping of an older map is kept: a worker may be about to write there, and 4 KiB an agent's life is nothing. */
+static void on_beat_fd(void *arg, int take_fd)
+{
+	struct proxy *p = arg;
+	void *m = mmap(NULL, WORKERS_MAX * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, take_fd, 0);
+
+	close(take_fd);
+	if (m == MAP_FAILED) {
+		log_error("proxy", "cannot map the heartbeat words: %s", strerror(errno));
+		return;
+	}
+	p->beats = m;
+	for (unsigned i = 0; i < p->nworkers; i++)
+		worker_set_beat(&p->workers[i], &p->beats[i]);
+}
+
+static void on_closed(void *arg, struct feed *f, const char *why)
+{
+	(void)arg;
+	(void)f;
+	log_warn("proxy", "no agent: %s; going on with what is known", why);
+}
+
+static const struct feed_events events = { on_snapshot, on_beat_fd, on_closed };
+
+static bool peer_allowed(const struct proxy *p, int fd)
+{
+	struct ucred cred;
+	socklen_t n = sizeof(cred);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) && cred.uid == p->agent_uid;
+}
+
+static void on_agent(struct loop_io *io, unsigned ev)
+{
+	struct proxy *p = io->arg;
+	struct report_hello hello = { .version = REPORT_VERSION, .wire = WIRE_VERSION, .workers = p->nworkers,
+				      .build = WEFT_VERSION };
+	int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct feed *f;
+
+	(void)ev;
+	if (fd < 0)
+		return;
+	if (!peer_allowed(p, fd)) {
+		log_warn("proxy", "a process that is not the agent's user was refused");
+		close(fd);
+		return;
+	}
+	f = feed_new(&p->loop, fd, &events, p);
+	if (!f)
+		return;
+	if (p->feed) {
+		vec_push(&p->retired, p->feed);
+		timer_arm(&p->loop, &p->bury, BURY_NS, bury, p);
+	}
+	p->feed = f;
+	log_info("proxy", "agent connected");
+	feed_report(f, &hello, 0);
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------- */
+
+static void on_signal(int signo, void *arg)
+{
+	struct proxy *p = arg;
+
+	log_info("proxy", "stopping on %s", strsignal(signo));
+	loop_stop(&p->loop);
+}
+
+static void stop_workers(struct proxy *p)
+{
+	for (unsigned i = 0; i < p->nworkers; i++)
+		worker_stop(&p->workers[i]);
+	p->nworkers = 0;
+}
+
+static int start_workers(struct proxy *p, unsigned n, struct err *e)
+{
+	for (p->nworkers = 0; p->nworkers < n; p->nworkers++) {
+		int err = worker_start(&p->workers[p->nworkers], p->nworkers, &p->mail, adopted, p);
+
+		if (err)
+			return err_errno(e, err, "worker %u", p->nworkers);
+	}
+	return 0;
+}
+
+static int open_all(struct proxy *p, const struct proxy_conf *c, struct err *e)
+{
+	static const int signos[] = { SIGTERM, SIGINT };
+	int err = loop_init(&p->loop);
+
+	if (!err)
+		err = mailbox_init(&p->mail, &p->loop);
+	if (!err)
+		err = signals_open(&p->signals, &p->loop, signos, 2, on_signal, p);
+	/* Once more, so that SO_PEERCRED shows who dials this socket the proxy and not the agent that bound it. */
+	if (!err && listen(c->listen_fd, 8))
+		err = -errno;
+	if (!err)
+		err = loop_add(&p->loop, &p->listener, c->listen_fd, LOOP_READ, on_agent, p);
+	return err ? err_errno(e, err, "event loop") : 0;
+}
+
+static void close_all(struct proxy *p)
+{
+	stop_workers(p);
+	mailbox_fini(&p->mail);
+	if (p->feed)
+		feed_free(p->feed);
+	for (size_t i = 0; i < p->retired.n; i++)
+		feed_free(p->retired.v[i]);
+	vec_fini(&p->retired);
+	timer_disarm(&p->loop, &p->bury);
+	timer_disarm(&p->loop, &p->alive);
+	loop_del(&p->loop, &p->listener);
+	signals_close(&p->signals);
+	loop_fini(&p->loop);
+}
+
+int proxy_run(const struct proxy_conf *c, struct err *e)
+{
+	struct proxy *p = mem_alloc(sizeof(*p));
+	int err;
+
+	p->agent_uid = geteuid();
+	err = open_all(p, c, e);
+	if (!err)
+		err = sandbox_enter(e);
+	if (!err)
+		err = start_workers(p, c->workers, e);
+	if (!err) {
+		log_info("proxy", "%u workers", p->nworkers);
+		timer_arm(&p->loop, &p->alive, REPORT_ALIVE_MS * MSEC, say_alive, p);
+		err = loop_run(&p->loop);
+	}
+	close_all(p);
+	free(p);
+	return err;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The proxy process: unprivileged, one control thread and N workers. It listens on a unix socket that it was started
+ * with; the agent dials it, hands over the heartbeat map and streams facts. When the agent dies the proxy goes on with
+ * what it has, and the next agent dials the same socket: the newest connection wins, and its facts replace all others.
+ */
+#pragma once
+#include "weft/err.h"
+
+struct proxy_conf {
+	int listen_fd;                          /* listening unix socket; owned by the proxy from now on */
+	unsigned workers;                       /* 1 .. WORKERS_MAX */
+};
+
+/* Runs until SIGTERM or SIGINT. 0 or -errno with words. */
+int proxy_run(const struct proxy_conf *c, struct err *e);

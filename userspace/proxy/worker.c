@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+struct wake_letter {                            /* "there is a snapshot for you" */
+	struct letter letter;
+	struct worker *worker;
+};
+
+struct adopted_letter {
+	struct letter letter;
+	struct worker *worker;
+	uint64_t number;
+};
+
+struct beat_letter {
+	struct letter letter;
+	struct worker *worker;
+	_Atomic uint64_t *word;
+};
+
+static void beat(struct loop *l, void *arg)
+{
+	struct worker *w = arg;
+
+	atomic_store_explicit(&w->beat_ns, l->now_ns, memory_order_relaxed);
+	if (w->beat)
+		atomic_store_explicit(w->beat, l->now_ns, memory_order_relaxed);
+}
+
+static int start(struct thread *t, void *arg)
+{
+	t->loop.tick = beat;
+	t->loop.tick_arg = arg;
+	t->loop.tick_max_ns = WORKER_BEAT_MS * MSEC;
+	return 0;
+}
+
+static void adopted(struct letter *x)
+{
+	struct adopted_letter *a = container_of(x, struct adopted_letter, letter);
+
+	a->worker->adopted(a->worker, a->number);
+	free(a);
+}
+
+static void wake(struct letter *x)
+{
+	struct wake_letter *m = container_of(x, struct wake_letter, letter);
+	struct worker *w = m->worker;
+
+	free(m);
+	if (adoption_take(&w->adoption)) {
+		struct adopted_letter *a = mem_alloc(sizeof(*a));
+
+		a->worker = w;
+		a->number = w->adoption.cur->snap->number;
+		mailbox_post(w->up, &a->letter, adopted);
+	}
+}
+
+void worker_send(struct worker *w, struct snapshot *take_s)
+{
+	struct wake_letter *m = mem_alloc(sizeof(*m));
+
+	m->worker = w;
+	adoption_send(&w->adoption, take_s);
+	mailbox_post(&w->thread.mail, &m->letter, wake);
+}
+
+static void new_beat(struct letter *x)
+{
+	struct beat_letter *m = container_of(x, struct beat_letter, letter);
+
+	m->worker->beat = m->word;
+	beat(&m->worker->thread.loop, m->worker);
+	free(m);
+}
+
+void worker_set_beat(struct worker *w, _Atomic uint64_t *word)
+{
+	struct beat_letter *m = mem_alloc(sizeof(*m));
+
+	m->worker = w;
+	m->word = word;
+	mailbox_post(&w->thread.mail, &m->letter, new_beat);
+}
+
+int worker_start(struct worker *w, unsigned index, struct mailbox *up, worker_adopted_fn *fn, void *arg)
+{
+	char name[16];
+
+	*w = (struct worker){ .index = index, .up = up, .adopted = fn, .arg = arg };
+	snprintf(name, sizeof(name), "worker-%u", index % 1000);
+	return thread_start(&w->thread, name, start, NULL, w);
+}
+
+void worker_stop(struct worker *w)
+{
+	thread_stop(&w->thread);
+	adoption_fini(&w->adoption);
+}

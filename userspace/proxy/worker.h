@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One thread with a loop: its hold on a snapshot and its heartbeat. It shares nothing mutable with other workers: a
+ * snapshot is sent down to it, the number it has adopted is sent up.
+ */
+#pragma once
+#include "event/thread.h"
+#include "model/hold.h"
+
+#define WORKER_BEAT_MS 100                      /* longest time between two beats of a worker that is well */
+
+struct worker;
+typedef void worker_adopted_fn(struct worker *w, uint64_t number); /* on the control thread */
+
+struct worker {
+	struct thread thread;
+	unsigned index;
+	struct adoption adoption;
+	_Atomic uint64_t *beat;                 /* its word in the kernel's map, or NULL; set by letter, worker_set_beat() */
+	_Atomic uint64_t beat_ns;               /* the same for the control thread, also without a kernel side */
+	struct mailbox *up;                     /* the control thread's */
+	worker_adopted_fn *adopted;
+	void *arg;
+};
+
+/* 0 or -errno. up and arg outlive the worker. */
+int worker_start(struct worker *w, unsigned index, struct mailbox *up, worker_adopted_fn *adopted, void *arg);
+void worker_stop(struct worker *w);             /* safe when never started */
+void worker_send(struct worker *w, struct snapshot *take_s); /* control thread */
+/* Control thread. The word must stay mapped until the worker stops or the next call's letter was delivered. */
+void worker_set_beat(struct worker *w, _Atomic uint64_t *word);
