@@ -1,0 +1,91 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Every verb as a table and as JSON, every path of the Admin API, and what wrong usage gets.
+. "$(dirname "$0")/../lib/net.sh"
+
+cat > "$T/weft.yaml" <<YAML
+kernel: {cgroup: $CG}
+node: {name: n1, locality: {region: r1, zone: z1}}
+services:
+- {name: web.default, addresses: [10.96.0.10], cluster: web, ports: [{port: 80, target: 8080}], sessionAffinity: {type: ClientIP, timeout: 60s}}
+clusters: [{name: web, loadBalancer: maglev, endpoints: [{address: 10.244.0.1, locality: {zone: z1}}, {address: 10.244.0.2}]}]
+workloads: [{name: client, cgroup: /client, shortCircuit: {splice: never}}]
+YAML
+mkdir -p "$CG/client"
+weftd_start
+full() { admin /kernel | grep -qE '"rung":"(full|off)"'; }
+wait_for 30 full
+is_json() { python3 -m json.tool > /dev/null; }
+
+for verb in status services clusters connections "kernel maps" "kernel programs" "kernel reasons" "config dump" version; do
+	# shellcheck disable=SC2086
+	ok "weft $verb" weft $verb
+	# shellcheck disable=SC2086
+	weft $verb -o json > "$T/out.json"
+	ok "weft $verb -o json is JSON" is_json < "$T/out.json"
+done
+like "$(weft services)" '^web.default +10.96.0.10 +80 +TCP +web +kernel +maglev +2 +2 ' "services shows the service"
+like "$(weft services -o wide)" 'AFFINITY' "-o wide shows more"
+like "$(weft clusters web)" '10.244.0.1 +ready' "clusters shows the hosts of one"
+like "$(weft status)" '^registries +yes' "status shows the conditions"
+like "$(weft kernel maps)" '^service_map +hash' "kernel maps lists them"
+ok "one map's entries" weft kernel maps frontend_map
+like "$(weft kernel maps service_map)" '"algo"' "entries are named by their fields"
+like "$(weft kernel reasons)" '^no_backend +LB' "reasons with their meaning"
+like "$(weft explain tcp 10.96.0.10:80 --from "$CG/client")" 'service +web.default port 80' "explain names the service"
+weft explain tcp 10.96.0.10:80 --from /client --sample 100 -o json > "$T/out.json"
+ok "explain as JSON" python3 - "$T/out.json" <<-PY
+	import json, sys
+	d = json.load(open(sys.argv[1]))
+	assert d["service"]["name"] == "web.default" and d["service"]["affinitySeconds"] == 60, d
+	assert d["path"] == "kernel" and d["reason"] in ("translated", "affinity"), d
+	assert sum(d["sample"]["picked"].values()) == 100, d
+	assert abs(sum(b["share"] for b in d["backends"]) - 1) < 1e-6, d
+	assert d["choice"]["address"] in [b["address"] for b in d["backends"]], d
+PY
+like "$(weft explain tcp 10.9.9.9:80)" 'not a service' "explain says when there is nothing to do"
+ok "config check" weft config check "$T/weft.yaml"
+
+for path in / /version /ready /live /stats /config /snapshot /services /clusters /connections /kernel /kernel/reasons \
+	/kernel/maps/ctl_map "/explain?protocol=tcp&address=10.96.0.10:80" /registries; do
+	is "$(admin_status "$path")" 200 "GET $path"
+	admin "$path" > "$T/out.json"
+	ok "GET $path is JSON" is_json < "$T/out.json"
+done
+admin /metrics > "$T/metrics"
+like "$(cat "$T/metrics")" '^weft_ready\{condition="kernel"\} 1' "metrics: conditions"
+like "$(cat "$T/metrics")" '^weft_service_picked_total\{service="web.default",port="80",protocol="TCP"' "metrics: services"
+like "$(cat "$T/metrics")" '^weft_kernel_reason_total\{reason="translated"\}' "metrics: reasons"
+like "$(cat "$T/metrics")" '^weft_kernel_selftest\{case="' "metrics: the self-test"
+is "$(grep -vcE '^(#|[a-z_]+(\{[^}]*\})? [0-9.e+-]+$)' "$T/metrics" || true)" 0 "metrics: every line is well formed"
+is "$(grep -c '^# TYPE' "$T/metrics")" "$(grep '^# TYPE' "$T/metrics" | sort -u | wc -l)" "metrics: a type is given once"
+is "$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:15000/live)" 200 "the API answers on loopback"
+is "$(curl -s -o /dev/null -w '%{http_code}' -H 'Host: evil.example' http://127.0.0.1:15000/live)" 403 \
+	"but not to a page that rebound a name"
+is "$(admin_status /nothing)" 404 "an unknown path is 404"
+is "$(admin /live -X POST -o /dev/null -w '%{http_code}')" 405 "only GET and HEAD"
+is "$(admin_status '/explain?address=x')" 400 "a bad address is 400"
+is "$(admin_status '/explain?address=1.1.1.1:1&from=/none')" 400 "a cgroup that does not exist is 400"
+is "$(admin_status '/kernel/maps/none')" 404 "a map that does not exist is 404"
+is "$(stat -c %a /run/weft/admin.sock)" 600 "the socket is root's"
+
+usage() {
+	local rc=0 want=$1
+	shift
+	"$@" > "$T/usage" 2>&1 || rc=$?
+	is $rc "$want" "$*: exit code $want"
+}
+usage 2 "$B/weft" nonsense
+usage 2 "$B/weft"
+usage 2 "$B/weft" services -o xml
+usage 2 "$B/weft" explain tcp
+usage 1 "$B/weft" services nobody
+usage 1 "$B/weft" --socket /nonexistent status
+like "$(cat "$T/usage")" 'is weftd running' "and says what to look for"
+usage 0 "$B/weft" --help
+usage 0 "$B/weft" explain --help
+usage 2 "$B/weftd" --nonsense
+usage 2 "$B/weftd" --tool nonsense
+usage 2 "$B/weftd" -c /nonexistent.yaml --check
+usage 2 "$B/weft" config check /nonexistent.yaml
+weftd_stop
