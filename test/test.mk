@@ -62,9 +62,9 @@ $(foreach s,bpf net torture vm package demo,$(eval NEED_$(s) := all $(TOOLS)))
 SECONDS ?= 60
 RUN = $(Q)CC='$(CC)' python3 test/lib/run.py --build $(1) $(foreach t,$(T),--only '$(t)')
 
-## test: packages, build, all tests (as root); T='unit/base/*' and S='net bpf' narrow it, SAN=thread runs it sanitized
+## test: packages, build, all tests (as root); T='unit/base/*' and S='net bpf' narrow it, SAN=thread runs it sanitized, AGAIN=1 tries failures twice
 test: $(foreach s,$(S),$(NEED_$(s))) $(if $(SAN)$(filter command line,$(origin S)),,arm64)
-	$(call RUN,$(B)) --clock $(CLOCK_START),$(CLOCK_PACKAGES) $(S)
+	$(call RUN,$(B)) --clock $(CLOCK_START),$(CLOCK_PACKAGES) $(if $(AGAIN),--again )$(S)
 
 ## check: what needs no root: layers, style, headers on their own, unit tests, documents in step
 check: all $(UNIT)

@@ -56,7 +56,7 @@ RUNG=$(admin /kernel | json 'd["rung"]')
 show weft status
 
 title "Ordinary programs ask the service's address: curl, nc, and a datagram"
-ask() { in_pod client curl -s --max-time 5 "http://$VIP/"; }
+ask() { in_pod client curl -s --max-time 60 "http://$VIP/"; }
 show ask
 for _ in 1 2 3 4 5 6 7 8 9 10; do ask; done | sort | uniq -c | sed 's/^/     /'
 is "$(for _ in 1 2 3 4 5 6 7 8 9 10; do ask; done | sort -u | wc -l)" 2 "requests are spread over both backends"
@@ -77,7 +77,7 @@ services "" | write_file "$T/services.d/web.yaml"
 nobody() { [ "$(admin /clusters | json '[len(c["hosts"]) for c in d["clusters"] if c["name"] == "web"][0]')" = 0 ]; }
 wait_for 5 nobody
 rc=0
-in_pod client curl -s --max-time 5 "http://$VIP/" > "$T/refused" || rc=$?
+in_pod client curl -s --max-time 60 "http://$VIP/" > "$T/refused" || rc=$?
 is $rc 7 "without a backend connect() fails at once (curl: could not connect)"
 services "{address: 10.244.0.1}, {address: 10.244.0.2}" | write_file "$T/services.d/web.yaml"
 wait_for 5 ask

@@ -156,7 +156,7 @@ serve() {
 admin() {
 	local path=$1
 	shift
-	curl -sS --max-time 10 --unix-socket "$ADMIN" "$@" "http://weft$path"
+	curl -sS --max-time 60 --unix-socket "$ADMIN" "$@" "http://weft$path"
 }
 
 admin_status() { admin "$1" -o /dev/null -w '%{http_code}' 2>/dev/null; }
@@ -166,10 +166,10 @@ weftd_start() {
 	[ -x "$B/weftd" ] || fail "$B/weftd is not built"
 	bg weftd.log in_cg "$CG/weftd" "$B/weftd" -c "$T/weft.yaml" "$@"
 	WEFTD_PID=$BG_PID
-	local until=$((SECONDS + 30))
+	local until=$((SECONDS + 60))
 	until weftd_ready; do
 		kill -0 "$WEFTD_PID" 2>/dev/null || fail "weftd ended before it was ready"
-		[ $SECONDS -lt $until ] || fail "weftd is not ready after 30 s: $(admin /ready 2>&1)"
+		[ $SECONDS -lt $until ] || fail "weftd is not ready after 60 s: $(admin /ready 2>&1)"
 		pause 0.05
 	done
 }
@@ -190,8 +190,9 @@ weftd_kill() {
 
 weft() { "$B/weft" "$@"; }
 
+# At least a minute: a machine that stood still is no hang.
 wait_for() {
-	local until=$((SECONDS + $1))
+	local until=$((SECONDS + ($1 < 60 ? 60 : $1)))
 	shift
 	until "$@" > /dev/null 2>&1; do
 		[ $SECONDS -lt $until ] || fail "did not come true in time: $*"

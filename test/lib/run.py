@@ -10,6 +10,8 @@ A suite is a folder of test/ (or a sanitized flavour of one). Its tests are
   <dir>/run.sh      the same, for tests that bring files along
 A script with several cases prints "case pass NAME", "case fail NAME: why" or "case skip NAME: why" for each.
 The log of each test is DIR/log/<suite>/<test>.log. A skip fails the run unless test/skips.allow lists it.
+With --again (what .ci/run asks for) a test of a root suite that failed is run once more after its suite, alone; what
+passes then is named as unsteady at the end, with both logs kept. An unsteady test is a defect to be explained.
 """
 import argparse
 import concurrent.futures
@@ -43,17 +45,37 @@ SUITES = {
     "unit-tsan": Suite(2, 240, "unit", jobs=2, flavour="-thread"),
     "sdk": Suite(1, 120, "sdk"),
     "fuzz": Suite(2, 120, "fuzz", jobs=2, flavour="-fuzz"),
-    "bpf": Suite(1.5, 180, "bpf", root=True),
-    "net": Suite(3, 120, "net", root=True),
+    "bpf": Suite(1.5, 400, "bpf", root=True),
+    "net": Suite(3, 300, "net", root=True),
     "torture": Suite(3, 600, "torture", root=True),
-    "vm": Suite(2, 300, "vm", root=True),
+    "vm": Suite(2, 400, "vm", root=True),
     "package": Suite(1, 120, "package"),
-    "demo": Suite(1.5, 180, "demo", root=True),
+    "demo": Suite(1.5, 300, "demo", root=True),
 }
 OTHER_SHARES = {"tools and packages": 12, "builds": 4}
 # Suites that are one script with cases of its own.
 ONE_SCRIPT = {"sdk": "run.sh", "torture": "run.sh", "vm": "run.sh", "demo": "run.sh"}
 PASS, FAIL, SKIP = "pass", "fail", "skip"
+
+
+class Watch(threading.Thread):
+    """Sees the machine stand still (a paused virtual machine, a neighbour that takes both processors)."""
+
+    STEP, GAP = 0.1, 1.0
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.gaps = []                   # (seconds since the start, seconds it took)
+        self.begin = time.monotonic()
+
+    def run(self):
+        last = time.monotonic()
+        while True:
+            time.sleep(self.STEP)
+            now = time.monotonic()
+            if now - last > self.GAP:
+                self.gaps.append((last - self.begin, now - last))
+            last = now
 
 
 class Live:
@@ -91,6 +113,7 @@ class Test:
         self.log = ""
         self.seconds = 0.0
         self.results = []                # (name, PASS|FAIL|SKIP, why)
+        self.unsteady = ""               # why it was run a second time, which it passed
 
 
 def built(opt, source, flavour):
@@ -318,8 +341,25 @@ def run_suite(opt, name, allowed):
             for done in concurrent.futures.as_completed(running):
                 judge(running[done], done.result(), suite.limit)
                 report(running[done], allowed)
+    if opt.again and suite.root and os.geteuid() == 0:
+        for test in [t for t in tests if any(r[1] == FAIL for r in t.results)]:
+            second_try(opt, test, suite, allowed)
     suite.seconds = time.monotonic() - start
     return tests
+
+
+def second_try(opt, test, suite, allowed):
+    if live.interrupted:
+        return
+    first, why = test.results, "; ".join(f"{n} {w}".strip() for n, r, w in test.results if r == FAIL)
+    shutil.copy(test.log, test.log.replace(".log", ".first.log"))
+    print(f"again {test.id}", flush=True)
+    judge(test, execute(opt, test), suite.limit)
+    report(test, allowed)
+    if any(r[1] == FAIL for r in test.results):
+        test.results = first
+    else:
+        test.unsteady = why or "failed"
 
 
 def print_minutes(rows):
@@ -336,6 +376,7 @@ def main():
     p.add_argument("--only", action="append", default=[], help="run only tests that match, as unit/base/test_buf or net/udp*")
     p.add_argument("--clock", help="seconds since 1970 at the start of make and after its packages")
     p.add_argument("--fuzz-seconds", type=int, default=5)
+    p.add_argument("--again", action="store_true", help="run what failed in a root suite once more")
     p.add_argument("--jobs", type=int, default=0)
     p.add_argument("suites", nargs="+", choices=list(SUITES), metavar="SUITE")
     opt = p.parse_args()
@@ -345,7 +386,8 @@ def main():
         begin, packages = (float(x) for x in opt.clock.split(","))
         rows = [("tools and packages", packages - begin, OTHER_SHARES["tools and packages"]),
                 ("builds", time.time() - packages, OTHER_SHARES["builds"])]
-    allowed, tests = allowed_skips(), []
+    allowed, tests, watch = allowed_skips(), [], Watch()
+    watch.start()
     signal.signal(signal.SIGINT, live.interrupt)
     signal.signal(signal.SIGTERM, live.interrupt)
     for name in opt.suites:
@@ -363,8 +405,18 @@ def main():
     results = [(f"{t.id}:{n}" if n else t.id, r) for t in tests for n, r, _ in t.results]
     failed = [i for i, r in results if r == FAIL]
     forbidden = [i for i, r in results if r == SKIP and not any(fnmatch.fnmatch(i, a) for a in allowed)]
+    for t in tests:
+        if any(r[1] == FAIL for r in t.results) and os.path.exists(t.log):
+            with open(t.log, errors="replace") as f:
+                said = [l for l in f.read().splitlines() if re.search(r"FAIL|fail|rror|assert|wanted", l)]
+            print("\n".join(f"     {t.name} | {l[:200]}" for l in said[-6:]))
     for i in failed:
         print(f"failed: {i}")
+    for t in tests:
+        if t.unsteady:
+            print(f"unsteady: {t.id}: {t.unsteady}")
+    for at, took in watch.gaps:
+        print(f"the machine stood still for {took:.1f} s, {at / 60:.2f} minutes after the first suite began")
     for i in forbidden:
         print(f"skipped without permission: {i}")
     print(f"{sum(r == PASS for _, r in results)} passed, {len(failed)} failed, "

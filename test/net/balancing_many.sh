@@ -62,7 +62,7 @@ os.rename(path + ".new~", path)
 miss = 0
 while miss < 300:                               # nine in ten miss it: 300 in a row are no chance
     miss = 0 if who("10.100.16.146", 80) == gone else miss + 1
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 60
 print("  ok: a backend that went is met no more", flush=True)
 PY
 writes=$(metric writes)

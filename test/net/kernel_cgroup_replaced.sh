@@ -12,7 +12,7 @@ YAML
 bg one.log python3 "$SRC/test/lib/serve.py" --name one --tcp 8080
 wait_line 20 "$T/one.log" ready
 weftd_start
-ask() { in_cg "$CG/pods/client" curl -s --max-time 5 http://10.96.0.1/; }
+ask() { in_cg "$CG/pods/client" curl -s --max-time 60 http://10.96.0.1/; }
 is "$(ask)" one "a service is balanced"
 wait_for 10 rmdir "$CG/pods/client"
 wait_for 20 rmdir "$CG/pods"       # once the self-test has left it

@@ -33,7 +33,7 @@ like "$("$B/weft" --socket /run/weft-two/admin.sock services)" '^app ' "the CLI 
 
 refused() {  # what regex args...
 	local rc=0
-	in_cg "$CG/weftd-three" timeout 20 "$B/weftd" "${@:3}" > "$T/refused.out" 2>&1 || rc=$?
+	in_cg "$CG/weftd-three" timeout 60 "$B/weftd" "${@:3}" > "$T/refused.out" 2>&1 || rc=$?
 	is $rc 1 "$1: exit code 1"
 	like "$(cat "$T/refused.out")" "$2" "$1: says why"
 }

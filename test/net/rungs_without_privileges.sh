@@ -24,7 +24,7 @@ config() {  # mode, more of kernel
 }
 NOBODY="setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all --inh-caps=-all"
 without() { echo "setpriv --bounding-set=-$(sed 's/ /,-/g' <<< "$*") --inh-caps=-all"; }
-dial() { in_cg "$CG/client" timeout 5 python3 "$SRC/test/lib/dial.py" tcp 10.96.0.10 80; }
+dial() { in_cg "$CG/client" timeout 60 python3 "$SRC/test/lib/dial.py" tcp 10.96.0.10 80; }
 kernel() { admin /kernel | python3 -c "import json,sys; print(json.load(sys.stdin)['$1'])"; }
 asked() { [ "$(admin_status /live)" = 200 ]; }
 judged() { ! kernel why | grep -q 'until the known-answer tests'; }
@@ -48,7 +48,7 @@ rung() {
 required() {  # NAME WHY-REGEX COMMAND...
 	local rc=0
 	config required
-	in_cg "$CG/weftd" timeout 20 "${@:3}" "$B/weftd" -c "$R/weft.yaml" > "$T/required.out" 2>&1 || rc=$?
+	in_cg "$CG/weftd" timeout 60 "${@:3}" "$B/weftd" -c "$R/weft.yaml" > "$T/required.out" 2>&1 || rc=$?
 	is $rc 1 "$1, required: exit code 1"
 	like "$(cat "$T/required.out")" "kernel.mode is required.*($2)" "$1, required: says why"
 }

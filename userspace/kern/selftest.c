@@ -172,6 +172,19 @@ static int run(struct kit *k, struct shared *sh)
 	return sh->setup;
 }
 
+/* A machine that stood still fails a case once, a kernel that misbehaves fails it again. */
+static int judge(struct kit *k, struct shared *sh)
+{
+	int err = 0;
+
+	for (int i = 0; i < 2 && !err && !sh->report.works; i++) {
+		memset(sh, 0, sizeof(*sh));
+		if (!(err = run(k, sh)))
+			conclude(&sh->report);
+	}
+	return err;
+}
+
 int selftest_run(const struct selftest_progs *progs, const char *cgroup, struct selftest_report *report,
 		 struct err *e)
 {
@@ -186,12 +199,10 @@ int selftest_run(const struct selftest_progs *progs, const char *cgroup, struct 
 	memset(sh, 0, sizeof(*sh));
 	if ((err = kit_open(&k, progs, cgroup, e)))
 		err_add(e, err, "self-test");
-	else if ((err = run(&k, sh)))
+	else if ((err = judge(&k, sh)))
 		err_errno(e, err, "self-test: enter a private cgroup and namespace");
-	else {
-		conclude(&sh->report);
+	else
 		*report = sh->report;
-	}
 	kit_close(&k);
 	munmap(sh, sizeof(*sh));
 	return err;

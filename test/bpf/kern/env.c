@@ -231,7 +231,7 @@ int env_dial(const char *ip, uint16_t port)
 	struct sockaddr_storage a;
 	socklen_t n = address(ip, port, &a);
 	int s = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct timeval t = { .tv_sec = 5 };
+	struct timeval t = { .tv_sec = 60 };
 
 	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
 	setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));

@@ -170,7 +170,7 @@ static void traffic_flows(uint64_t n)
 {
 	uint64_t dials = tally->dials + n, bytes = tally->bytes + n * 1024;
 
-	for (int i = 0; i < 2000 && (tally->dials < dials || tally->bytes < bytes); i++)
+	for (int i = 0; i < 12000 && (tally->dials < dials || tally->bytes < bytes); i++)
 		usleep(5000);
 	assert_true(tally->dials >= dials && tally->bytes >= bytes);
 }

@@ -88,7 +88,7 @@ static int one_connection(const struct options *o)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(PORT)};
 	int s = socket(AF_INET, SOCK_STREAM, 0), bad = 0;
-	struct timeval patience = {.tv_sec = 5};
+	struct timeval patience = {.tv_sec = 60};
 	uint64_t off = 0;
 
 	inet_pton(AF_INET, "10.77.0.2", &a.sin_addr);

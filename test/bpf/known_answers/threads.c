@@ -26,7 +26,7 @@
 #define WRITERS 3
 #define BIG 200000                              /* the first writer's messages; the others' are small */
 #define SMALL 2000
-#define PATIENCE_S 5
+#define PATIENCE_S 60
 #define WINDOW 400000                           /* bytes a writer is ahead of the reader: queues run empty now and then */
 
 struct stage {

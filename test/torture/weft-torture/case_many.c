@@ -70,7 +70,7 @@ static bool whole(int fd, uint8_t *buf, size_t n, bool out)
 static void serve_one(int fd)
 {
 	uint8_t buf[4096];
-	struct timeval patience = {.tv_sec = 10};
+	struct timeval patience = {.tv_sec = 60};
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	for (int i = 0; i < ROUNDS; i++) {
@@ -103,7 +103,7 @@ static int call(const struct rig *r, const union address *to, socklen_t len, uin
 {
 	int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1, err = 0;
 	struct linger l = {.l_onoff = seed % 3 == 2};
-	struct timeval patience = {.tv_sec = 10};
+	struct timeval patience = {.tv_sec = 60};
 	struct stream s = {.seed = seed};
 	uint8_t buf[4096], got[4096];
 

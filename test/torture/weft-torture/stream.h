@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define PATIENCE_MS 15000
+#define PATIENCE_MS 60000
 
 struct stream {
 	uint64_t seed;
