@@ -147,10 +147,13 @@ static void write_ctl(struct kern *k)
 	APPLY_CTL(a, beat_timeout_ms, k->conf.beat_timeout_ms);
 	APPLY_CTL(a, keepalive_s, k->conf.keepalive_s);
 	APPLY_CTL(a, own_cgroup, own);
-	/* Until the tests have spoken an earlier agent's word on the short-circuit holds: same kernel, same programs. */
-	if (k->judged || !k->load.adopting)
+	/*
+	 * Until the tests have spoken an earlier agent's word on the short-circuit holds: same programs, and the same kernel,
+	 * since a bpffs does not outlive it.
+	 */
+	if (k->judged || !k->inherited)
 		APPLY_CTL(a, credit, k->verdict.credit);
-	if (!k->judged && k->load.adopting && k->conf.short_circuit != KERN_SWITCH_OFF)
+	if (!k->judged && k->inherited && k->conf.short_circuit != KERN_SWITCH_OFF)
 		apply_flags(a, flags_of(k), ~(uint32_t)(CTL_SHORT_CIRCUIT | CTL_NO_SPLICE | CTL_LEAVE_MAP));
 	else
 		apply_flags(a, flags_of(k), ~0u);
@@ -255,6 +258,7 @@ static int open_parts(struct kern *k, struct err *e)
 		err = events_open(k, e);
 	if (err)
 		goto unload;
+	k->inherited = load_same_short_circuit(&k->load);
 	k->how = k->load.adopting ? "adopted" : k->load.replacing ? "replaced" : "fresh";
 	k->full_next = true;
 	k->loaded = true;

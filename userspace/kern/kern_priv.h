@@ -58,6 +58,7 @@ struct kern {
 	struct kern_sweep sweep;
 	struct kern_verdict verdict;
 	bool judged, killed;
+	bool inherited;                         /* an earlier agent's verdict was on these very programs: it holds until judged */
 	uint16_t proxy_port;
 	uint64_t synced;                        /* number of the snapshot that the maps show */
 	uint64_t synced_ns;                     /* when they last changed */

@@ -255,7 +255,7 @@ static void take_programs(struct load *l, unsigned i)
 			break;
 		struct load_prog *r = &l->prog[l->nprogs++];
 
-		*r = (struct load_prog){ .object = objects[i].name, .link_fd = -1, .type = bpf_program__type(p),
+		*r = (struct load_prog){ .object = objects[i].name, .short_circuit = objects[i].short_circuit, .link_fd = -1, .type = bpf_program__type(p),
 					 .attach_type = bpf_program__expected_attach_type(p),
 					 .fd = fcntl(bpf_program__fd(p), F_DUPFD_CLOEXEC, 3) };
 		snprintf(r->name, sizeof(r->name), "%s", bpf_program__name(p));
@@ -310,11 +310,7 @@ static void drop_short_circuit(struct load *l)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < l->nprogs; i++) {
-		bool sc = false;
-
-		for (unsigned j = 0; j < nobjects; j++)
-			sc |= objects[j].short_circuit && !strcmp(objects[j].name, l->prog[i].object);
-		if (sc)
+		if (l->prog[i].short_circuit)
 			close(l->prog[i].fd);
 		else
 			l->prog[n++] = l->prog[i];

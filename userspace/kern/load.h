@@ -62,6 +62,7 @@ struct load_prog {
 	uint32_t type, attach_type;
 	int link_fd;                            /* -1: none */
 	bool attached;
+	bool short_circuit;                     /* of an object that only the short-circuit needs */
 };
 
 struct load_result {                            /* for kern_stat and the log */
@@ -106,6 +107,11 @@ int load_open(struct load *l, const struct pins *pins, const struct kern_sizes *
  * Before it everything runs as before. On failure what was not yet exchanged goes on as it is; it may be called again.
  */
 int load_switch(struct load *l, const char *cgroup, struct err *e);
+/*
+ * After load_open(): the short-circuit's programs that run now are the loaded ones, to the instruction and the constant,
+ * whatever maps they use. What was found out about those holds for these.
+ */
+bool load_same_short_circuit(const struct load *l);
 /*
  * The cgroup has gone or another one has its name: links to it hang in the air. True once; load_switch() then attaches
  * to whatever has the name.

@@ -70,19 +70,50 @@ static int used_of(int prog_fd, struct used *u)
 	return 0;
 }
 
-/* Same instructions, same maps, same constants. */
-static bool same_program(uint32_t old_id, int new_fd)
+/* Same instructions and constants; with `maps` also the same maps. A tag does not cover which maps are meant. */
+static bool same_program(int old_fd, int new_fd, bool maps)
 {
-	int old_fd = bpf_prog_get_fd_by_id(old_id);
 	struct used a = { 0 }, b = { 0 };
 	bool same = old_fd >= 0 && !used_of(old_fd, &a) && !used_of(new_fd, &b) &&
-		    !memcmp(a.tag, b.tag, sizeof(a.tag)) && a.n == b.n && !memcmp(a.id, b.id, a.n * sizeof(*a.id)) &&
-		    a.rodata_size == b.rodata_size && (!a.rodata_size || !memcmp(a.rodata, b.rodata, a.rodata_size));
+		    !memcmp(a.tag, b.tag, sizeof(a.tag)) && a.n == b.n &&
+		    (!maps || !memcmp(a.id, b.id, a.n * sizeof(*a.id))) && a.rodata_size == b.rodata_size &&
+		    (!a.rodata_size || !memcmp(a.rodata, b.rodata, a.rodata_size));
 
 	free(a.rodata);
 	free(b.rodata);
-	if (old_fd >= 0)
-		close(old_fd);
+	return same;
+}
+
+/* The program that runs under a name now: what its link holds, else (before links on sockhashes) what is pinned. */
+static int running_fd(const char *dir, const char *name)
+{
+	struct bpf_link_info info = { 0 };
+	uint32_t len = sizeof(info);
+	int link = pins_get(dir, "links", name), fd = -1;
+
+	if (link < 0)
+		return pins_get(dir, "progs", name);
+	if (!bpf_obj_get_info_by_fd(link, &info, &len))
+		fd = bpf_prog_get_fd_by_id(info.prog_id);
+	close(link);
+	return fd;
+}
+
+bool load_same_short_circuit(const struct load *l)
+{
+	bool same = l->short_circuit;
+
+	for (unsigned i = 0; i < l->nprogs && same; i++) {
+		const struct load_prog *p = &l->prog[i];
+
+		if (!p->short_circuit || p->type == BPF_PROG_TYPE_SYSCALL)
+			continue;
+		int fd = running_fd(l->old_dir[0] ? l->old_dir : l->pins->dir, p->name);
+
+		same = same_program(fd, p->fd, false);
+		if (fd >= 0)
+			close(fd);
+	}
 	return same;
 }
 
@@ -149,7 +180,12 @@ static int keep(struct load *l, struct load_prog *p, uint32_t old_id)
 
 static int exchange(struct load *l, struct load_prog *p, int link_fd, uint32_t old_id, struct err *e)
 {
-	if (same_program(old_id, p->fd) && !keep(l, p, old_id))
+	int old_fd = bpf_prog_get_fd_by_id(old_id);
+	bool same = same_program(old_fd, p->fd, true);
+
+	if (old_fd >= 0)
+		close(old_fd);
+	if (same && !keep(l, p, old_id))
 		return 0;
 	if (bpf_link_update(link_fd, p->fd, NULL))
 		return err_errno(e, -errno, "exchange the program of link %s", p->name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Restarts, killed agents, maps of another size and another layout, all of it under verified traffic. */
 #include "web.h"
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -212,6 +213,74 @@ static void reopen(const char *how)
 	assert_int_equal(kern_sync(env()->kern, env()->kit.snap, NULL, NULL), 0);
 }
 
+/* ---- the verdict on the short-circuit over a change --------------------------------------------------------- */
+
+static bool switched_on(void)
+{
+	struct kern_status s = status();
+
+	return (s.flags & CTL_SHORT_CIRCUIT) && (s.flags & CTL_LEAVE_MAP) && s.credit == CREDIT_MSG_TOT_LEN;
+}
+
+/* Same programs and same kernel: what an earlier agent found out holds, whether its maps are adopted or replaced. */
+static void verdict_outlives_the_maps(void **state)
+{
+	(void)state;
+	env_open();
+	env_judge();
+	env_sync();
+	assert_true(switched_on());
+	env_close();
+	env_open();
+	assert_string_equal(status().loaded, "adopted");
+	assert_true(switched_on());
+	env_close();
+	env()->conf.maps.services = 2048;
+	env_open();
+	assert_string_equal(status().loaded, "replaced");
+	assert_true(switched_on());
+	assert_int_equal(kern_sync(env()->kern, env()->kit.snap, NULL, NULL), 0);
+	assert_true(switched_on());
+	env_close();
+	env()->conf.abi = MAPS_ABI + 1;
+	env_open();
+	assert_string_equal(status().loaded, "replaced");
+	assert_true(switched_on());
+	assert_int_equal(kern_sync(env()->kern, env()->kit.snap, NULL, NULL), 0);
+	assert_true(switched_on());
+}
+
+/* Another program than ours runs under the name, as after an upgrade: it was judged, ours was not. */
+static void verdict_ends_with_its_program(void **state)
+{
+	struct bpf_insn ret[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 1 }, { .code = BPF_JMP | BPF_EXIT },
+	};
+	char dir[PINS_PATH];
+
+	(void)state;
+	env_open();
+	env_judge();
+	env_sync();
+	env_close();
+	snprintf(dir, sizeof(dir), "%s/weft/abi%u", env()->dir, MAPS_ABI);
+	int link = pins_get(dir, "links", "sockops_pair");
+	int prog = bpf_prog_load(BPF_PROG_TYPE_SOCK_OPS, "other", "GPL", ret, 2, NULL);
+
+	assert_true(link >= 0 && prog >= 0);
+	assert_int_equal(bpf_link_update(link, prog, NULL), 0);
+	close(link);
+	close(prog);
+	env_open();
+	assert_string_equal(status().loaded, "adopted");
+	assert_false(status().flags & CTL_SHORT_CIRCUIT);
+	assert_int_equal(status().credit, CREDIT_NONE);
+	env_judge();
+	assert_true(switched_on());
+}
+
+/* ---- traffic over a change of maps --------------------------------------------------------------------------- */
+
 static void restart_under_traffic(void **state)
 {
 	(void)state;
@@ -290,6 +359,8 @@ int main(void)
 		T(traffic_goes_on_without_an_agent),
 		T(killed_agent_is_succeeded),
 		T(second_agent_is_refused),
+		T(verdict_outlives_the_maps),
+		T(verdict_ends_with_its_program),
 		T(restart_under_traffic),
 		T(maps_resized_under_traffic),
 		T(new_abi_under_traffic),
