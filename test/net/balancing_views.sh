@@ -123,7 +123,7 @@ is "$(exempt)" "ENETUNREACH 1" "an exempt workload is left alone"
 is "$(in_cg "$CG/weftd/x" nsenter --net=/run/netns/client python3 "$SRC/test/lib/dial.py" tcp 10.96.0.10 80)" \
 	"ENETUNREACH 1" "and so are weft's own sockets"
 
-reason() { weft kernel reasons -o json | python3 -c "import json,sys; print(next(r['count'] for r in json.load(sys.stdin) if r['name'] == '$1'))"; }
+reason() { weft kernel reasons -o json | python3 -c "import json,sys; print(next(r['count'] for r in json.load(sys.stdin)['reasons'] if r['name'] == '$1'))"; }
 like "$(reason no_backend)" '^6$' "each refusal was counted: no_backend"
 is "$(reason l7_open)" 1 "l7_open"
 is "$(reason l7_closed)" 2 "l7_closed"

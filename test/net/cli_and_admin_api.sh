@@ -31,6 +31,9 @@ like "$(weft status)" '^registries +yes' "status shows the conditions"
 like "$(weft kernel maps)" '^service_map +hash' "kernel maps lists them"
 ok "one map's entries" weft kernel maps frontend_map
 like "$(weft kernel maps service_map)" '"algo"' "entries are named by their fields"
+like "$(weft kernel maps frontend_map | tr -d ' \n')" '"addr":"10.96.0.10","port":80,' "a frontend's port reads as one"
+like "$(weft kernel maps backend_map | tr -d ' \n')" '"addr":"10.244.0.1","port":8080,' "and a backend's"
+like "$(weft kernel maps flow_map)" '"note": "what it holds hangs on sockets' "a map that cannot be listed says so"
 like "$(weft kernel reasons)" '^no_backend +LB' "reasons with their meaning"
 like "$(weft explain tcp 10.96.0.10:80 --from "$CG/client")" 'service +web.default port 80' "explain names the service"
 weft explain tcp 10.96.0.10:80 --from /client --sample 100 -o json > "$T/out.json"
@@ -45,6 +48,28 @@ ok "explain as JSON" python3 - "$T/out.json" <<-PY
 PY
 like "$(weft explain tcp 10.9.9.9:80)" 'not a service' "explain says when there is nothing to do"
 ok "config check" weft config check "$T/weft.yaml"
+
+# As JSON a verb and the path that it asks say the same; where it shows a part, that part.
+same_keys() {  # verb, path, member
+	# shellcheck disable=SC2086
+	weft $1 -o json > "$T/verb.json"
+	admin "$2" > "$T/path.json"
+	ok "weft $1 -o json is what $2 says" python3 - "$T/verb.json" "$T/path.json" "$3" <<-'PY'
+		import json, sys
+		verb, path = (json.load(open(f)) for f in sys.argv[1:3])
+		names = lambda d: [r.get("name") for r in d[sys.argv[3]]]
+		assert set(verb) <= set(path) and sys.argv[3] in verb, (set(verb), set(path))
+		assert names(verb) == names(path), (names(verb), names(path))
+		assert sys.argv[3] in ("maps", "programs") or set(verb) == set(path)
+	PY
+}
+same_keys services /services services
+same_keys "services web.default" /services services
+same_keys clusters /clusters clusters
+same_keys connections /connections connections
+same_keys "kernel maps" /kernel maps
+same_keys "kernel programs" /kernel programs
+same_keys "kernel reasons" /kernel/reasons reasons
 
 for path in / /version /ready /live /stats /config /snapshot /services /clusters /connections /kernel /kernel/reasons \
 	/kernel/maps/ctl_map "/explain?protocol=tcp&address=10.96.0.10:80" /registries; do
@@ -76,6 +101,15 @@ usage() {
 	is $rc "$want" "$*: exit code $want"
 }
 usage 2 "$B/weft" nonsense
+like "$(cat "$T/usage")" 'unknown verb: nonsense; there are: status, services' "and says which verbs there are"
+usage 2 "$B/weft" config
+like "$(cat "$T/usage")" 'config: a second word is missing; there are: config check, config dump' "and says what may follow"
+usage 2 "$B/weft" kernel nonsense
+like "$(cat "$T/usage")" 'unknown verb: kernel nonsense; there are: kernel maps, ' "and names the group"
+usage 2 "$B/weft" --socket
+like "$(cat "$T/usage")" '^weft: --socket: its value is missing: --socket PATH$' "and says what is missing"
+usage 2 "$B/weft" explain tcp 10.96.0.10:80 --from
+like "$(cat "$T/usage")" '^weft: --from: its value is missing: --from CGROUP.PID$' "and so for a verb's option"
 usage 2 "$B/weft"
 usage 2 "$B/weft" services -o xml
 usage 2 "$B/weft" explain tcp

@@ -2,17 +2,19 @@
 /* kernel maps, programs, reasons. */
 #include "cli/cli.h"
 
+/* As JSON: the answer with this member alone. */
 static int show(struct cli *c, const char *target, const char *member, const struct column *columns)
 {
-	json_t *all = cli_get(c, target, NULL), *rows;
+	json_t *all = cli_get(c, target, NULL), *part;
 
 	if (!all)
 		return EXIT_FAILED;
-	rows = json_object_get(all, member);
+	part = json_pack("{sO}", member, json_object_get(all, member));
 	if (c->output == OUTPUT_JSON)
-		render_json(stdout, rows);
+		render_json(stdout, part);
 	else
-		render_table(stdout, rows, columns, c->output);
+		render_table(stdout, json_object_get(part, member), columns, c->output);
+	json_decref(part);
 	json_decref(all);
 	return EXIT_OK;
 }

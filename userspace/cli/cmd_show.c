@@ -31,10 +31,11 @@ static int show_rows(struct cli *c, const char *target, const char *member, cons
 	if (!all)
 		return EXIT_FAILED;
 	rows = rows_named(json_object_get(all, member), name);
+	json_object_set(all, member, rows);
 	if (name && !json_array_size(rows))
 		err = cli_fail(EXIT_FAILED, "no %.*s named %s", (int)strlen(member) - 1, member, name);
 	else if (c->output == OUTPUT_JSON)
-		render_json(stdout, rows);
+		render_json(stdout, all);
 	else
 		render_table(stdout, rows, columns, c->output);
 	json_decref(rows);

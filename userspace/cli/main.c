@@ -101,7 +101,47 @@ static void help(FILE *out)
 		fprintf(out, "  %-16s %s\n", v->name, v->help);
 	fprintf(out, "\nweft VERB --help shows a verb's words and an example.\n"
 		     "--socket PATH   the daemon's Admin API (/run/weft/admin.sock, or $WEFT_SOCKET)\n"
-		     "-o json         the same as the Admin API answers\n");
+		     "-o json         what the Admin API answers, or the part of it that the verb shows\n");
+}
+
+/* An option at the end of the line, where its value should follow. */
+static int check_values(const struct cli *c)
+{
+	static const struct {
+		const char *name, *value;
+	} options[] = {
+		{ "--socket", "PATH" }, { "-o", "table|wide|json" }, { "--output", "table|wide|json" },
+		{ "--from", "CGROUP|PID" }, { "--sample", "N" }, { "--instance", "NAME" },
+	};
+
+	for (size_t i = 0; c->argc && i < sizeof(options) / sizeof(options[0]); i++)
+		if (!strcmp(c->argv[c->argc - 1], options[i].name))
+			return cli_fail(EXIT_USAGE, "%s: its value is missing: %s %s", options[i].name, options[i].name,
+					options[i].value);
+	return 0;
+}
+
+/* Names the verbs that begin with the first word; all of them when none does. */
+static int unknown_verb(const struct cli *c)
+{
+	const char *word = c->argv[0], *gap = "";
+	size_t n = strlen(word);
+	bool group = false;
+
+	for (const struct verb *v = verbs; v->name; v++)
+		group |= !strncmp(v->name, word, n) && v->name[n] == ' ';
+	if (group && c->argc == 1)
+		fprintf(stderr, "weft: %s: a second word is missing; there are: ", word);
+	else
+		fprintf(stderr, "weft: unknown verb: %s%s%s; there are: ", word, group ? " " : "", group ? c->argv[1] : "");
+	for (const struct verb *v = verbs; v->name; v++) {
+		if (group && (strncmp(v->name, word, n) || v->name[n] != ' '))
+			continue;
+		fprintf(stderr, "%s%s", gap, v->name);
+		gap = ", ";
+	}
+	fprintf(stderr, " (see weft --help)\n");
+	return EXIT_USAGE;
 }
 
 static int help_verb(const struct verb *v)
@@ -172,7 +212,7 @@ static int run(struct cli *c)
 		return EXIT_OK;
 	}
 	if (c->argc)
-		return cli_fail(EXIT_USAGE, "unknown verb: %s (see weft --help)", c->argv[0]);
+		return unknown_verb(c);
 	help(stderr);
 	return EXIT_USAGE;
 }
@@ -189,5 +229,7 @@ int main(int argc, char **argv)
 	if (!c.socket)
 		c.socket = "/run/weft/admin.sock";
 	err = parse_output(&c);
+	if (!err)
+		err = check_values(&c);
 	return err ? err : run(&c);
 }
