@@ -57,7 +57,7 @@ _Static_assert(sizeof(struct ctl) == 64, "ctl is one cache line");
 
 struct frontend_key {                               /* frontend_map */
 	struct addr16 addr;
-	__u16 port;                                 /* network order; 0 = any port (L3 service) */
+	__be16 port;                                /* network order; 0 = any port (L3 service) */
 	__u8 proto;                                 /* IPPROTO_TCP | IPPROTO_UDP */
 	__u8 pad;
 };
@@ -87,7 +87,7 @@ struct service {
 	__u32 gen;                                  /* raised with every new table */
 	__u8 algo;                                  /* enum lb_algo */
 	__u8 flags;                                 /* enum service_flag */
-	__u16 proxy_port;                           /* L7: the proxy's listener, network order; 0 = none yet */
+	__be16 proxy_port;                          /* L7: the proxy's listener, network order; 0 = none yet */
 	__u32 affinity_s;                           /* seconds a client stays on its backend after last use */
 	__u32 slot;                                 /* dense index: rr_map, and its statistics */
 };
@@ -102,7 +102,7 @@ enum backend_state { BACKEND_ACTIVE, BACKEND_DRAINING };
  */
 struct backend {
 	struct addr16 addr;
-	__u16 port;                                 /* network order; 0 = keep the client's port */
+	__be16 port;                                /* network order; 0 = keep the client's port */
 	__u8 state;                                 /* enum backend_state: draining keeps its flows, takes no new ones */
 	__u8 pad;
 	__u32 slot;                                 /* dense index: open_map */
@@ -137,8 +137,8 @@ _Static_assert(sizeof(struct affinity) == 16, "");
 struct origin {
 	struct addr16 vip;
 	struct addr16 backend_addr;
-	__u16 vip_port;                             /* network order */
-	__u16 backend_port;                         /* network order */
+	__be16 vip_port;                            /* network order */
+	__be16 backend_port;                        /* network order */
 	__u32 service;                              /* 0 = empty */
 	__u32 backend;
 	__u32 pad;
@@ -158,12 +158,12 @@ _Static_assert(sizeof(struct flow) == 200, "");
 struct udp_peer_key {                               /* udp_peer_map LRU_HASH: what flow.peer[] had to forget; owner: connect */
 	struct addr16 addr;                         /* backend */
 	__u64 cookie;                               /* socket */
-	__u16 port;                                 /* backend, network order */
+	__be16 port;                                /* backend, network order */
 	__u16 pad[3];
 };
 struct udp_peer {
 	struct addr16 vip;
-	__u16 port;                                 /* network order */
+	__be16 port;                                /* network order */
 	__u16 pad;
 	__u32 service;
 };
@@ -222,7 +222,7 @@ enum policy_bit {
 struct policy_key {
 	__u32 to;                                   /* workload id, or service id with the top bit set */
 	__u32 from;                                 /* identity; 0 = any */
-	__u16 port;                                 /* network order; 0 = any */
+	__be16 port;                                /* network order; 0 = any */
 	__u8 proto;                                 /* 0 = any */
 	__u8 pad;
 };
@@ -238,12 +238,12 @@ _Static_assert(sizeof(struct policy) == 8, "");
 struct odst_key {                                   /* odst_map LRU_HASH: original destination of a captured connection */
 	__u64 netns;                                /* cookie */
 	struct addr16 src, dst;                     /* as the accepting socket sees them */
-	__u16 sport, dport;                         /* network order */
+	__be16 sport, dport;                        /* network order */
 	__u32 pad;
 };
 struct odst {
 	struct addr16 vip;
-	__u16 port;                                 /* network order */
+	__be16 port;                                /* network order */
 	__u16 pad;
 	__u32 service;
 	__u64 cgroup;                               /* of the client */

@@ -109,6 +109,11 @@ void view_kernel_map(struct agent *a, const struct http_request *rq, struct http
 		return;
 	}
 	err = read_entries(a->kern, name, limit, entry_json, list);
+	if (err == -EOPNOTSUPP) {
+		view_json(rs, json_pack("{ss so ss}", "map", name, "entries", list, "note",
+					"what it holds hangs on sockets or passes through, and cannot be listed; /connections shows connections"));
+		return;
+	}
 	if (err < 0) {
 		view_error(rs, err == -ENOENT ? 404 : 500, "map %s: %s", name,
 			   err == -ENOENT ? "no such map; /kernel lists them" : strerror(-err));

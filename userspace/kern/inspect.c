@@ -143,8 +143,9 @@ int read_entries(struct kern *k, const char *map, uint32_t limit, read_entry_fn 
 
 	if (!m || m->fd < 0 || bpf_obj_get_info_by_fd(m->fd, &x.info, &len))
 		return -ENOENT;
-	if (x.info.type == BPF_MAP_TYPE_SK_STORAGE || x.info.type == BPF_MAP_TYPE_RINGBUF || !x.info.btf_id ||
-	    !x.info.btf_key_type_id)
+	if (x.info.type == BPF_MAP_TYPE_SK_STORAGE || x.info.type == BPF_MAP_TYPE_RINGBUF)
+		return -EOPNOTSUPP;
+	if (!x.info.btf_id || !x.info.btf_key_type_id)
 		return 0;
 	if (x.info.type == BPF_MAP_TYPE_PERCPU_ARRAY)
 		x.cpus = (uint32_t)libbpf_num_possible_cpus();

@@ -63,9 +63,12 @@ struct read_map {
 typedef bool read_map_fn(void *arg, const struct read_map *m);
 int read_maps(struct kern *k, read_map_fn *fn, void *arg);
 
-/* One entry of one map, rendered by its BTF as one line of JSON: for /kernel/maps/{name}. */
+/*
+ * One entry of one map, rendered by its BTF as one line of JSON: for /kernel/maps/{name}. -ENOENT: no such map;
+ * -EOPNOTSUPP: socket storage or a ring, which cannot be listed.
+ */
 typedef bool read_entry_fn(void *arg, const char *json);
-int read_entries(struct kern *k, const char *map, uint32_t limit, read_entry_fn *fn, void *arg); /* -ENOENT: no such map */
+int read_entries(struct kern *k, const char *map, uint32_t limit, read_entry_fn *fn, void *arg);
 
 struct read_prog {
 	const char *object;                     /* "connect" */

@@ -22,6 +22,25 @@ static json_t *render_int(const struct btf_type *t, const char *p)
 	return json_integer(s);
 }
 
+/* Ports: their BTF type is named __be16, and people read them as numbers. */
+static bool is_be16(const struct btf *b, uint32_t id)
+{
+	const struct btf_type *t = btf__type_by_id(b, id);
+
+	for (; t && (btf_is_mod(t) || btf_is_typedef(t)); t = btf__type_by_id(b, t->type))
+		if (btf_is_typedef(t) && !strcmp(btf__name_by_offset(b, t->name_off), "__be16"))
+			return true;
+	return false;
+}
+
+static json_t *render_be16(const char *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return json_integer(ntohs(v));
+}
+
 static json_t *render_address(const char *p)
 {
 	static const char mapped[12] = { [10] = (char)0xff, (char)0xff };
@@ -65,7 +84,7 @@ static json_t *render(const struct btf *b, uint32_t id, const char *p, int depth
 		return json_null();
 	switch (btf_kind(t)) {
 	case BTF_KIND_INT:
-		return render_int(t, p);
+		return is_be16(b, id) ? render_be16(p) : render_int(t, p);
 	case BTF_KIND_ARRAY:
 		return render_array(b, t, p, depth);
 	case BTF_KIND_STRUCT:

@@ -329,9 +329,10 @@ static void maps_and_programs_are_shown(void **state)
 	assert_true(read_maps(env()->kern, one_map, &maps) >= 18 && maps >= 18);
 	assert_true(read_progs(env()->kern, one_prog, &progs) >= 12 && progs >= 12);
 	assert_int_equal(read_entries(env()->kern, "frontend_map", 0, one_entry, json), 1);
-	assert_non_null(strstr(json, "{\"key\":{\"addr\":\"10.96.0.1\",\"port\":20480,\"proto\":6},\"value\":{\"service\":"));
+	assert_non_null(strstr(json, "{\"key\":{\"addr\":\"10.96.0.1\",\"port\":80,\"proto\":6},\"value\":{\"service\":"));
 	assert_int_equal(read_entries(env()->kern, "backend_map", 1, one_entry, json), 1);
 	assert_int_equal(read_entries(env()->kern, "no_map", 1, one_entry, json), -ENOENT);
+	assert_int_equal(read_entries(env()->kern, "flow_map", 1, one_entry, json), -EOPNOTSUPP);
 	uint64_t reasons[REASON_MAX];
 
 	read_reasons(env()->kern, reasons);
