@@ -15,12 +15,15 @@ struct cluster *cluster_hold(const struct cluster *c)
 	return own;
 }
 
+static bool last_one(uint32_t *refs)
+{
+	assert_always(*refs);
+	return --*refs == 0;
+}
+
 void cluster_drop(struct cluster *c)
 {
-	if (!c)
-		return;
-	assert_always(c->refs);
-	if (--c->refs)
+	if (!c || !last_one(&c->refs))
 		return;
 	for (size_t i = 0; i < c->nhosts; i++)
 		fact_drop((struct fact *)&c->hosts[i]->fact);
@@ -30,10 +33,7 @@ void cluster_drop(struct cluster *c)
 
 void fact_array_drop(struct fact_array *a)
 {
-	if (!a)
-		return;
-	assert_always(a->refs);
-	if (--a->refs)
+	if (!a || !last_one(&a->refs))
 		return;
 	for (size_t i = 0; i < a->n; i++)
 		fact_drop((struct fact *)a->v[i]);
@@ -42,10 +42,7 @@ void fact_array_drop(struct fact_array *a)
 
 void cluster_array_drop(struct cluster_array *a)
 {
-	if (!a)
-		return;
-	assert_always(a->refs);
-	if (--a->refs)
+	if (!a || !last_one(&a->refs))
 		return;
 	for (size_t i = 0; i < a->n; i++)
 		cluster_drop((struct cluster *)a->v[i]);
