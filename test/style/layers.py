@@ -62,6 +62,8 @@ def tree_files(root):
         at = os.path.relpath(folder, root)
         dirs[:] = sorted(d for d in dirs if d not in (".git", "__pycache__") and not (at == "." and d.startswith("build")))
         for name in sorted(names):
+            if name == ".git":           # of a worktree: a file that names a folder of this machine
+                continue
             yield os.path.normpath(os.path.join(at, name))
 
 
