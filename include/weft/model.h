@@ -15,9 +15,11 @@
 /* X(KIND, type, word): order is the order in which a transaction is built, referred-to kinds first. */
 #define FACTS(X)                                                                                                       \
 	X(NODE, node, "node")                                                                                          \
+	X(SECRET, secret, "secret")                                                                                    \
 	X(CLUSTER, cluster_fact, "cluster")                                                                            \
 	X(HOST, host, "host")                                                                                          \
 	X(ROUTE, route, "route")                                                                                       \
+	X(LISTENER, listener, "listener")                                                                              \
 	X(SERVICE, service_fact, "service")                                                                            \
 	X(POLICY, policy_fact, "policy")                                                                               \
 	X(WORKLOAD, workload_fact, "workload")
@@ -80,16 +82,74 @@ struct node {
 	struct pair_list labels;
 };
 
+/* PEM texts, read by the agent: the proxy opens no file. Shown nowhere but by name. Key: name ("cert|key" paths). */
+struct secret {
+	struct fact fact;
+	struct slice name;
+	struct slice certificate;               /* chain, leaf first; or certificates of trusted CAs */
+	struct slice private_key;               /* empty for CAs */
+};
+
 enum lb_policy {                                /* clusters[].loadBalancer */
 	LB_POLICY_LEAST_REQUEST,                /* kernel: least open by two choices */
 	LB_POLICY_ROUND_ROBIN,
 	LB_POLICY_RANDOM,
 	LB_POLICY_MAGLEV,
+	LB_POLICY_RING_HASH,                    /* these three: proxy only; kernel: Maglev, least open, refused */
+	LB_POLICY_PEAK_EWMA,
+	LB_POLICY_ORIGINAL_DESTINATION,
 	LB_POLICIES
 };
 extern const char *const lb_policy_names[LB_POLICIES + 1]; /* "least-request", ... NULL */
 
 enum locality_prefer { LOCALITY_ANY, LOCALITY_REGION, LOCALITY_ZONE };
+
+/* TLS towards a cluster's hosts. */
+struct cluster_tls {
+	bool enabled;
+	struct slice sni;                       /* empty: the request's host name */
+	struct slice ca;                        /* secret; empty: the system's, unless insecure */
+	struct slice certificate;               /* secret; empty: none is shown */
+	bool insecure;                          /* nothing is verified */
+	const struct slice *alpn;
+	size_t nalpn;
+	const struct slice *sans;               /* one of them must be in the certificate; none: sni must be */
+	size_t nsans;
+};
+
+enum health_type { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP };
+
+/* Active checks, once per node, in the agent. */
+struct health_check {
+	uint8_t type;                           /* enum health_type */
+	struct slice path, host;                /* http: host empty = the cluster's name */
+	uint16_t port;                          /* 0: the host's own */
+	uint32_t interval_ms, timeout_ms;
+	uint32_t unhealthy, healthy;            /* checks in a row that turn it */
+	const struct status_range {
+		uint16_t low, high;             /* both within */
+	} *expect;                              /* none: 200 */
+	size_t nexpect;
+};
+
+/* Passive ejection. consecutive_5xx 0: off; of the other two too. */
+struct outlier_detection {
+	bool enabled;
+	uint32_t consecutive_5xx, consecutive_gateway, consecutive_local;
+	uint32_t interval_ms, base_ejection_ms, max_ejection_ms;
+	uint32_t max_ejection_percent;
+	uint32_t failure_percentage, failure_min_hosts, failure_min_requests; /* percentage 0: off */
+};
+
+enum subset_fallback { SUBSET_NONE, SUBSET_ANY, SUBSET_DEFAULT };
+
+/* Per node: workers draw credits. 0 = no limit. */
+struct pool_limits {
+	uint32_t max_connections, max_pending, max_requests, max_retries;
+	uint32_t max_requests_per_connection;   /* 0 = any number */
+	uint32_t idle_ms;                       /* 0 = never closed for being idle */
+	uint32_t http2_max_streams;
+};
 
 /* Settings of a cluster. Its hosts are facts of their own. Key: name, here and wherever it says so: set by fact_new(). */
 struct cluster_fact {
@@ -97,6 +157,26 @@ struct cluster_fact {
 	struct slice name;
 	enum lb_policy lb;
 	enum locality_prefer prefer;
+	struct slice protocol;                  /* what its hosts speak; empty: as the downstream */
+	uint32_t connect_ms;                    /* TCP and TLS; at least 1 */
+	uint32_t panic_percent;                 /* fewer usable hosts than this: all are used; 0: never */
+	uint32_t slow_start_ms;                 /* 0: none */
+	uint32_t ring_size;                     /* ring-hash: least number of points */
+	uint8_t fallback;                       /* enum subset_fallback */
+	bool proxy_protocol;                    /* a PROXY v2 header opens each connection */
+	struct slice dns_host;                  /* hosts are its addresses; empty: they are facts */
+	uint16_t dns_port;
+	const struct subset_keys {
+		const struct slice *names;
+		size_t nnames;
+	} *subsets;
+	size_t nsubsets;
+	const struct name_value *subset_default; /* for SUBSET_DEFAULT */
+	size_t nsubset_default;
+	struct pool_limits pool;
+	struct cluster_tls tls;
+	struct health_check health;
+	struct outlier_detection outlier;
 };
 
 enum host_state { HOST_READY, HOST_DRAINING };  /* draining: keeps its clients, takes no new ones */
@@ -119,17 +199,173 @@ struct host {
 	struct pair_list metadata;
 };
 
-/* L7 rules. The proxy reads them; a service that names one is an L7 service. Key: name. */
+enum text_match_type {
+	TEXT_ANY,                               /* no condition */
+	TEXT_EXACT, TEXT_PREFIX,                /* of a path: whole segments ("/v2" is not in "/v20") */
+	TEXT_REGEX,                             /* matches the whole text; PCRE2 with a bound on its work */
+	TEXT_PRESENT, TEXT_ABSENT, TEXT_SUFFIX, TEXT_CONTAINS,
+	TEXT_RANGE,                             /* a decimal integer, low <= it < high */
+	TEXT_MATCHES
+};
+
+struct text_match {
+	uint8_t type;                           /* enum text_match_type */
+	struct slice name;                      /* of a header (any case), parameter or cookie; empty for others */
+	struct slice value;
+	uint32_t low, high;
+};
+
+/* All conditions hold. Names repeat: all of that name's conditions hold for the first header of the name. */
+struct route_match {
+	struct text_match path;                 /* without query, normalised */
+	struct slice method;                    /* empty: any */
+	const struct text_match *headers, *params, *cookies;
+	size_t nheaders, nparams, ncookies;
+	struct text_match service, rpc_method;  /* RPC */
+	const struct slice *identities;         /* of the client, one of them; none: anybody */
+	size_t nidentities;
+};
+
+enum header_op { HEADER_SET, HEADER_ADD, HEADER_REMOVE };
+struct header_change {
+	uint8_t op;                             /* enum header_op */
+	struct slice name, value;
+};
+
+enum path_change { PATH_KEEP, PATH_PREFIX, PATH_FULL, PATH_REGEX }; /* what of the path is replaced */
+
+/* What retries answer to; bits of route_rule.retry_on. X(NAME, word as in the file) */
+#define RETRY_ONS(X)                                                                                                   \
+	X(CONNECT_FAILURE, "connect-failure") X(REFUSED_STREAM, "refused-stream") X(RESET, "reset")                    \
+	X(RESET_BEFORE_REQUEST, "reset-before-request") X(5XX, "5xx") X(GATEWAY_ERROR, "gateway-error")                \
+	X(RETRIABLE_4XX, "retriable-4xx") X(RETRIABLE_CODES, "retriable-status-codes")
+enum retry_on {
+#define RETRY_ON_ENUM_(NAME, word) RETRY_ON_##NAME,
+	RETRY_ONS(RETRY_ON_ENUM_)
+#undef RETRY_ON_ENUM_
+	RETRY_ON_COUNT
+};
+
+enum hash_kind { HASH_HEADER, HASH_COOKIE, HASH_SOURCE_IP, HASH_PARAM };
+struct hash_policy {
+	uint8_t kind;                           /* enum hash_kind */
+	struct slice name;
+	uint32_t ttl_s;                         /* cookie: made when absent, unless 0 */
+	bool terminal;                          /* found: the ones behind it are not asked */
+};
+
+enum { UPGRADE_WEBSOCKET = 1u << 0, UPGRADE_CONNECT = 1u << 1 };
+
+struct route_backend {
+	struct slice cluster;
+	uint32_t weight;
+	const struct name_value *subset;        /* sorted by name; none: the whole cluster */
+	size_t nsubset;
+};
+
+/* Exactly one of redirect_status, direct_status and backends says where requests go. */
+struct route_rule {
+	const struct route_match *matches;      /* one of them; none: every request */
+	size_t nmatches;
+	const struct header_change *request_headers, *response_headers;
+	size_t nrequest_headers, nresponse_headers;
+	struct slice rewrite_host;              /* empty: kept */
+	uint8_t rewrite;                        /* enum path_change */
+	struct slice rewrite_regex, rewrite_path; /* regex: $1 ... in rewrite_path */
+	uint16_t redirect_status;               /* 0: no redirect */
+	struct slice redirect_scheme, redirect_host, redirect_path; /* empty: as asked */
+	uint16_t redirect_port;                 /* 0: as asked, or the scheme's */
+	uint8_t redirect_change;                /* enum path_change: of redirect_path; never PATH_REGEX */
+	uint16_t direct_status;                 /* 0: no direct response */
+	struct slice direct_body;
+	const struct route_backend *backends;
+	size_t nbackends;
+	uint32_t timeout_ms, try_timeout_ms;    /* 0: none */
+	uint32_t idle_ms;                       /* of the stream; 0: none */
+	uint32_t retries;                       /* tries beyond the first */
+	uint32_t retry_on;                      /* 1 << enum retry_on */
+	const struct status_range *retry_codes;
+	size_t nretry_codes;
+	uint32_t backoff_ms, max_backoff_ms;
+	uint32_t budget_percent, budget_min;    /* of active requests; retries a second that are always allowed */
+	const struct hash_policy *hash;
+	size_t nhash;
+	uint8_t upgrades;                       /* UPGRADE_* that pass */
+};
+
+/*
+ * L7 rules. The proxy reads them; a service or listener that names one is L7. Among the routes of one listener the most
+ * specific host wins (exact, longest wildcard, "*"), among their rules Gateway API precedence. Key: name.
+ */
 struct route {
 	struct fact fact;
 	struct slice name;
-	const struct slice *hosts;              /* "*" = any */
+	const struct slice *hosts;              /* "*", "*.example.org", "example.org", "example.org:8080" */
 	size_t nhosts;
-	const struct route_backend {
-		struct slice cluster;
-		uint32_t weight;
-	} *backends;
+	const struct route_rule *rules;
+	size_t nrules;
+};
+
+/* ---- listeners --------------------------------------------------------------------------------------------- */
+
+enum tls_mode { TLS_OFF, TLS_STRICT, TLS_PERMISSIVE }; /* permissive: TLS and plain on one port */
+enum capture { CAPTURE_NONE, CAPTURE_EBPF, CAPTURE_REDIRECT, CAPTURE_TPROXY }; /* how the original destination is found */
+enum proxy_header { PROXY_HEADER_OFF, PROXY_HEADER_REQUIRED, PROXY_HEADER_OPTIONAL };
+enum xff_mode { XFF_KEEP, XFF_APPEND };
+
+struct listener_tls {
+	uint8_t mode;                           /* enum tls_mode */
+	const struct slice *certificates;       /* secrets; the first is for names that none has */
+	size_t ncertificates;
+	struct slice client_ca;                 /* secret; empty: no client certificates are asked for */
+	bool require_client;
+	const struct slice *sans;               /* one of them must be the client's; none: any that the CA signed */
+	size_t nsans;
+	const struct slice *alpn;
+	size_t nalpn;
+	uint16_t min_version;                   /* 0x0303 TLS 1.2, 0x0304 TLS 1.3 */
+};
+
+struct ip_block {                               /* a CIDR */
+	struct ip ip;
+	uint8_t bits;                           /* of 128: an IPv4 /8 is 104 */
+};
+
+/* TCP and UDP: the first rule whose conditions hold. None given = always. */
+struct stream_rule {
+	const struct ip_block *sources, *destinations;
+	size_t nsources, ndestinations;
+	uint16_t port;                          /* original destination's; 0: any */
+	const struct slice *snis;               /* exact or "*.x"; with TLS that is passed on, too */
+	size_t nsnis;
+	const struct route_backend *backends;
 	size_t nbackends;
+};
+
+/* Key: name. The agent opens its sockets and hands them to the proxy. */
+struct listener {
+	struct fact fact;
+	struct slice name;
+	struct ip ip;
+	uint16_t port;
+	struct slice protocol;                  /* "http", "http-proxy", "tcp", "udp", ... */
+	uint8_t capture;                        /* enum capture */
+	uint8_t proxy_header;                   /* enum proxy_header */
+	const struct ip_block *trusted;         /* whose PROXY and X-Forwarded-* headers are believed; none: everybody's PROXY */
+	size_t ntrusted;
+	struct listener_tls tls;
+	const struct slice *routes;
+	size_t nroutes;
+	const struct stream_rule *rules;        /* tcp, udp */
+	size_t nrules;
+	uint8_t xff;                            /* enum xff_mode */
+	bool merge_slashes;
+	bool reject_escaped_slashes;            /* %2F %5C: 400; else kept as they are */
+	bool request_id;                        /* x-request-id is made when absent */
+	uint32_t idle_ms;                       /* between requests; tcp, udp: without a byte */
+	uint32_t head_ms;                       /* for a request's head */
+	uint32_t max_head_bytes, max_headers, max_target_bytes;
+	uint32_t max_connections;               /* per node; 0 = no limit */
 };
 
 enum fail_mode { FAIL_OPEN, FAIL_CLOSED };      /* what an L7 service does while no proxy worker beats */
