@@ -101,6 +101,8 @@ enum lb_policy {                                /* clusters[].loadBalancer */
 	LB_POLICIES
 };
 extern const char *const lb_policy_names[LB_POLICIES + 1]; /* "least-request", ... NULL */
+/* What the kernel does with a service of such a cluster, where it cannot do that: "maglev is used"; NULL: it can. */
+extern const char *const lb_kernel_words[LB_POLICIES];
 
 enum locality_prefer { LOCALITY_ANY, LOCALITY_REGION, LOCALITY_ZONE };
 
@@ -185,6 +187,12 @@ enum host_state { HOST_READY, HOST_DRAINING };  /* draining: keeps its clients, 
 #define PRIORITY_MAX 255u
 #define BACKEND_WEIGHT_MAX 1000000u             /* of a route's backend */
 #define AFFINITY_S_MAX 86400u                   /* one day */
+#define RETRIES_MAX 100u
+#define RING_SIZE_MAX (8u << 20)
+#define HEAD_BYTES_MIN 1024u                    /* of a listener's max_head_bytes */
+#define HEAD_BYTES_MAX (1u << 20)
+#define HEADERS_MAX 10000u
+#define REGEX_MAX 4096u                         /* bytes of one */
 
 /* One endpoint of one cluster. Key: "cluster|address|port", as host_new() (registry.h) makes it. */
 struct host {
@@ -245,6 +253,7 @@ enum retry_on {
 #undef RETRY_ON_ENUM_
 	RETRY_ON_COUNT
 };
+extern const char *const retry_on_names[RETRY_ON_COUNT + 1]; /* "connect-failure", ... NULL */
 
 enum hash_kind { HASH_HEADER, HASH_COOKIE, HASH_SOURCE_IP, HASH_PARAM };
 struct hash_policy {

@@ -53,13 +53,16 @@ static inline struct route *facts_route(const char *name, const char *cluster)
 	struct route *r = (struct route *)f;
 	struct slice *hosts = fact_alloc(f, sizeof(*hosts));
 	struct route_backend *backend = fact_alloc(f, sizeof(*backend));
+	struct route_rule *rule = fact_alloc(f, sizeof(*rule));
 
 	*hosts = SLICE_LIT("*");
 	backend->cluster = fact_slice(f, slice_str(cluster));
 	backend->weight = 1;
+	rule->backends = backend;
+	rule->nbackends = 1;
 	r->hosts = hosts;
-	r->backends = backend;
-	r->nhosts = r->nbackends = 1;
+	r->rules = rule;
+	r->nhosts = r->nrules = 1;
 	return r;
 }
 
@@ -78,6 +81,33 @@ static inline struct service_fact *facts_service(const char *name, const char *i
 	s->ports = p;
 	s->naddrs = s->nports = 1;
 	return s;
+}
+
+static inline struct secret *facts_secret(const char *name)
+{
+	struct secret *s = (struct secret *)facts_named(FACT_SECRET, name, 8);
+
+	s->certificate = fact_slice(&s->fact, SLICE_LIT("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"));
+	return s;
+}
+
+static inline void facts_listener_route(struct listener *l, const char *route)
+{
+	struct slice *r = fact_alloc(&l->fact, sizeof(*r));
+
+	*r = fact_slice(&l->fact, slice_str(route));
+	l->routes = r;
+	l->nroutes = 1;
+}
+
+static inline struct listener *facts_listener(const char *name, const char *ip, uint16_t port, const char *protocol)
+{
+	struct listener *l = (struct listener *)facts_named(FACT_LISTENER, name, 7);
+
+	l->ip = facts_ip(ip);
+	l->port = port;
+	l->protocol = fact_slice(&l->fact, slice_str(protocol));
+	return l;
 }
 
 static inline void facts_service_route(struct service_fact *s, const char *route)

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "kern/kern.h"
 #include "weft/log.h"
+#include "weft/str.h"
 
 #define LARGE_CHANGE 1000                       /* clusters: reading so many leaves free memory that is worth giving back */
 #define TRIM_NS (1 * SEC)                       /* later: by then the transaction has ended and the proxy has been fed */
@@ -51,6 +52,22 @@ static void trim(struct timer *t)
 	malloc_trim(0);
 }
 
+/* What the kernel does instead of what a cluster asks for; once for each change of its settings. */
+static void say_instead(const struct diff *d)
+{
+	for (size_t i = 0; i < d->clusters.n; i++) {
+		const struct cluster *now = d->clusters.v[i].now, *old = d->clusters.v[i].old;
+		enum lb_policy lb = now ? now->conf->lb : LB_POLICY_LEAST_REQUEST;
+		char name[128];
+
+		if (!lb_kernel_words[lb] || (old && old->conf->lb == lb))
+			continue;
+		snprintf(name, sizeof(name), "%.*s", SLICE_ARG(now->name));
+		log_info(name, "loadBalancer %s is the proxy's; for services without routes %s in the kernel",
+			 lb_policy_names[lb], lb_kernel_words[lb]);
+	}
+}
+
 void publish_now(struct publish *p)
 {
 	struct snapshot *old = p->now;
@@ -63,6 +80,7 @@ void publish_now(struct publish *p)
 	stat_set(&p->stat.build_us, (clock_ns() - t) / 1000);
 	to_kernel(p, &d);
 	child_feed(p->child, &d);
+	say_instead(&d);
 	log_debug("publish", "snapshot %llu: %zu clusters changed, %zu services", (unsigned long long)p->now->number,
 		  d.clusters.n, d.facts[FACT_SERVICE].n);
 	large = d.clusters.n >= LARGE_CHANGE;

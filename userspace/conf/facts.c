@@ -242,6 +242,18 @@ static int make_service(struct making *m, const void *element)
 
 /* ---- routes, workloads ----------------------------------------------------------------------- */
 
+static const struct route_backend *backends(struct fact *f, const struct conf_list *list)
+{
+	struct route_backend *v = fact_alloc(f, list->n * sizeof(*v));
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct fact_backend *b = (const struct fact_backend *)list->v + i;
+
+		v[i] = (struct route_backend){.cluster = fact_slice(f, b->cluster), .weight = b->weight};
+	}
+	return v;
+}
+
 static int make_route(struct making *m, const void *element)
 {
 	const struct fact_route *r = element;
@@ -249,7 +261,7 @@ static int make_route(struct making *m, const void *element)
 	static const struct slice any = {"*", 1};
 	const struct conf_list hosts = r->hosts.n ? r->hosts : (struct conf_list){(void *)&any, 1};
 	struct fact_mark where = mark(m, m->node);
-	struct route_backend *backends;
+	struct route_rule *made;
 	struct route *f;
 
 	if (r->rules.n != 1)
@@ -262,14 +274,11 @@ static int make_route(struct making *m, const void *element)
 	f = (struct route *)fact_new(FACT_ROUTE, r->name, &where);
 	f->hosts = slices(&f->fact, &hosts);
 	f->nhosts = hosts.n;
-	backends = fact_alloc(&f->fact, rule->backends.n * sizeof(*backends));
-	for (size_t i = 0; i < rule->backends.n; i++) {
-		const struct fact_backend *b = (const struct fact_backend *)rule->backends.v + i;
-
-		backends[i] = (struct route_backend){fact_slice(&f->fact, b->cluster), b->weight};
-	}
-	f->backends = backends;
-	f->nbackends = rule->backends.n;
+	made = fact_alloc(&f->fact, sizeof(*made));
+	made->backends = backends(&f->fact, &rule->backends);
+	made->nbackends = rule->backends.n;
+	f->rules = made;
+	f->nrules = 1;
 	return keep(m, &f->fact, m->node, "name", r->name);
 }
 

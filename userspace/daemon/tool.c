@@ -39,6 +39,19 @@ static int check_facts(const struct config *c)
 	return ok ? 0 : -EINVAL;
 }
 
+/* Not wrong, but done in another way than one may think. */
+static void print_notes(const struct config *c)
+{
+	for (size_t i = 0; i < c->nfacts; i++) {
+		const struct cluster_fact *k = (const struct cluster_fact *)c->facts[i];
+		struct fact_mark mark = fact_mark(c->facts[i]);
+
+		if (c->facts[i]->kind == FACT_CLUSTER && lb_kernel_words[k->lb])
+			fprintf(stderr, "%.*s:%u: note: cluster %.*s: %s is the proxy's; for services without routes %s in the kernel\n",
+				SLICE_ARG(mark.file), mark.line, SLICE_ARG(k->name), lb_policy_names[k->lb], lb_kernel_words[k->lb]);
+	}
+}
+
 static int config_check(const struct tool_args *a)
 {
 	struct conf_errors errors = { 0 };
@@ -57,6 +70,8 @@ static int config_check(const struct tool_args *a)
 	conf_errors_fini(&errors);
 	if (!err)
 		err = check_facts(c);
+	if (!err)
+		print_notes(c);
 	if (!err && a->json)
 		printf("{\"ok\": true, \"facts\": %zu, \"registries\": %zu}\n", c->nfacts, c->registries.n);
 	else if (!err)

@@ -130,6 +130,23 @@ static struct unit *adopted(struct plan *p, const struct service_fact *f, const 
 	return NULL;
 }
 
+/* Where most requests of a route go, as far as one can say without reading them: its last rule takes what others leave. */
+static struct slice heaviest(const struct route *r)
+{
+	struct slice name = { 0 };
+	uint32_t best = 0;
+
+	for (size_t i = r->nrules; i-- && !name.n;) {
+		for (size_t j = 0; j < r->rules[i].nbackends; j++) {
+			if (r->rules[i].backends[j].weight <= best)
+				continue;
+			best = r->rules[i].backends[j].weight;
+			name = r->rules[i].backends[j].cluster;
+		}
+	}
+	return name;
+}
+
 /* The cluster that serves a port; where only the routes say it, the heaviest backend of the first route. */
 static const struct cluster *port_cluster(const struct plan *p, const struct service_fact *f,
 					  const struct service_port *sp, struct slice *name)
@@ -137,14 +154,9 @@ static const struct cluster *port_cluster(const struct plan *p, const struct ser
 	*name = sp->cluster;
 	if (!sp->cluster.n && f->nroutes) {
 		const struct route *r = (const void *)snapshot_fact(p->snap, FACT_ROUTE, f->routes[0]);
-		uint32_t best = 0;
 
-		for (size_t i = 0; r && i < r->nbackends; i++) {
-			if (r->backends[i].weight <= best)
-				continue;
-			best = r->backends[i].weight;
-			*name = r->backends[i].cluster;
-		}
+		if (r)
+			*name = heaviest(r);
 	}
 	return snapshot_cluster(p->snap, *name);
 }
@@ -154,6 +166,8 @@ static uint8_t algo_of(const struct cluster *c)
 	static const uint8_t algo[LB_POLICIES] = {
 		[LB_POLICY_LEAST_REQUEST] = LB_LEAST_OPEN, [LB_POLICY_ROUND_ROBIN] = LB_ROUND_ROBIN,
 		[LB_POLICY_RANDOM] = LB_RANDOM, [LB_POLICY_MAGLEV] = LB_MAGLEV,
+		/* What comes nearest (lb_kernel_words). */
+		[LB_POLICY_RING_HASH] = LB_MAGLEV, [LB_POLICY_PEAK_EWMA] = LB_LEAST_OPEN,
 	};
 
 	return c ? algo[c->conf->lb] : LB_RANDOM;
@@ -272,6 +286,8 @@ static int unit_wish(struct plan *p, struct unit *u, const struct service_fact *
 		return -ENOSPC;
 	}
 	ask.cluster = port_cluster(p, f, sp, &name);
+	if (ask.cluster && ask.cluster->conf->lb == LB_POLICY_ORIGINAL_DESTINATION)
+		ask.cluster = NULL;             /* where a service's own address leads to is not known: refused */
 	state_unit_cluster(p->st, u, name);
 	c.entry = u->entry;
 	entry_settings(p, &c.entry, f, ask.cluster);

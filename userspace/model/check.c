@@ -3,9 +3,9 @@
  * The rules. Each put is checked by itself and against the state after the transaction; each del against those who would
  * still name what goes. Only what a transaction touches is looked at: the rest was right before and names nothing of it.
  */
-#include <netinet/in.h>
 #include <stdio.h>
 #include "base/magic.h"
+#include "model/check_kinds.h"
 #include "model/claim.h"
 #include "model/field.h"
 #include "model/store_priv.h"
@@ -75,9 +75,11 @@ static bool key_ok(struct check *c)
 	return slice_eq(want, f->key);
 }
 
-static bool text_clean(struct slice s)
+static bool text_clean(struct slice s, bool lines)
 {
 	for (size_t i = 0; i < s.n; i++) {
+		if (lines && (s.p[i] == '\n' || s.p[i] == '\r' || s.p[i] == '\t'))
+			continue;
 		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
 			return false;
 	}
@@ -101,7 +103,7 @@ static void field_check(void *arg, const struct field *f, const void *object, co
 				  field_uint(f, object));
 		break;
 	case FIELD_SLICE:
-		if (!text_clean(field_slice(f, object)))
+		if (!text_clean(field_slice(f, object), f->flags & FIELD_MULTILINE))
 			tx_refuse(c->tx, c->op, "%s: must be UTF-8 without control characters",
 				  field_path(f, up, path, sizeof(path)));
 		break;
@@ -116,113 +118,11 @@ static bool fields_ok(struct check *c)
 
 	if (size > FACT_BYTES_MAX)
 		tx_refuse(c->tx, c->op, "%zu bytes in all: at most %u", size, FACT_BYTES_MAX);
-	if (!text_clean(c->op->key))
+	if (!text_clean(c->op->key, false))
 		tx_refuse(c->tx, c->op, "name: must be UTF-8 without control characters");
 	field_walk(&fact_shapes[c->op->kind], c->op->fact, field_check, c);
 	return c->tx->refused.n == before;
 }
-
-static bool address_ok(struct check *c, const char *what, const struct ip *ip)
-{
-	static const uint8_t zero[16], mapped[12] = { [10] = 0xff, [11] = 0xff }, all[4] = { 255, 255, 255, 255 };
-	bool v4 = !memcmp(ip->b, mapped, sizeof(mapped));
-	const uint8_t *b = v4 ? ip->b + 12 : ip->b;
-	const char *kind = NULL;
-	char text[INET6_ADDRSTRLEN];
-
-	if (!memcmp(b, zero, v4 ? 4 : 16))
-		kind = "unspecified";
-	else if (v4 ? (b[0] & 0xf0) == 0xe0 : b[0] == 0xff)
-		kind = "a multicast address";
-	else if (v4 && !memcmp(b, all, 4))
-		kind = "the broadcast address";
-	if (kind)
-		tx_refuse(c->tx, c->op, "%s %s is %s; a unicast address is needed", what, ip_name(ip, text), kind);
-	return !kind;
-}
-
-static bool host_ok(struct check *c)
-{
-	return address_ok(c, "address", &((const struct host *)c->op->fact)->ip);
-}
-
-static bool route_ok(struct check *c)
-{
-	const struct route *r = (const struct route *)c->op->fact;
-
-	if (!r->nhosts)
-		tx_refuse(c->tx, c->op, "no hosts; name at least one, \"*\" is any");
-	if (!r->nbackends)
-		tx_refuse(c->tx, c->op, "no backends; name at least one cluster");
-	return r->nhosts && r->nbackends;
-}
-
-static bool port_ok(struct check *c, const struct service_fact *s, size_t i)
-{
-	if (!s->ports[i].port) {
-		tx_refuse(c->tx, c->op, "ports[%zu].port 0: 1 to 65535", i);
-		return false;
-	}
-	if (!s->ports[i].cluster.n && !s->nroutes) {
-		tx_refuse(c->tx, c->op, "ports[%zu].cluster: missing; a service without routes needs one for each port", i);
-		return false;
-	}
-	return true;
-}
-
-static bool service_ok(struct check *c)
-{
-	const struct service_fact *s = (const struct service_fact *)c->op->fact;
-	bool ok = true;
-
-	if (!s->naddrs)
-		tx_refuse(c->tx, c->op, "no address; give at least one");
-	if (!s->nports)
-		tx_refuse(c->tx, c->op, "no port; give at least one");
-	for (size_t i = 0; i < s->naddrs; i++)
-		ok &= address_ok(c, "address", &s->addrs[i]);
-	for (size_t i = 0; i < s->nports; i++)
-		ok &= port_ok(c, s, i);
-	return ok && s->naddrs && s->nports;
-}
-
-static bool policy_ok(struct check *c)
-{
-	if (!((const struct policy_fact *)c->op->fact)->service.n)
-		tx_refuse(c->tx, c->op, "service: missing; a policy is for one service");
-	return ((const struct policy_fact *)c->op->fact)->service.n;
-}
-
-/* Whether one of the path's parts is "..". */
-static bool climbs(struct slice path)
-{
-	size_t from = 0;
-
-	for (size_t i = 0; i <= path.n; i++) {
-		if (i < path.n && path.p[i] != '/')
-			continue;
-		if (slice_eq_str((struct slice){ path.p + from, i - from }, ".."))
-			return true;
-		from = i + 1;
-	}
-	return false;
-}
-
-static bool workload_ok(struct check *c)
-{
-	struct slice path = ((const struct workload_fact *)c->op->fact)->cgroup;
-
-	if (!path.n)
-		tx_refuse(c->tx, c->op, "cgroup: missing; a path below the captured cgroup");
-	else if (climbs(path))
-		tx_refuse(c->tx, c->op, "cgroup %.*s: must not contain \"..\"", SLICE_ARG(path));
-	return path.n && !climbs(path);
-}
-
-static bool (*const kind_ok[FACT_KINDS])(struct check *c) = {
-	[FACT_HOST] = host_ok,	     [FACT_ROUTE] = route_ok,	    [FACT_SERVICE] = service_ok,
-	[FACT_POLICY] = policy_ok, [FACT_WORKLOAD] = workload_ok,
-};
 
 /* ---- the fact among others ---------------------------------------------------------------------------------- */
 
@@ -236,7 +136,7 @@ static void ref_check(void *arg, const struct field *f, const void *object, cons
 		return;
 	key = field_slice(f, object);
 	/* Whether a name may be missing was the kind's own rule; but a list's element and a host's cluster never may. */
-	if (!key.n && f->name && c->op->kind == FACT_SERVICE)
+	if (!key.n && f->name && (c->op->kind == FACT_SERVICE || f->flags & FIELD_OPTIONAL))
 		return;
 	if (f->ref == FACT_CLUSTER && c->cluster.p && slice_eq(key, c->cluster))
 		return;
@@ -273,6 +173,15 @@ static void claim_check(void *arg, struct slice key, const char *text)
 	tx_refuse(c->tx, c->op, "%s is that of %s already", text, who(holder, &mark, name));
 }
 
+static bool kind_ok(struct check *c)
+{
+	size_t before = c->tx->refused.n;
+
+	if (check_kinds[c->op->kind])
+		check_kinds[c->op->kind](c->tx, c->op);
+	return c->tx->refused.n == before;
+}
+
 static void put_check(struct check *c)
 {
 	if (!owner_ok(c))
@@ -280,7 +189,7 @@ static void put_check(struct check *c)
 	if (!c->op->same) {
 		if (!key_ok(c) || !fields_ok(c))
 			return;
-		if (kind_ok[c->op->kind] && !kind_ok[c->op->kind](c))
+		if (!kind_ok(c))
 			return;
 	}
 	/* An unchanged fact too: this transaction may take away what it names, or give another what it has. */

@@ -3,18 +3,19 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include "weft/str.h"
 
 #define IP_TEXT 46
 
-static void address_claim(const struct ip *ip, const struct service_port *p, claim_fn *fn, void *arg)
+static void address_claim(const struct ip *ip, uint16_t port, uint8_t proto, claim_fn *fn, void *arg)
 {
-	char key[sizeof(*ip) + sizeof(p->port) + sizeof(p->proto)], text[IP_TEXT + 32], address[IP_TEXT];
+	char key[sizeof(*ip) + sizeof(port) + sizeof(proto)], text[IP_TEXT + 32], address[IP_TEXT];
 
 	memcpy(key, ip, sizeof(*ip));
-	memcpy(key + sizeof(*ip), &p->port, sizeof(p->port));
-	memcpy(key + sizeof(*ip) + sizeof(p->port), &p->proto, sizeof(p->proto));
-	snprintf(text, sizeof(text), "address %s port %u %s", ip_name(ip, address), p->port,
-		 p->proto == IPPROTO_UDP ? "UDP" : "TCP");
+	memcpy(key + sizeof(*ip), &port, sizeof(port));
+	memcpy(key + sizeof(*ip) + sizeof(port), &proto, sizeof(proto));
+	snprintf(text, sizeof(text), "address %s port %u %s", ip_name(ip, address), port,
+		 proto == IPPROTO_UDP ? "UDP" : "TCP");
 	fn(arg, (struct slice){ key, sizeof(key) }, text);
 }
 
@@ -40,8 +41,12 @@ void claim_each(const struct fact *f, claim_fn *fn, void *arg)
 
 		for (size_t i = 0; i < s->naddrs; i++) {
 			for (size_t j = 0; j < s->nports; j++)
-				address_claim(&s->addrs[i], &s->ports[j], fn, arg);
+				address_claim(&s->addrs[i], s->ports[j].port, s->ports[j].proto, fn, arg);
 		}
+	} else if (f->kind == FACT_LISTENER) {
+		const struct listener *l = (const struct listener *)f;
+
+		address_claim(&l->ip, l->port, slice_eq_str(l->protocol, "udp") ? IPPROTO_UDP : IPPROTO_TCP, fn, arg);
 	} else if (f->kind == FACT_WORKLOAD) {
 		cgroup_claim(((const struct workload_fact *)f)->cgroup, fn, arg);
 	}

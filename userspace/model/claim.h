@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What only one fact of a kind may have: a service its address, port and protocol, a workload its cgroup. */
+/* What only one fact of a kind may have: a service or listener its address, port and protocol, a workload its cgroup. */
 #pragma once
 #include "model/fact.h"
 

@@ -16,6 +16,12 @@ struct need {
 	size_t arrays, bytes;
 };
 
+/* Elements may be of any size, what lies behind them may hold pointers. */
+static size_t array_size(const struct field_list *l)
+{
+	return (l->n * l->of->size + 7) & ~(size_t)7;
+}
+
 static void need_slice(struct need *n, struct slice key, struct slice s)
 {
 	if (!slice_starts(key, s))
@@ -33,7 +39,7 @@ static void need_shape(struct need *n, const struct shape *shape, const void *ob
 		if (f->type != FIELD_LIST && (f->type != FIELD_PAIRS || home))
 			continue;
 		l = field_list(f, object);
-		n->arrays += l.n * l.of->size;
+		n->arrays += array_size(&l);
 		for (size_t i = 0; i < l.n; i++)
 			need_shape(n, l.of, list_at(&l, i), key, home);
 	}
@@ -66,7 +72,7 @@ static void copy_list(struct copy *c, const struct field *f, const void *from, v
 	struct field_list l = field_list(f, from);
 	char *v = c->arrays;
 
-	c->arrays += l.n * l.of->size;
+	c->arrays += array_size(&l);
 	for (size_t i = 0; i < l.n; i++)
 		copy_shape(c, l.of, list_at(&l, i), v + i * l.of->size);
 	field_set_list(f, to, l.n ? v : NULL, l.n);

@@ -57,10 +57,15 @@ static json_t *pairs(const struct pair_list *l)
 
 static json_t *object(const struct shape *shape, const void *o, json_t *j);
 
+/* Elements {name, value}: one object. */
 static json_t *list(struct field_list l)
 {
-	json_t *j = json_array();
+	const struct pair_list named = { l.v, l.n };
+	json_t *j;
 
+	if (l.of == &pair_shape)
+		return pairs(&named);
+	j = json_array();
 	for (size_t i = 0; i < l.n; i++)
 		json_array_append_new(j, object(l.of, list_at(&l, i), NULL));
 	return j;
@@ -71,17 +76,34 @@ static json_t *choice(const struct field *f, uint32_t v)
 	return v <= f->max && f->names[v] ? json_string(f->names[v]) : json_integer(v);
 }
 
+static json_t *bits(const struct field *f, uint32_t v)
+{
+	json_t *j = json_array();
+
+	for (uint32_t i = 0; v >> i; i++) {
+		if (v >> i & 1)
+			json_array_append_new(j, json_string(f->names[i]));
+	}
+	return j;
+}
+
+/* Certificates and keys: nobody needs to read them here, and keys nobody may. */
+static json_t *hidden(struct slice s)
+{
+	return s.n ? json_sprintf("%zu bytes", s.n) : json_string("");
+}
+
 static json_t *value(const struct field *f, const void *o)
 {
 	switch ((enum field_type)f->type) {
 	case FIELD_UINT:
-		return json_integer(field_uint(f, o));
+		return f->names ? bits(f, field_uint(f, o)) : json_integer(field_uint(f, o));
 	case FIELD_BOOL:
 		return json_boolean(field_uint(f, o));
 	case FIELD_ENUM:
 		return choice(f, field_uint(f, o));
 	case FIELD_SLICE:
-		return dump_text(field_slice(f, o));
+		return f->flags & FIELD_HIDDEN ? hidden(field_slice(f, o)) : dump_text(field_slice(f, o));
 	case FIELD_IP:
 		return address(field_at(f, o));
 	case FIELD_LOCALITY:
@@ -100,6 +122,23 @@ static bool nothing(const json_t *j)
 	       (json_is_object(j) && !json_object_size(j));
 }
 
+/* "tls.sni" is "sni" of the object "tls". */
+static void set_field(json_t *j, const char *name, json_t *take_v)
+{
+	const char *dot = strchr(name, '.');
+	char *outer;
+
+	if (!dot) {
+		json_object_set_new(j, name, take_v);
+		return;
+	}
+	outer = mem_dup(name, (size_t)(dot - name));
+	if (!json_object_get(j, outer))
+		json_object_set_new(j, outer, json_object());
+	set_field(json_object_get(j, outer), dot + 1, take_v);
+	free(outer);
+}
+
 /* Fields of o into j, or the bare value of an element with one nameless field. */
 static json_t *object(const struct shape *shape, const void *o, json_t *j)
 {
@@ -113,7 +152,7 @@ static json_t *object(const struct shape *shape, const void *o, json_t *j)
 		if (nothing(v))
 			json_decref(v);
 		else
-			json_object_set_new(j, f->name, v);
+			set_field(j, f->name, v);
 	}
 	return j;
 }
@@ -204,8 +243,9 @@ int dump_snapshot(const struct snapshot *s, unsigned flags, int (*out)(void *arg
 		enum fact_kind kind;
 		const char *name;
 	} lists[] = {
-		{ FACT_CLUSTER, "clusters" }, { FACT_ROUTE, "routes" },	      { FACT_SERVICE, "services" },
-		{ FACT_POLICY, "policies" },  { FACT_WORKLOAD, "workloads" },
+		{ FACT_SECRET, "secrets" },	{ FACT_CLUSTER, "clusters" }, { FACT_ROUTE, "routes" },
+		{ FACT_LISTENER, "listeners" }, { FACT_SERVICE, "services" }, { FACT_POLICY, "policies" },
+		{ FACT_WORKLOAD, "workloads" },
 	};
 	const struct output o = { out, arg };
 	struct fact_set nodes = snapshot_facts(s, FACT_NODE);

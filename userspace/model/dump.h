@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Facts and snapshots as JSON, from the same rows as the wire form. Control thread (marks). */
+/* Facts and snapshots as JSON, from the same rows as the wire form; certificates and keys by length only. Control thread (marks). */
 #pragma once
 #include <jansson.h>
 #include "model/snapshot.h"
@@ -17,8 +17,8 @@ json_t *dump_fact(const struct fact *f, unsigned flags);
 /* As dump_fact of its settings, with "hosts". */
 json_t *dump_cluster(const struct cluster *c, unsigned flags);
 /*
- * {"snapshot": 7, "node": {...}, "clusters": [...], "routes": [...], "services": [...], "policies": [...],
- * "workloads": [...]}, one line per fact, written piece by piece so that a large model needs no large memory.
+ * {"snapshot": 7, "node": {...}, "secrets": [...], "clusters": [...], "routes": [...], "listeners": [...],
+ * "services": [...], "policies": [...], "workloads": [...]}, one line per fact, written piece by piece so that a large model needs no large memory.
  * 0 or what out returned.
  */
 int dump_snapshot(const struct snapshot *s, unsigned flags, int (*out)(void *arg, struct slice piece), void *arg);

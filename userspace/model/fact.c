@@ -149,6 +149,8 @@ struct fact *fact_new(enum fact_kind kind, struct slice key, const struct fact_m
 	shape_for(row, shape) {
 		if (row->type == FIELD_LOCALITY)
 			*(const struct locality **)((char *)f + row->off) = &locality_unknown;
+		else if (row->dflt)
+			field_set_uint(row, f, row->dflt);
 	}
 	return f;
 }

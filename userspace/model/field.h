@@ -7,7 +7,7 @@
 #include "weft/model.h"
 
 enum field_type {
-	FIELD_UINT,                             /* uint8_t, uint16_t, uint32_t by size; at most max */
+	FIELD_UINT,                             /* uint8_t, uint16_t, uint32_t by size; at most max; names: of its bits */
 	FIELD_BOOL,
 	FIELD_ENUM,                             /* of size bytes; names[0..max], holes NULL */
 	FIELD_SLICE,                            /* ref: key of a fact of that kind, or empty */
@@ -19,13 +19,20 @@ enum field_type {
 
 #define FIELD_NO_REF (-1)
 
+enum field_flags {
+	FIELD_MULTILINE = 1u << 0,              /* slice: line ends and tabs are allowed */
+	FIELD_HIDDEN = 1u << 1,                 /* slice: shown by its length only */
+	FIELD_OPTIONAL = 1u << 2,               /* slice with a ref: may be empty */
+};
+
 struct field {
-	const char *name;                       /* NULL: the only field of an element, shown bare */
+	const char *name;                       /* "tls.sni" in a struct inside; NULL: the only field of an element, bare */
 	uint8_t type;                           /* enum field_type */
 	uint8_t size;
 	int8_t ref;                             /* enum fact_kind or FIELD_NO_REF */
+	uint8_t flags;                          /* enum field_flags */
 	uint16_t off, n_off;
-	uint32_t max;
+	uint32_t max, dflt;                     /* dflt: what fact_new() sets; not in elements of lists */
 	const char *const *names;
 	const struct shape *of;
 };

@@ -10,7 +10,7 @@
 #include "weft/err.h"
 
 #define WIRE_MAGIC 0x74666577u                  /* "weft" */
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_FRAME_MAX (FACT_BYTES_MAX + 1024)  /* length field */
 
 enum wire_type { WIRE_HELLO = 1, WIRE_BEGIN, WIRE_PUT, WIRE_DEL, WIRE_COMMIT, WIRE_SNAPSHOT, WIRE_TYPES };

@@ -129,10 +129,10 @@ static void routes_and_workloads(void **state)
 	(void)state;
 	assert_int_equal(r->nhosts, 2);
 	assert_true(slice_eq_str(r->hosts[1], "*.c"));
-	assert_int_equal(r->nbackends, 2);
-	assert_int_equal(r->backends[0].weight, 90);
-	assert_int_equal(r->backends[1].weight, 1);
-	assert_true(slice_eq_str(r->backends[1].cluster, "y"));
+	assert_int_equal(r->rules->nbackends, 2);
+	assert_int_equal(r->rules->backends[0].weight, 90);
+	assert_int_equal(r->rules->backends[1].weight, 1);
+	assert_true(slice_eq_str(r->rules->backends[1].cluster, "y"));
 	r = (const struct route *)find(c, FACT_ROUTE, "any");
 	assert_int_equal(r->nhosts, 1);
 	assert_true(slice_eq_str(r->hosts[0], "*"));
@@ -212,8 +212,9 @@ static const struct bad bad[] = {
 	  "f:3: clusters[0].endpoints[0].weight: 65536 is out of range, want a whole number from 0 to 65535" },
 	{ CLUSTER("endpoints: [{address: 10.0.0.1, metadata: {a: {}}}]"),
 	  "f:3: clusters[0].endpoints[0].metadata.a: want text, not a mapping" },
-	{ CLUSTER("loadBalancer: ring-hash"),
-	  "f:3: clusters[0].loadBalancer: want least-request, round-robin, random or maglev, not ring-hash" },
+	{ CLUSTER("loadBalancer: fastest"),
+	  "f:3: clusters[0].loadBalancer: want least-request, round-robin, random, maglev, ring-hash, peak-ewma or "
+	  "original-destination, not fastest" },
 	{ CLUSTER("locality: {prefer: rack}"), "f:3: clusters[0].locality.prefer: want any, region or zone, not rack" },
 	{ CLUSTER("outlierDetection: {}"), "f:3: clusters[0].outlierDetection: no such field, want one of: name, loadBalancer, "
 					   "locality, endpoints" },

@@ -108,14 +108,16 @@ void kit_route(struct kit *k, const char *name, const char *cluster)
 {
 	struct route *r = (struct route *)fact_new(FACT_ROUTE, slice_str(name), &no_mark);
 	struct route_backend *b = fact_alloc(&r->fact, sizeof(*b));
+	struct route_rule *rule = fact_alloc(&r->fact, sizeof(*rule));
 	struct slice *host = fact_alloc(&r->fact, sizeof(*host));
 
 	*host = fact_slice(&r->fact, slice_str("*"));
-	*b = (struct route_backend){ fact_slice(&r->fact, slice_str(cluster)), 1 };
+	*b = (struct route_backend){ .cluster = fact_slice(&r->fact, slice_str(cluster)), .weight = 1 };
+	rule->backends = b;
+	rule->nbackends = 1;
 	r->hosts = host;
-	r->nhosts = 1;
-	r->backends = b;
-	r->nbackends = 1;
+	r->rules = rule;
+	r->nhosts = r->nrules = 1;
 	store_put(tx(k), &r->fact);
 }
 

@@ -135,7 +135,7 @@ static bool anybody(const struct cluster *cl, uint8_t family)
 {
 	for (size_t i = 0; i < cl->nhosts; i++)
 		if (pick_family(&cl->hosts[i]->ip) == family && wants_slot(cl->hosts[i]))
-			return true;
+			return cl->conf->lb != LB_POLICY_ORIGINAL_DESTINATION;
 	return false;
 }
 

@@ -71,12 +71,42 @@ static void test_example(void **state)
 static void test_odd_mark(void **state)
 {
 	struct fact_mark mark = facts_mark("files", "caf\xe9.yaml", 0);
-	struct fact *f = fact_new(FACT_CLUSTER, SLICE_LIT("c"), &mark);
+	struct fact *f = fact_new(FACT_ROUTE, SLICE_LIT("r"), &mark);
 
 	(void)state;
-	dumps_to(f, DUMP_MARKS,
-		 "{\"name\":\"c\",\"lb\":\"least-request\",\"prefer\":\"any\",\"registry\":\"files\",\"mark\":\"caf?.yaml\"}");
+	dumps_to(f, DUMP_MARKS, "{\"name\":\"r\",\"registry\":\"files\",\"mark\":\"caf?.yaml\"}");
 	fact_drop(f);
+}
+
+/* Structs inside are objects, bits are words, subsets are objects, and nothing of a key can be read. */
+static void test_shapes(void **state)
+{
+	struct secret *k = facts_secret("a|b");
+	struct route *r = facts_route("r", "web");
+	struct route_rule *rule = (struct route_rule *)r->rules;
+	const struct name_value v1 = { SLICE_LIT("version"), SLICE_LIT("v1") };
+	struct fact *c = facts_cluster("c");
+	json_t *j = dump_fact(c, 0), *whole;
+
+	(void)state;
+	k->private_key = SLICE_LIT("-----BEGIN PRIVATE KEY-----\nsecret\n");
+	dumps_to(&k->fact, 0, "{\"name\":\"a|b\",\"certificate\":\"59 bytes\",\"private_key\":\"35 bytes\"}");
+	assert_string_equal(json_string_value(json_object_get(json_object_get(j, "health"), "type")), "none");
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(j, "pool"), "max_requests")), 1024);
+	json_decref(j);
+	rule->retry_on = 1u << RETRY_ON_RESET | 1u << RETRY_ON_5XX;
+	((struct route_backend *)rule->backends)->subset = &v1;
+	((struct route_backend *)rule->backends)->nsubset = 1;
+	whole = dump_fact(&r->fact, 0);
+	j = json_array_get(json_object_get(whole, "rules"), 0);
+	assert_int_equal(json_array_size(json_object_get(j, "retry_on")), 2);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(j, "retry_on"), 1)), "5xx");
+	j = json_object_get(json_array_get(json_object_get(j, "backends"), 0), "subset");
+	assert_string_equal(json_string_value(json_object_get(j, "version")), "v1");
+	json_decref(whole);
+	fact_drop(&k->fact);
+	fact_drop(&r->fact);
+	fact_drop(c);
 }
 
 static int collect(void *arg, struct slice piece)
@@ -159,6 +189,7 @@ int main(void)
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_example),
 		cmocka_unit_test(test_odd_mark),
+		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_snapshot),
 		cmocka_unit_test(test_receiver_full),
 	};

@@ -154,7 +154,7 @@ static void test_unknown_names(void **state)
 	begin(x, "test");
 	PUT(x, facts_route("b", "nope"));
 	refused(x, FACT_ROUTE, "b",
-		"backends[0].cluster: no cluster \"nope\"; it must be given before or in the same transaction");
+		"rules[0].backends[0].cluster: no cluster \"nope\"; it must be given before or in the same transaction");
 	begin(x, "test");
 	PUT(x, facts_policy("b", "nope"));
 	refused(x, FACT_POLICY, "b",
@@ -441,10 +441,10 @@ static void test_bad_routes_and_policies(void **state)
 	PUT(x, r);
 	refused(x, FACT_ROUTE, "b", "no hosts; name at least one, \"*\" is any");
 	r = facts_route("b", "web");
-	r->nbackends = 0;
+	r->nrules = 0;
 	begin(x, "test");
 	PUT(x, r);
-	refused(x, FACT_ROUTE, "b", "no backends; name at least one cluster");
+	refused(x, FACT_ROUTE, "b", "no rules; give at least one");
 	begin(x, "test");
 	PUT(x, facts_policy("b", ""));
 	refused(x, FACT_POLICY, "b", "service: missing; a policy is for one service");

@@ -88,14 +88,20 @@ static bool ports_resolve(const struct model *m, const struct service_fact *s)
 
 static bool resolves(const struct model *m, const struct fact *f)
 {
+	const struct cluster_fact *c = (const struct cluster_fact *)f;
+	const struct listener *l = (const struct listener *)f;
 	const struct route *r = (const struct route *)f;
 
 	switch ((enum fact_kind)f->kind) {
+	case FACT_CLUSTER:
+		return !c->tls.ca.n || model_has(m, FACT_SECRET, c->tls.ca);
+	case FACT_LISTENER:
+		return !l->nroutes || model_has(m, FACT_ROUTE, l->routes[0]);
 	case FACT_HOST:
 		return model_has(m, FACT_CLUSTER, ((const struct host *)f)->cluster);
 	case FACT_ROUTE:
-		for (size_t i = 0; i < r->nbackends; i++) {
-			if (!model_has(m, FACT_CLUSTER, r->backends[i].cluster))
+		for (size_t i = 0; i < r->rules->nbackends; i++) {
+			if (!model_has(m, FACT_CLUSTER, r->rules->backends[i].cluster))
 				return false;
 		}
 		return true;
@@ -130,6 +136,8 @@ static bool clash(const struct fact *a, const struct fact *b)
 		return false;
 	if (a->kind == FACT_SERVICE)
 		return services_clash((const struct service_fact *)a, (const struct service_fact *)b);
+	if (a->kind == FACT_LISTENER)
+		return a != b && ((const struct listener *)a)->port == ((const struct listener *)b)->port;
 	return a->kind == FACT_WORKLOAD && a != b &&
 	       slice_eq(((const struct workload_fact *)a)->cgroup, ((const struct workload_fact *)b)->cgroup);
 }
@@ -207,6 +215,15 @@ static struct fact *random_host(struct world *w)
 	return &h->fact;
 }
 
+static struct fact *random_listener(struct world *w)
+{
+	struct listener *l = facts_listener(name(w, 'l', 4), "127.0.0.1", 8000 + rand_below(&w->r, 4), "http");
+
+	if (rand_below(&w->r, 2))
+		facts_listener_route(l, name(w, 'r', 4));
+	return &l->fact;
+}
+
 static struct fact *random_fact(struct world *w, enum fact_kind kind)
 {
 	struct fact *f;
@@ -214,10 +231,16 @@ static struct fact *random_fact(struct world *w, enum fact_kind kind)
 	switch (kind) {
 	case FACT_NODE:
 		return facts_named(FACT_NODE, "", 1);
+	case FACT_SECRET:
+		return &facts_secret(name(w, 'k', 3))->fact;
 	case FACT_CLUSTER:
 		f = facts_cluster(name(w, 'c', 6));
 		((struct cluster_fact *)f)->lb = rand_below(&w->r, 2);
+		if (!rand_below(&w->r, 6))
+			((struct cluster_fact *)f)->tls.ca = fact_slice(f, slice_str(name(w, 'k', 3)));
 		return f;
+	case FACT_LISTENER:
+		return random_listener(w);
 	case FACT_HOST:
 		return random_host(w);
 	case FACT_ROUTE:

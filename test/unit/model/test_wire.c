@@ -197,7 +197,7 @@ static size_t hex(const char *text, uint8_t *out)
 static void test_bytes(void **state)
 {
 	struct fact_mark mark = facts_mark("files", "f", 12);
-	struct fact *f = fact_new(FACT_CLUSTER, SLICE_LIT("web"), &mark);
+	struct fact *f = fact_new(FACT_WORKLOAD, SLICE_LIT("web"), &mark);
 	char *text = example_block("hex"), *p;
 	uint8_t want[512];
 	struct buf b;
@@ -205,7 +205,8 @@ static void test_bytes(void **state)
 
 	(void)state;
 	assert_in_range(strlen(text), 100, 2 * sizeof(want));
-	((struct cluster_fact *)f)->lb = LB_POLICY_MAGLEV;
+	((struct workload_fact *)f)->cgroup = SLICE_LIT("/w");
+	((struct workload_fact *)f)->splice = SPLICE_NEVER;
 	buf_init(&b);
 	wire_hello(&b);
 	wire_begin(&b);
@@ -222,7 +223,7 @@ static void test_bytes(void **state)
 	fact_drop(f);
 }
 
-#define HELLO "\x07\0\0\0\1weft\1\0"
+#define HELLO "\x07\0\0\0\1weft\2\0"
 #define BEGIN "\1\0\0\0\2"
 
 static void wrong(const char *p, size_t n, int want, const char *words)
@@ -244,9 +245,9 @@ static void test_wrong_frames(void **state)
 	WRONG("\xff\xff\xff\xff", -EMSGSIZE, "facts' stream: a frame too long");
 	WRONG("\xfd\x03\x10\0", -EMSGSIZE, "facts' stream: a frame too long");
 	WRONG(BEGIN, -EPROTO, "facts' stream: does not begin with a hello");
-	WRONG("\x07\0\0\0\1weft\2\0", -EPROTONOSUPPORT, "facts' stream: another version");
-	WRONG("\x07\0\0\0\1warp\1\0", -EPROTO, "facts' stream: does not begin with a hello");
-	WRONG("\x08\0\0\0\1weft\1\0\0", -EPROTO, "facts' stream: does not begin with a hello");
+	WRONG("\x07\0\0\0\1weft\1\0", -EPROTONOSUPPORT, "facts' stream: another version");
+	WRONG("\x07\0\0\0\1warp\2\0", -EPROTO, "facts' stream: does not begin with a hello");
+	WRONG("\x08\0\0\0\1weft\2\0\0", -EPROTO, "facts' stream: does not begin with a hello");
 	WRONG(HELLO HELLO, -EPROTO, "facts' stream: a frame out of order");
 	WRONG(HELLO "\1\0\0\0\7", -EPROTO, "facts' stream: a frame of no known type");
 	WRONG(HELLO "\1\0\0\0\0", -EPROTO, "facts' stream: a frame of no known type");
@@ -255,30 +256,31 @@ static void test_wrong_frames(void **state)
 	WRONG(HELLO "\x09\0\0\0\5\7\0\0\0\0\0\0\0", -EPROTO, "facts' stream: a frame out of order");
 	WRONG(HELLO BEGIN "\x09\0\0\0\6\7\0\0\0\0\0\0\0", -EPROTO, "facts' stream: a frame out of order");
 	WRONG(HELLO BEGIN "\x08\0\0\0\5\7\0\0\0\0\0\0", -EPROTO, "facts' stream: a commit that cannot be read");
-	WRONG(HELLO BEGIN "\x06\0\0\0\4\7\0\0\0\0", -EPROTO, "facts' stream: a deletion that cannot be read");
+	WRONG(HELLO BEGIN "\x06\0\0\0\4\x09\0\0\0\0", -EPROTO, "facts' stream: a deletion that cannot be read");
 	WRONG(HELLO BEGIN "\x06\0\0\0\4\1\1\0\0\0", -EPROTO, "facts' stream: a deletion that cannot be read");
 }
 
-/* cluster, key "", no mark: kind 1, four lengths and the line, then lb and prefer. */
-#define PUT_CLUSTER(lb, prefer) "\x14\0\0\0\3\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" lb prefer
+/* workload, key "", no mark: kind 8, four lengths and the line, then two empty texts, splice, paused, exempt. */
+#define PUT_WORKLOAD(splice, paused)                                                                                   \
+	"\x1d\0\0\0\3\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" splice paused "\0"
 #define UNREADABLE "facts' stream: a fact that cannot be read"
 
 static void test_wrong_facts(void **state)
 {
-	static const char good[] = HELLO BEGIN PUT_CLUSTER("\3", "\2");
+	static const char good[] = HELLO BEGIN PUT_WORKLOAD("\1", "\1");
 	struct echo e = { 0 };
 
 	(void)state;
 	assert_int_equal(feed(&e, good, sizeof(good) - 1, 1, NULL), 0);
 	buf_fini(&e.out);
-	WRONG(HELLO BEGIN PUT_CLUSTER("\4", "\0"), -EPROTO, UNREADABLE);
-	WRONG(HELLO BEGIN PUT_CLUSTER("\0", "\3"), -EPROTO, UNREADABLE);
+	WRONG(HELLO BEGIN PUT_WORKLOAD("\2", "\0"), -EPROTO, UNREADABLE);
+	WRONG(HELLO BEGIN PUT_WORKLOAD("\0", "\2"), -EPROTO, UNREADABLE);
 	WRONG(HELLO BEGIN "\1\0\0\0\3", -EPROTO, UNREADABLE);
-	WRONG(HELLO BEGIN "\x12\0\0\0\3\7\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", -EPROTO, UNREADABLE);
+	WRONG(HELLO BEGIN "\x12\0\0\0\3\x09\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", -EPROTO, UNREADABLE);
 	WRONG(HELLO BEGIN "\x12\0\0\0\3\1\xff\xff\xff\xff\0\0\0\0\0\0\0\0\0\0\0\0", -EPROTO, UNREADABLE);
 	/* route whose list claims 2^32 - 1 hosts; policy of 2 rules in 9 bytes */
-	WRONG(HELLO BEGIN "\x16\0\0\0\3\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff", -EPROTO, UNREADABLE);
-	WRONG(HELLO BEGIN "\x23\0\0\0\3\5\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\2\0\0\0\1\0\0\0\0\1\0\0\0",
+	WRONG(HELLO BEGIN "\x16\0\0\0\3\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff", -EPROTO, UNREADABLE);
+	WRONG(HELLO BEGIN "\x23\0\0\0\3\7\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\2\0\0\0\1\0\0\0\0\1\0\0\0",
 	      -EPROTO, UNREADABLE);
 	/* node: labels out of order */
 	WRONG(HELLO BEGIN "\x34\0\0\0\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
@@ -288,7 +290,7 @@ static void test_wrong_facts(void **state)
 
 static void test_sink_says_no(void **state)
 {
-	static const char good[] = HELLO BEGIN "\x14\0\0\0\3\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+	static const char good[] = HELLO BEGIN PUT_WORKLOAD("\0", "\0");
 	struct echo e = { .fail = -EBUSY };
 
 	(void)state;

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each kind's own rules, but those of routes (check_route.c): what a fact must say, whatever others say. */
+#include <netinet/in.h>
+#include <stdio.h>
+#include "model/check_kinds.h"
+#include "model/fact.h"
+#include "weft/str.h"
+
+static void address_check(struct store_tx *tx, const struct op *op, const char *what, const struct ip *ip)
+{
+	static const uint8_t zero[16], mapped[12] = { [10] = 0xff, [11] = 0xff }, all[4] = { 255, 255, 255, 255 };
+	bool v4 = !memcmp(ip->b, mapped, sizeof(mapped));
+	const uint8_t *b = v4 ? ip->b + 12 : ip->b;
+	const char *kind = NULL;
+	char text[INET6_ADDRSTRLEN];
+
+	if (!memcmp(b, zero, v4 ? 4 : 16))
+		kind = "unspecified";
+	else if (v4 ? (b[0] & 0xf0) == 0xe0 : b[0] == 0xff)
+		kind = "a multicast address";
+	else if (v4 && !memcmp(b, all, 4))
+		kind = "the broadcast address";
+	if (kind)
+		tx_refuse(tx, op, "%s %s is %s; a unicast address is needed", what, ip_name(ip, text), kind);
+}
+
+static void host_check(struct store_tx *tx, const struct op *op)
+{
+	address_check(tx, op, "address", &((const struct host *)op->fact)->ip);
+}
+
+static void service_check(struct store_tx *tx, const struct op *op)
+{
+	const struct service_fact *s = (const struct service_fact *)op->fact;
+
+	if (!s->naddrs)
+		tx_refuse(tx, op, "no address; give at least one");
+	if (!s->nports)
+		tx_refuse(tx, op, "no port; give at least one");
+	for (size_t i = 0; i < s->naddrs; i++)
+		address_check(tx, op, "address", &s->addrs[i]);
+	for (size_t i = 0; i < s->nports; i++) {
+		if (!s->ports[i].port)
+			tx_refuse(tx, op, "ports[%zu].port 0: 1 to 65535", i);
+		else if (!s->ports[i].cluster.n && !s->nroutes)
+			tx_refuse(tx, op, "ports[%zu].cluster: missing; a service without routes needs one for each port", i);
+	}
+}
+
+static void policy_check(struct store_tx *tx, const struct op *op)
+{
+	if (!((const struct policy_fact *)op->fact)->service.n)
+		tx_refuse(tx, op, "service: missing; a policy is for one service");
+}
+
+/* Whether one of the path's parts is "..". */
+static bool climbs(struct slice path)
+{
+	size_t from = 0;
+
+	for (size_t i = 0; i <= path.n; i++) {
+		if (i < path.n && path.p[i] != '/')
+			continue;
+		if (slice_eq_str((struct slice){ path.p + from, i - from }, ".."))
+			return true;
+		from = i + 1;
+	}
+	return false;
+}
+
+static void workload_check(struct store_tx *tx, const struct op *op)
+{
+	struct slice path = ((const struct workload_fact *)op->fact)->cgroup;
+
+	if (!path.n)
+		tx_refuse(tx, op, "cgroup: missing; a path below the captured cgroup");
+	else if (climbs(path))
+		tx_refuse(tx, op, "cgroup %.*s: must not contain \"..\"", SLICE_ARG(path));
+}
+
+/* ---- secrets, clusters --------------------------------------------------------------------------------------- */
+
+static void secret_check(struct store_tx *tx, const struct op *op)
+{
+	if (!((const struct secret *)op->fact)->certificate.n)
+		tx_refuse(tx, op, "certificate: missing; a chain, or the certificates of CAs");
+}
+
+static void subsets_check(struct store_tx *tx, const struct op *op, const struct cluster_fact *c)
+{
+	for (size_t i = 0; i < c->nsubsets; i++) {
+		if (!c->subsets[i].nnames)
+			tx_refuse(tx, op, "subsets[%zu]: no key; name at least one of the hosts' metadata", i);
+	}
+	check_sorted(tx, op, "subset_default", c->subset_default, c->nsubset_default);
+	if (c->fallback == SUBSET_DEFAULT && !c->nsubset_default)
+		tx_refuse(tx, op, "subset_default: missing; fallback default needs one");
+}
+
+static void health_check(struct store_tx *tx, const struct op *op, const struct health_check *h)
+{
+	if (h->type == HEALTH_NONE)
+		return;
+	if (!h->interval_ms || !h->timeout_ms)
+		tx_refuse(tx, op, "health: interval_ms and timeout_ms are at least 1");
+	if (!h->healthy || !h->unhealthy)
+		tx_refuse(tx, op, "health: healthy and unhealthy are at least 1");
+	if (h->type == HEALTH_HTTP && (!h->path.n || h->path.p[0] != '/'))
+		tx_refuse(tx, op, "health.path %.*s: must begin with /", SLICE_ARG(h->path));
+	check_statuses(tx, op, "health.expect", h->expect, h->nexpect);
+}
+
+static void cluster_check(struct store_tx *tx, const struct op *op)
+{
+	const struct cluster_fact *c = (const struct cluster_fact *)op->fact;
+
+	if (!c->connect_ms)
+		tx_refuse(tx, op, "connect_ms 0: at least 1");
+	if (c->dns_host.n && !c->dns_port)
+		tx_refuse(tx, op, "dns_port 0: 1 to 65535");
+	if (!c->ring_size)
+		tx_refuse(tx, op, "ring_size 0: at least 1");
+	if (c->outlier.enabled && (!c->outlier.interval_ms || !c->outlier.base_ejection_ms))
+		tx_refuse(tx, op, "outlier: interval_ms and base_ejection_ms are at least 1");
+	subsets_check(tx, op, c);
+	health_check(tx, op, &c->health);
+}
+
+/* ---- listeners ------------------------------------------------------------------------------------------------ */
+
+static bool streams(const struct listener *l)
+{
+	return slice_eq_str(l->protocol, "tcp") || slice_eq_str(l->protocol, "udp");
+}
+
+static void listener_tls_check(struct store_tx *tx, const struct op *op, const struct listener *l)
+{
+	const struct listener_tls *t = &l->tls;
+
+	if (t->mode == TLS_OFF)
+		return;
+	if (slice_eq_str(l->protocol, "udp"))
+		tx_refuse(tx, op, "tls: not over udp");
+	if (!t->ncertificates)
+		tx_refuse(tx, op, "tls.certificates: missing; name at least one");
+	if (!t->client_ca.n && (t->require_client || t->nsans))
+		tx_refuse(tx, op, "tls.client_ca: missing; clients' certificates are held against it");
+	if (t->min_version != 0x0303 && t->min_version != 0x0304)
+		tx_refuse(tx, op, "tls.min_version %u: 771 (TLS 1.2) or 772 (TLS 1.3)", t->min_version);
+}
+
+static void stream_rules_check(struct store_tx *tx, const struct op *op, const struct listener *l)
+{
+	char path[48];
+
+	if (!streams(l) && l->nrules)
+		tx_refuse(tx, op, "rules: for tcp and udp only; other protocols have routes");
+	if (streams(l) && l->nroutes)
+		tx_refuse(tx, op, "routes: not for tcp and udp, which have rules");
+	if (streams(l) && !l->nrules)
+		tx_refuse(tx, op, "no rules; give at least one");
+	for (size_t i = 0; i < l->nrules; i++) {
+		if (!l->rules[i].nbackends)
+			tx_refuse(tx, op, "rules[%zu]: no backends; name at least one cluster", i);
+		snprintf(path, sizeof(path), "rules[%zu].", i);
+		check_backends(tx, op, path, l->rules[i].backends, l->rules[i].nbackends);
+	}
+}
+
+static void listener_check(struct store_tx *tx, const struct op *op)
+{
+	const struct listener *l = (const struct listener *)op->fact;
+
+	if (!l->port)
+		tx_refuse(tx, op, "port 0: 1 to 65535");
+	if (!l->protocol.n)
+		tx_refuse(tx, op, "protocol: missing; http, http-proxy, tcp, udp or another that this build knows");
+	if (slice_eq_str(l->protocol, "udp") && l->proxy_header)
+		tx_refuse(tx, op, "proxy_header: not over udp");
+	if (!l->head_ms)
+		tx_refuse(tx, op, "head_ms 0: at least 1");
+	if (l->max_head_bytes < HEAD_BYTES_MIN)
+		tx_refuse(tx, op, "max_head_bytes %u: at least %u", l->max_head_bytes, HEAD_BYTES_MIN);
+	if (!l->max_headers || !l->max_target_bytes)
+		tx_refuse(tx, op, "max_headers and max_target_bytes are at least 1");
+	listener_tls_check(tx, op, l);
+	stream_rules_check(tx, op, l);
+}
+
+check_fn *const check_kinds[FACT_KINDS] = {
+	[FACT_SECRET] = secret_check,	  [FACT_CLUSTER] = cluster_check, [FACT_HOST] = host_check,
+	[FACT_ROUTE] = check_route,	  [FACT_LISTENER] = listener_check, [FACT_SERVICE] = service_check,
+	[FACT_POLICY] = policy_check, [FACT_WORKLOAD] = workload_check,
+};

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules of routes. That a regular expression compiles is match.c's to say; here only its length is looked at. */
+#include <stdarg.h>
+#include <stdio.h>
+#include "model/check_kinds.h"
+#include "weft/str.h"
+
+struct rule_check {
+	struct store_tx *tx;
+	const struct op *op;
+	char path[64];                          /* of what is looked at: "rules[0].matches[1]." */
+};
+
+__attribute__((format(printf, 2, 3))) static void wrong(const struct rule_check *c, const char *fmt, ...)
+{
+	char words[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(words, sizeof(words), fmt, ap);
+	va_end(ap);
+	tx_refuse(c->tx, c->op, "%s%s", c->path, words);
+}
+
+/* ---- what others have too ------------------------------------------------------------------------------------- */
+
+void check_sorted(struct store_tx *tx, const struct op *op, const char *path, const struct name_value *v, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		if (slice_cmp(v[i - 1].name, v[i].name) >= 0)
+			tx_refuse(tx, op, "%s: names must be in order, none twice", path);
+	}
+}
+
+void check_statuses(struct store_tx *tx, const struct op *op, const char *path, const struct status_range *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].low < 100 || v[i].high > 599 || v[i].low > v[i].high)
+			tx_refuse(tx, op, "%s[%zu] %u-%u: 100 to 599, the lower one first", path, i, v[i].low, v[i].high);
+	}
+}
+
+void check_backends(struct store_tx *tx, const struct op *op, const char *path, const struct route_backend *v, size_t n)
+{
+	char at[96];
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(at, sizeof(at), "%sbackends[%zu].subset", path, i);
+		check_sorted(tx, op, at, v[i].subset, v[i].nsubset);
+	}
+}
+
+/* ---- conditions ----------------------------------------------------------------------------------------------- */
+
+#define TYPE(t) (1u << TEXT_##t)
+#define WHOLE (TYPE(ANY) | TYPE(EXACT) | TYPE(PREFIX) | TYPE(REGEX))
+#define NAMED (~TYPE(ANY))
+
+static void text_check(const struct rule_check *c, const char *what, const struct text_match *m, unsigned types)
+{
+	bool valued = m->type == TEXT_PREFIX || m->type == TEXT_REGEX || m->type == TEXT_SUFFIX || m->type == TEXT_CONTAINS;
+
+	if (!(types & 1u << m->type))
+		wrong(c, "%s: this kind of condition is not for it", what);
+	if (types == NAMED && !m->name.n)
+		wrong(c, "%s: no name", what);
+	if (m->type == TEXT_RANGE && m->low >= m->high)
+		wrong(c, "%s: range %u to %u is empty", what, m->low, m->high);
+	if (valued && !m->value.n)
+		wrong(c, "%s: no value", what);
+	if (m->type == TEXT_REGEX && m->value.n > REGEX_MAX)
+		wrong(c, "%s: a regular expression of %zu bytes: at most %u", what, m->value.n, REGEX_MAX);
+}
+
+static void texts_check(const struct rule_check *c, const char *list, const struct text_match *v, size_t n)
+{
+	char what[48];
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(what, sizeof(what), "%s[%zu]", list, i);
+		text_check(c, what, &v[i], NAMED);
+	}
+}
+
+static void match_check(const struct rule_check *c, const struct route_match *m)
+{
+	const struct text_match *p = &m->path;
+
+	text_check(c, "path", p, WHOLE);
+	if ((p->type == TEXT_EXACT || p->type == TEXT_PREFIX) && (!p->value.n || p->value.p[0] != '/'))
+		wrong(c, "path %.*s: must begin with /", SLICE_ARG(p->value));
+	text_check(c, "service", &m->service, WHOLE);
+	text_check(c, "rpc_method", &m->rpc_method, WHOLE);
+	texts_check(c, "headers", m->headers, m->nheaders);
+	texts_check(c, "params", m->params, m->nparams);
+	texts_check(c, "cookies", m->cookies, m->ncookies);
+}
+
+/* ---- what is done --------------------------------------------------------------------------------------------- */
+
+static void headers_check(const struct rule_check *c, const char *list, const struct header_change *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!v[i].name.n)
+			wrong(c, "%s[%zu]: no name", list, i);
+	}
+}
+
+static void rewrite_check(const struct rule_check *c, const struct route_rule *r)
+{
+	if (r->rewrite == PATH_FULL && (!r->rewrite_path.n || r->rewrite_path.p[0] != '/'))
+		wrong(c, "rewrite_path %.*s: must begin with /", SLICE_ARG(r->rewrite_path));
+	if (r->rewrite == PATH_PREFIX && r->rewrite_path.n && r->rewrite_path.p[0] != '/')
+		wrong(c, "rewrite_path %.*s: must begin with /", SLICE_ARG(r->rewrite_path));
+	if (r->rewrite == PATH_REGEX && (!r->rewrite_regex.n || r->rewrite_regex.n > REGEX_MAX))
+		wrong(c, "rewrite_regex of %zu bytes: 1 to %u", r->rewrite_regex.n, REGEX_MAX);
+	if (r->redirect_change == PATH_REGEX)
+		wrong(c, "redirect_change regex: not for redirects");
+}
+
+/* The prefix that is replaced is the one that matched. */
+static void prefix_check(const struct rule_check *c, const struct route_rule *r)
+{
+	bool all = r->nmatches;
+
+	for (size_t i = 0; i < r->nmatches; i++)
+		all &= r->matches[i].path.type == TEXT_PREFIX;
+	if (!all && (r->rewrite == PATH_PREFIX || r->redirect_change == PATH_PREFIX))
+		wrong(c, "replacing the prefix: each match of the rule needs a path of type prefix");
+}
+
+static void target_check(const struct rule_check *c, const struct route_rule *r)
+{
+	static const uint16_t redirects[] = { 301, 302, 303, 307, 308 };
+	bool known = !r->redirect_status;
+
+	if (!!r->nbackends + !!r->redirect_status + !!r->direct_status != 1)
+		wrong(c, "needs one of backends, redirect_status and direct_status");
+	for (size_t i = 0; i < sizeof(redirects) / sizeof(redirects[0]); i++)
+		known |= r->redirect_status == redirects[i];
+	if (!known)
+		wrong(c, "redirect_status %u: 301, 302, 303, 307 or 308", r->redirect_status);
+	if (r->direct_status && r->direct_status < 200)
+		wrong(c, "direct_status %u: 200 to 599", r->direct_status);
+}
+
+static void tries_check(const struct rule_check *c, const struct route_rule *r)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "%sretry_codes", c->path);
+	check_statuses(c->tx, c->op, path, r->retry_codes, r->nretry_codes);
+	if (r->timeout_ms && r->try_timeout_ms > r->timeout_ms)
+		wrong(c, "try_timeout_ms %u: longer than the whole request's %u", r->try_timeout_ms, r->timeout_ms);
+	if (r->backoff_ms > r->max_backoff_ms)
+		wrong(c, "backoff_ms %u: more than max_backoff_ms %u", r->backoff_ms, r->max_backoff_ms);
+	for (size_t i = 0; i < r->nhash; i++) {
+		if (r->hash[i].kind != HASH_SOURCE_IP && !r->hash[i].name.n)
+			wrong(c, "hash[%zu]: no name", i);
+	}
+}
+
+static void rule_check(struct rule_check *c, size_t i, const struct route_rule *r)
+{
+	for (size_t j = 0; j < r->nmatches; j++) {
+		snprintf(c->path, sizeof(c->path), "rules[%zu].matches[%zu].", i, j);
+		match_check(c, &r->matches[j]);
+	}
+	snprintf(c->path, sizeof(c->path), "rules[%zu].", i);
+	headers_check(c, "request_headers", r->request_headers, r->nrequest_headers);
+	headers_check(c, "response_headers", r->response_headers, r->nresponse_headers);
+	rewrite_check(c, r);
+	prefix_check(c, r);
+	tries_check(c, r);
+	check_backends(c->tx, c->op, c->path, r->backends, r->nbackends);
+	snprintf(c->path, sizeof(c->path), "rules[%zu]: ", i);
+	target_check(c, r);
+}
+
+void check_route(struct store_tx *tx, const struct op *op)
+{
+	const struct route *r = (const struct route *)op->fact;
+	struct rule_check c = { .tx = tx, .op = op };
+
+	if (!r->nhosts)
+		tx_refuse(tx, op, "no hosts; name at least one, \"*\" is any");
+	if (!r->nrules)
+		tx_refuse(tx, op, "no rules; give at least one");
+	for (size_t i = 0; i < r->nrules; i++)
+		rule_check(&c, i, &r->rules[i]);
+}
