@@ -107,7 +107,7 @@ struct backend {
 	__u8 pad;
 	__u32 slot;                                 /* dense index: open_map */
 	__u32 service;                              /* that it is an endpoint of: key of service_map; for views */
-	__u32 weight;                               /* for least-open and views; 0 counts as 1 */
+	__u32 weight;                               /* for least-request and views; 0 counts as 1 */
 };
 _Static_assert(sizeof(struct backend) == 32, "");
 

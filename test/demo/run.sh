@@ -6,7 +6,9 @@
 . "$(dirname "$0")/../lib/net.sh"
 
 title() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
-show() { printf '   $ %s\n' "$*"; "$@" | sed 's/^/     /'; }
+show() { show_as "$*" "$@"; }
+# With the command as a user would type it, where what runs is a function of this script.
+show_as() { printf '   $ %s\n' "$1"; "${@:2}" | sed 's/^/     /'; }
 json() { python3 -c "import json,sys; d=json.load(sys.stdin); print($1)"; }
 
 VIP=10.96.0.10
@@ -57,7 +59,7 @@ show weft status
 
 title "Ordinary programs ask the service's address: curl, nc, and a datagram"
 ask() { in_pod client curl -s --max-time 60 "http://$VIP/"; }
-show ask
+show_as "curl http://$VIP/" ask
 for _ in 1 2 3 4 5 6 7 8 9 10; do ask; done | sort | uniq -c | sed 's/^/     /'
 is "$(for _ in 1 2 3 4 5 6 7 8 9 10; do ask; done | sort -u | wc -l)" 2 "requests are spread over both backends"
 is "$(for _ in 1 2 3 4; do ask; done | sort | uniq -c | awk '{print $1}' | tr '\n' ' ')" "2 2 " "round robin is exact"
@@ -100,7 +102,7 @@ for round in 1 2 3; do
 	done
 done
 latest() { weft connections | head -5; }
-show latest
+show_as "weft connections | head -5" latest
 if [ "$RUNG" = full ]; then
 	bytes=$(admin /services | json 'sum(p.get("txBytes", 0) for s in d["services"] for p in s["ports"] if s["name"] == "load.default")')
 	ok "bytes of the load skipped the stack: $bytes" test "$bytes" -gt 1000000

@@ -190,7 +190,7 @@ static int dial(const struct request *q, struct dial_result *r)
 	return fd;
 }
 
-/* Each socket stays open until the next one: least-open has something to count. */
+/* Each socket stays open until the next one: least-request has something to count. */
 static _Noreturn void dialer(int channel)
 {
 	struct dial_result r;
