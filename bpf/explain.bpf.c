@@ -43,6 +43,7 @@ int explain_decide(struct explain *ctx)
 	ask.addr = ctx->ask.addr;
 	ask.port = ctx->ask.port;
 	ask.proto = ctx->ask.proto;
+	ask.dry = ctx->ask.later ? DRY_LATER : DRY_NEXT;
 	ask.rnd = ctx->ask.rnd;
 	ask.now_ns = ctx->ask.now_ns ?: bpf_ktime_get_ns();
 	ask.client = client_id(&c, ctx->ask.netns, host_netns);

@@ -24,13 +24,12 @@ static __always_inline void explain_answer(struct explain_answer *e, const struc
 		e->backend = a->backend;
 }
 
-/* Fills *e, which is zero, for a client that caller_find() found. */
+/* Fills *e, which is zero, for a client that caller_find() found; ask->dry is set. */
 static __always_inline void explain_run(struct explain_answer *e, struct ask *ask, const struct caller *c,
 					const struct ctl *ctl)
 {
 	struct answer a = {};
 
-	ask->dry = 1;
 	e->client = ask->client;
 	e->cgroup = c->cgroup;
 	e->workload = c->workload;

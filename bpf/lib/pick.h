@@ -12,12 +12,15 @@
 #define PICK_TRIES (1 + PICK_PROBES + PICK_LINEAR)
 #define PICK_STEP 0x9e3779b9u                       /* 2^32 / golden ratio: seeds of further probes */
 
+/* A decision that leaves no trace: nothing counted, stored or advanced. 0 = for real. */
+enum dry { DRY_NEXT = 1, DRY_LATER };               /* round robin: the next turn; the one rnd turns later */
+
 /* What a decision is asked. */
 struct ask {
 	struct addr16 addr;
 	__u16 port;                                 /* network order */
 	__u8 proto;
-	__u8 dry;                                   /* leave no trace: nothing counted, stored or advanced */
+	__u8 dry;                                   /* enum dry */
 	__u32 rnd;
 	__u64 client;                               /* see client_id() in lib/workload.h */
 	__u64 now_ns;                               /* CLOCK_MONOTONIC */
@@ -47,7 +50,9 @@ static __always_inline __u32 rr_turn(const struct ask *ask, const struct service
 
 	if (!turn)
 		return ask->rnd;
-	return ask->dry ? *turn : __sync_fetch_and_add(turn, 1);
+	if (!ask->dry)
+		return __sync_fetch_and_add(turn, 1);
+	return ask->dry == DRY_LATER ? *turn + ask->rnd : *turn;
 }
 
 /* The number from which all slots of one decision follow. */

@@ -2,7 +2,8 @@
 /*
  * The argument of explain_decide (SEC("syscall"), BPF_PROG_TEST_RUN with ctx_in and ctx_out): the connect programs'
  * decision, run without a trace. For equal rnd, client and maps the answer is what connect() would get; connect()
- * itself draws rnd at random. Round robin shows the turn that comes next; least-open compares the counts of now.
+ * itself draws rnd at random. Round robin shows the turn that comes next, with `later` the one rnd turns after it; least-request
+ * compares the counts of now.
  * Which other backends there are, and their shares, is in table_map[service.off .. service.off + service.n).
  */
 #pragma once
@@ -16,7 +17,7 @@ struct explain_ask {
 	struct addr16 addr;
 	__u16 port;                                 /* network order */
 	__u8 proto;                                 /* IPPROTO_TCP | IPPROTO_UDP */
-	__u8 pad;
+	__u8 later;                                 /* 1: of round robin the turn that comes rnd turns after the next one */
 	__u32 rnd;                                  /* stands for the random number of connect() */
 	__u64 netns;                                /* cookie of the client's namespace; 0 = the host's */
 	__u64 now_ns;                               /* CLOCK_MONOTONIC; 0 = now */

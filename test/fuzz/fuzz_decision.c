@@ -116,6 +116,7 @@ static void ask_one(struct input *in, struct flow *f)
 		stub_cgroup[level] = byte(in) % 2 ? 100 + level : 0;
 	lineage_self(&of);
 	caller_find(&c, &ctl, &of);
+	ask.dry = DRY_NEXT;
 	explain_run(&e, &ask, &c, &ctl);
 	ask.dry = 0;
 	a.service_id = frontend_find(&ask);

@@ -87,4 +87,7 @@ w4 = {f"127.0.0.1{i}": i for i in (1, 2, 3, 4)} | {"127.0.0.15": 0, "127.0.0.16"
 check("explain's sample has the size asked for", sum(counts.values()), 5000)
 check_shares("explain --sample", counts, w4)
 PY
+# Of round robin the turns that come next: whole rounds of a table of ten slots are exact.
+is "$(weft explain tcp 10.96.0.11:80 --from "$CG/client" --sample 1000 | awk '$1 ~ /^127/ {print $NF}' | sort -n | xargs)" \
+	"0 0 100 200 300 400" "explain --sample shows round robin's next turns"
 weftd_stop

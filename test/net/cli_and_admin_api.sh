@@ -46,6 +46,7 @@ ok "explain as JSON" python3 - "$T/out.json" <<-PY
 	assert abs(sum(b["share"] for b in d["backends"]) - 1) < 1e-6, d
 	assert d["choice"]["address"] in [b["address"] for b in d["backends"]], d
 PY
+like "$(weft explain tcp 10.96.0.10:80 | grep '10.244.0.1:8080 ')" ' ready ' "a backend's state is called as weft clusters calls it"
 like "$(weft explain tcp 10.9.9.9:80)" 'not a service' "explain says when there is nothing to do"
 ok "config check" weft config check "$T/weft.yaml"
 

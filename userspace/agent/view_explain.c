@@ -78,6 +78,7 @@ static json_t *address_json(const struct addr16 *addr, uint16_t port_be)
 struct candidates {
 	json_t *list;
 	uint32_t slots;                         /* of the service's table */
+	bool in_turn;                           /* round robin: a sample is the turns that come next */
 };
 
 static bool add_candidate(void *arg, const struct read_backend *b)
@@ -86,7 +87,7 @@ static bool add_candidate(void *arg, const struct read_backend *b)
 
 	json_array_append_new(c->list, json_pack("{sI so si ss si si sf}", "id", (json_int_t)b->id, "address",
 						 address_json(&b->entry.addr, b->entry.port), "weight", (int)b->entry.weight,
-						 "state", b->entry.state == BACKEND_ACTIVE ? "active" : "draining", "open", b->open,
+						 "state", b->entry.state == BACKEND_ACTIVE ? "ready" : "draining", "open", b->open,
 						 "slots", (int)b->slots, "share", c->slots ? (double)b->slots / c->slots : 0.0));
 	return true;
 }
@@ -104,9 +105,10 @@ static json_t *sample(struct agent *a, const struct asked *q, const struct candi
 		json_object_set_new(counts, key, json_integer(0));
 	}
 	for (long n = 0; n < q->sample; n++) {
-		struct explain x = ask(q, rand_u64(&r));
+		struct explain x = ask(q, c->in_turn ? (uint32_t)n : (uint32_t)rand_u64(&r));
 		json_t *count;
 
+		x.ask.later = c->in_turn;
 		if (read_explain(a->kern, &x))
 			break;
 		snprintf(key, sizeof(key), "%u", x.answer.backend_id);
@@ -176,7 +178,7 @@ static const char *error_word(int err)
 static json_t *answer(struct agent *a, const struct asked *q, const struct explain_answer *x)
 {
 	static const char *const path[] = { "none", "kernel", "proxy" };
-	struct candidates c = { json_array(), x->service.n };
+	struct candidates c = { json_array(), x->service.n, x->service.algo == LB_ROUND_ROBIN };
 	char asked[64];
 	json_t *o;
 

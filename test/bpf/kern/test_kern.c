@@ -359,6 +359,15 @@ static void explain_says_what_happens(void **state)
 	assert_int_equal(b.entry.addr.b[13], 0);
 	assert_int_equal(ntohs(x.answer.target_port), 8080);
 	assert_true(slice_eq_str(b.cluster, "web"));
+	/* The turns after it, without taking any: round robin over two. */
+	uint32_t next = x.answer.backend_id;
+
+	x.ask.later = 1;
+	for (uint32_t ahead = 0; ahead < 6; ahead++) {
+		x.ask.rnd = ahead;
+		assert_int_equal(read_explain(env()->kern, &x), 0);
+		assert_true(x.answer.backend_id && (x.answer.backend_id == next) == (ahead % 2 == 0));
+	}
 }
 
 static void refused_connections_are_reported(void **state)

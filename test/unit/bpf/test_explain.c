@@ -90,6 +90,7 @@ static struct explain_answer explains(struct ask ask, uint64_t netns)
 	lineage_self(&of);
 	caller_find(&c, &ctl, &of);
 	ask.client = client_id(&c, netns, 1);
+	ask.dry = DRY_NEXT;
 	explain_run(&e, &ask, &c, &ctl);
 	return e;
 }
