@@ -4,6 +4,7 @@
  * no memory, so an idle connection costs none.
  */
 #pragma once
+#include <sys/uio.h>
 #include "weft/types.h"
 
 struct buf_chunk;
@@ -20,6 +21,7 @@ void buf_commit(struct buf *b, size_t n);       /* n bytes of that room were wri
 int buf_add(struct buf *b, const void *p, size_t n); /* copies; 0 or -ENOMEM */
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct slice buf_head(const struct buf *b);     /* first contiguous readable bytes; empty slice when none */
+unsigned buf_iov(const struct buf *b, struct iovec *v, unsigned max); /* the first pieces, at most max; how many */
 void buf_drop(struct buf *b, size_t n);         /* n bytes were consumed */
 void buf_move(struct buf *to, struct buf *from); /* all of from to the end of to, no copy */
 /* The first n bytes made contiguous (copied when split over chunks); NULL p when fewer are there or out of memory. */

@@ -100,6 +100,12 @@ struct net_filter {
 ssize_t net_next_read(struct net_filter *f, struct buf *dst);
 ssize_t net_next_write(struct net_filter *f, struct buf *src);
 int net_next_shut(struct net_filter *f);
+/* The same with plain memory, which saves a copy when the socket is next: up to n bytes, 0 = end of stream, -EAGAIN. */
+ssize_t net_next_recv(struct net_filter *f, void *p, size_t n);
+ssize_t net_next_send(struct net_filter *f, const void *p, size_t n);
+
+/* In words, for the log, why the method that runs fails; the last one stays. */
+void net_filter_why(struct net_filter *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Zeroed memory that lives as long as the connection; NULL: out of memory. */
 void *net_filter_alloc(struct net_filter *f, size_t n);

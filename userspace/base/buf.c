@@ -189,6 +189,16 @@ struct slice buf_head(const struct buf *b)
 	return (struct slice){ c->data + c->r, c->w - c->r };
 }
 
+unsigned buf_iov(const struct buf *b, struct iovec *v, unsigned max)
+{
+	unsigned n = 0;
+
+	for (struct buf_chunk *c = b->head; c && n < max; c = c->next)
+		if (c->w > c->r)
+			v[n++] = (struct iovec){ c->data + c->r, c->w - c->r };
+	return n;
+}
+
 void buf_drop(struct buf *b, size_t n)
 {
 	assert_always(n <= b->len);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One connection: a descriptor, its stack of net filters, its readiness. Registered once, edge-triggered (IN|OUT|RDHUP):
- * the owner reads and writes whenever it likes, and after -EAGAIN (or a short read, which conn_read() remembers) an event
- * says when to try again. Without filters a read is one recv() straight into the buf and a write one send() or
- * writev(): no other system call per byte moved. Embedded in its owner's struct; idle it holds no buffer.
+ * the owner reads and writes whenever it likes, and after -EAGAIN an event says when to try again. conn remembers that a
+ * read was short or a write partial, so asking again before the event costs no system call: always read until -EAGAIN, 0
+ * or an error, or read on by yourself later, no event comes for what is left. Without filters a read is one recv()
+ * straight into the buf and a write one send() or sendmsg(): no other system call per byte moved. Embedded in its
+ * owner's struct; idle it holds no buffer.
  *
  * One worker. Events come from the loop, never from within a call of the owner's. The owner frees itself through
- * loop_defer() only.
+ * loop_defer() only; it may conn_close() anywhere, but not from within a net filter's method.
  */
 #pragma once
 #include "event/loop.h"
@@ -14,12 +16,19 @@
 #include "weft/net_filter.h"
 
 struct conn;
+struct conn_stack;
 struct conn_events {
-	/* Stack open: c->peer is complete. Server: after accept; client: connected, TLS done. Readable follows by itself. */
+	/*
+	 * Stack open: c->peer is complete. Server: after accept and handshakes; client: connected, TLS done. readable()
+	 * follows by itself.
+	 */
 	void (*open)(struct conn *c);
-	void (*readable)(struct conn *c);       /* bytes, the peer's FIN, or an error: conn_read() says */
+	void (*readable)(struct conn *c);       /* bytes, the peer's FIN, an error, or nothing: conn_read() says */
 	void (*writable)(struct conn *c);       /* only after a write that took less than all */
-	/* It never opened: err is -ETIMEDOUT, -ECONNREFUSED, -EPROTO (TLS) ...; c->detail says why. Not after open(). */
+	/*
+	 * It never opened: err is -ETIMEDOUT, -ECONNREFUSED, -EPROTO (TLS, PROXY protocol), -EACCES (policy) ...;
+	 * c->detail says why. Not after open(). The owner closes.
+	 */
 	void (*failed)(struct conn *c, int err);
 };
 
@@ -30,29 +39,51 @@ struct net_layer {                              /* one filter of a stack, bottom
 
 struct conn {
 	struct loop *loop;
-	struct loop_io io;                      /* io.fd: -1 = closed */
+	struct loop_io io;                      /* io.fd when io.active */
 	const struct conn_events *on;
-	struct net_peer *peer;                  /* from conn_open() to conn_close() */
+	/*
+	 * From conn_open() to conn_close(). Until the loop's next turn the owner may put in what the layers are to ask for:
+	 * sni (client), source and original (PROXY protocol towards a host; capture). Its memory lives as long.
+	 */
+	struct net_peer *peer;
 	struct conn_stack *stack;               /* NULL: no filter is left, bytes are the socket's */
-	struct timer timer;                     /* bounds the opening */
-	const char *detail;                     /* static or the stack's: why it failed, for logs; NULL = nothing to say */
+	struct timer timer;                     /* bounds the opening; then see guess() in conn.c */
+	const char *detail;                     /* why it failed, for logs; lives as long as peer; NULL = nothing to say */
+	int read_err, write_err;                /* -errno: that direction is dead, and is asked no more */
+	bool server;
+	bool connected;                         /* client: TCP is */
 	bool opened;
-	bool drained;                           /* the last read was short: nothing there until the next event */
+	bool drained;                           /* nothing there until the next event */
+	bool guessed;                           /* for a short read says so, no -EAGAIN */
 	bool blocked;                           /* a write waits for room */
-	bool eof;                               /* the peer's FIN was read */
-	bool unread;                            /* a layer has bytes although the socket has none */
+	bool wait;                              /* the owner waits for writable() */
+	bool hup;                               /* the peer's FIN, or an error, has arrived: reads are never short */
+	bool eof;                               /* and was read */
+	bool shutting;                          /* conn_shut() waits for room for its close_notify */
+	bool many;                              /* the last read filled its room: the next gets a large one */
 };
 
-/* Takes over a connected (server) or connecting (client) non-blocking socket. layers are const and outlive it. 0 or -errno
- * (take_fd is closed). open_ms bounds connect and handshakes. */
+/*
+ * Takes over a connected (server) or connecting (client) non-blocking socket. layers are const and outlive it. 0 or -errno
+ * (take_fd is closed). open_ms bounds connect and handshakes, 0: nothing does. c is zeroed or closed.
+ */
 int conn_open(struct conn *c, struct loop *l, int take_fd, bool server, const struct net_layer *layers, unsigned nlayers,
 	      uint32_t open_ms, const struct conn_events *on);
-/* Appends what is there, at most about `most` bytes: bytes > 0, 0 = FIN, -EAGAIN, other -errno = dead. */
+/*
+ * Appends what is there, about `most` bytes (without layers never more): bytes > 0, 0 = FIN (again and again), -EAGAIN,
+ * other -errno = dead.
+ */
 ssize_t conn_read(struct conn *c, struct buf *dst, size_t most);
 /* Sends from src and drops what went: bytes taken (0..), other -errno = dead. Less than src->len: writable() follows. */
 ssize_t conn_write(struct conn *c, struct buf *src);
-int conn_shut(struct conn *c);                  /* close_notify, FIN; reading goes on */
+/* close_notify, FIN; reading goes on. After all was written. 0 or -errno; what has no room yet goes by itself. */
+int conn_shut(struct conn *c);
 void conn_reset(struct conn *c);                /* the next conn_close() sends RST (SO_LINGER 0) */
 void conn_close(struct conn *c);                /* no event follows; accepts a zeroed or closed one */
-/* The descriptor when every layer is transparent and nothing is buffered: bytes may be moved past conn (splice). -1: not. */
+bool conn_is_open(const struct conn *c);        /* between conn_open() and conn_close() */
+/*
+ * The descriptor when every layer is transparent and nothing is buffered: bytes may be moved past conn (splice), if the
+ * socket is not short-circuited. Who gets EAGAIN there waits for the events here. -1: not.
+ */
 int conn_raw_fd(struct conn *c);
+void conn_wait_writable(struct conn *c);        /* somebody else's write there got EAGAIN: writable() follows */

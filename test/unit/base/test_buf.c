@@ -312,8 +312,25 @@ static void model_move(struct model *to, struct model *from)
 	buf_move(&to->b, &from->b);
 }
 
+/* All pieces in order, and no empty one. */
+static void model_check_iov(struct model *m)
+{
+	struct iovec v[64];
+	unsigned n = buf_iov(&m->b, v, 64);
+	size_t at = m->r;
+
+	for (unsigned i = 0; i < n; i++) {
+		assert_true(v[i].iov_len > 0);
+		assert_memory_equal(v[i].iov_base, m->bytes + at, v[i].iov_len);
+		at += v[i].iov_len;
+	}
+	assert_true(n == 64 || at == m->w);
+	assert_int_equal(buf_iov(&m->b, v, 1), n > 1 ? 1 : n);
+}
+
 static void model_check(struct model *m)
 {
+	model_check_iov(m);
 	assert_int_equal(m->b.len, m->w - m->r);
 	if (m->b.len)
 		assert_true(buf_head(&m->b).n > 0);
