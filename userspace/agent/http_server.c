@@ -23,6 +23,7 @@
 #define TCP_CONNS_MAX 48                        /* of them over TCP, where anybody on this machine may hold them */
 #define HEAD_MAX 16384                          /* bytes of one request line and its headers */
 #define IDLE_NS (30 * SEC)
+#define HEAD_NS (10 * SEC)                      /* from the first byte of a request line to the end of its headers */
 #define REST_NS (100 * MSEC)
 #define LINGER_MAX (1 << 20)                    /* bytes of a refused request that are read and dropped */
 #define HTTP_CONN_MAGIC 0x68747470u
@@ -44,6 +45,7 @@ struct http_conn {
 	bool host_seen, host_ok;
 	int bad_status;                         /* answer of a request refused while parsing */
 	size_t head_len;
+	bool in_head;                           /* the timer is this head's deadline, which further bytes do not move */
 	char url[2048];
 	size_t url_len;
 	char field[16], host[128];
@@ -62,6 +64,7 @@ static const char *status_words(int status)
 	case 403: return "Forbidden";
 	case 404: return "Not Found";
 	case 405: return "Method Not Allowed";
+	case 408: return "Request Timeout";
 	case 413: return "Content Too Large";
 	case 414: return "URI Too Long";
 	case 431: return "Request Header Fields Too Large";
@@ -92,11 +95,6 @@ static void conn_close(struct http_conn *c)
 	loop_del(s->loop, &c->io);
 	close(c->io.fd);
 	loop_defer(s->loop, &c->defer, conn_free);
-}
-
-static void conn_idle(struct timer *t)
-{
-	conn_close(CAST(http_conn, t->arg));
 }
 
 static bool host_is_local(const char *h)
@@ -294,6 +292,28 @@ static int conn_flush(struct http_conn *c)
 	return 0;
 }
 
+static void conn_idle(struct timer *t)
+{
+	struct http_conn *c = CAST(http_conn, t->arg);
+
+	if (c->in_head && !c->lingering) {
+		answer_refused(c, 408, "the request did not arrive in time");
+		conn_flush(c);
+	}
+	conn_close(c);
+}
+
+/* A client that sends a byte now and then would hold a connection for ever if each of them counted as life. */
+static void conn_arm(struct http_conn *c)
+{
+	bool in_head = c->head_len && !c->out.len;
+
+	if (in_head && c->in_head)
+		return;
+	c->in_head = in_head;
+	timer_arm(c->server->loop, &c->idle, in_head ? c->server->head_ns : IDLE_NS, conn_idle, c);
+}
+
 static void parse_failed(struct http_conn *c, llhttp_errno_t err)
 {
 	int status = c->bad_status ? c->bad_status : 400;
@@ -322,6 +342,7 @@ static void conn_feed(struct http_conn *c)
 			answer(c);
 			llhttp_resume(&c->parser);
 			c->head_len = 0;
+			c->in_head = false;
 			continue;
 		}
 		if (err != HPE_OK)
@@ -369,7 +390,7 @@ static void conn_event(struct loop_io *io, unsigned events)
 	}
 	/* While an answer waits to be taken no further one is made: the peer's slowness costs one answer's memory. */
 	loop_want(c->server->loop, io, c->out.len ? LOOP_WRITE : LOOP_READ);
-	timer_arm(c->server->loop, &c->idle, IDLE_NS, conn_idle, c);
+	conn_arm(c);
 }
 
 void http_server_take(struct http_server *s, int take_fd, bool tcp)
@@ -397,7 +418,7 @@ void http_server_take(struct http_server *s, int take_fd, bool tcp)
 	list_add_tail(&s->conns, &c->node);
 	s->ntcp += tcp;
 	stat_set(&s->stat.connections, ++s->nconns);
-	timer_arm(s->loop, &c->idle, IDLE_NS, conn_idle, c);
+	conn_arm(c);
 }
 
 static void listeners_want(struct http_server *s, unsigned want)
@@ -525,7 +546,7 @@ int http_server_open(struct http_server *s, struct loop *l, const char *unix_pat
 {
 	int err = 0;
 
-	*s = (struct http_server){ .loop = l, .handler = fn, .arg = arg };
+	*s = (struct http_server){ .loop = l, .handler = fn, .arg = arg, .head_ns = HEAD_NS };
 	list_init(&s->conns);
 	if (unix_path && *unix_path)
 		err = listen_unix(s, unix_path, e);

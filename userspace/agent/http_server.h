@@ -40,6 +40,7 @@ struct http_server {
 	char unix_path[108];
 	struct list conns;
 	unsigned nconns, ntcp;                  /* all of them; those over TCP */
+	uint64_t head_ns;                       /* a request's line and headers are there by then, or it is refused (408) */
 	struct admin_stat stat;
 };
 

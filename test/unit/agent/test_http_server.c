@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "agent/http_server.h"
+#include "base/clock.h"
 #include "weft/str.h"
 
 struct fixture {
@@ -365,13 +366,39 @@ static void test_query(void **state)
 	assert_string_equal(out, "%4");
 }
 
+/* One byte after another keeps no connection: a head has one deadline. */
+static void slow_head_is_cut_off(void **state)
+{
+	static const char head[] = "GET /x HTTP/1.1\r\nHost: weft\r\nX-Slow: ";
+	struct fixture *f = *state;
+	char out[512] = "";
+	int fd = dial_unix(f);
+	bool over = false;
+
+	f->server.head_ns = 200000000;
+	talk(f, fd, head, out, sizeof(out));
+	for (uint64_t until = clock_ns() + 5 * SEC; clock_ns() < until && !over; usleep(5000)) {
+		ssize_t n = send(fd, "x", 1, MSG_NOSIGNAL);
+
+		loop_once(&f->loop, 10000000);
+		over = n < 0 || !f->server.nconns;
+	}
+	assert_true(over);
+	assert_true(recv(fd, out, sizeof(out) - 1, MSG_DONTWAIT) > 0);
+	assert_non_null(strstr(out, "HTTP/1.1 408 "));
+	assert_int_equal(f->asked, 0);
+	close(fd);
+}
+
 int main(void)
 {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(test_get), CASE(test_pipelined_and_kept_alive), CASE(test_split_at_every_byte), CASE(test_head_has_no_body),
 		CASE(test_refused), CASE(test_too_long), CASE(test_tcp_wants_a_local_host), CASE(test_slow_reader),
-		CASE(test_pipelined_large), CASE(test_tcp_leaves_room), CASE(test_many_connections), CASE(test_no_descriptor_left), CASE(test_open_errors), cmocka_unit_test(test_query),
+		CASE(test_pipelined_large), CASE(test_tcp_leaves_room), CASE(slow_head_is_cut_off),
+		CASE(test_many_connections), CASE(test_no_descriptor_left), CASE(test_open_errors),
+		cmocka_unit_test(test_query),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
