@@ -118,6 +118,7 @@ static void put_common(struct store_tx *tx)
 	static const char *const paths[] = { "/pod", "/exempt" };
 	struct node *n = (struct node *)fact_new(FACT_NODE, slice_str(""), &mark);
 	struct route *r = (struct route *)fact_new(FACT_ROUTE, slice_str("r"), &mark);
+	struct route_rule *rule = fact_alloc(&r->fact, sizeof(*rule));
 	struct route_backend *b = fact_alloc(&r->fact, sizeof(*b));
 	struct slice *host = fact_alloc(&r->fact, sizeof(*host));
 
@@ -125,10 +126,12 @@ static void put_common(struct store_tx *tx)
 	n->locality = fact_locality(&n->fact, SLICE_LIT("r1"), SLICE_LIT("z1"));
 	store_put(tx, &n->fact);
 	*host = SLICE_LIT("*");
-	*b = (struct route_backend){ SLICE_LIT("c0-0"), 1 };
+	*b = (struct route_backend){ .cluster = SLICE_LIT("c0-0"), .weight = 1 };
+	rule->backends = b;
+	rule->nbackends = 1;
 	r->hosts = host;
-	r->backends = b;
-	r->nhosts = r->nbackends = 1;
+	r->rules = rule;
+	r->nhosts = r->nrules = 1;
 	store_put(tx, &r->fact);
 	for (unsigned i = 0; i < 2; i++) {
 		struct workload_fact *w = (struct workload_fact *)fact_new(FACT_WORKLOAD, slice_str(paths[i] + 1), &mark);
