@@ -32,6 +32,7 @@ void workloads_fini(struct workloads *w)
 		row_free(w->rows.v[i]);
 	vec_fini(&w->rows);
 	table_fini(&w->by_name);
+	table_fini(&w->by_id);
 	for (struct table_entry *e = table_next(&w->adopted, NULL); e; e = table_next(&w->adopted, e))
 		free(e->value);
 	table_fini(&w->adopted);
@@ -102,13 +103,23 @@ static void write_entry(struct workloads *w, struct apply *a, struct workload_ro
 	r->written |= !err;
 }
 
+/* 0: none any more. The key of by_id lies in the row. */
+static void set_id(struct workloads *w, struct workload_row *r, uint32_t id)
+{
+	if (r->entry.id)
+		table_del(&w->by_id, KEY(r->entry.id));
+	r->entry.id = id;
+	if (id)
+		table_put(&w->by_id, KEY(r->entry.id), r);
+}
+
 /* The id an earlier agent gave to this cgroup's workload: connections refer to it. */
 static void take_adopted(struct workloads *w, struct workload_row *r)
 {
 	struct workload *v = table_del(&w->adopted, KEY(r->cgroup));
 
 	if (v)
-		r->entry.id = v->id;
+		set_id(w, r, v->id);
 	free(v);
 }
 
@@ -130,7 +141,7 @@ static void look(struct workloads *w, struct apply *a, struct workload_row *r)
 		return;
 	take_adopted(w, r);
 	if (!r->entry.id)
-		r->entry.id = w->next_id++;
+		set_id(w, r, w->next_id++);
 	write_entry(w, a, r);
 }
 
@@ -184,6 +195,7 @@ static void drop_unmarked(struct workloads *w, struct apply *a)
 		}
 		remove_entry(w, a, r);
 		table_del(&w->by_name, r->name);
+		set_id(w, r, 0);
 		row_free(r);
 	}
 	w->rows.n = n;
@@ -224,8 +236,7 @@ void workloads_rewrite(struct workloads *w)
 
 struct slice workloads_name(const struct workloads *w, uint32_t id)
 {
-	for (size_t i = 0; id && i < w->rows.n; i++)
-		if (w->rows.v[i]->entry.id == id)
-			return w->rows.v[i]->name;
-	return (struct slice){ 0 };
+	const struct workload_row *r = id ? table_get(&w->by_id, KEY(id)) : NULL;
+
+	return r ? r->name : (struct slice){ 0 };
 }

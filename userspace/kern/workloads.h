@@ -22,6 +22,7 @@ struct workload_row {
 struct workloads {
 	char root[512], base[512];              /* cgroup2 mount; captured cgroup */
 	struct table by_name;
+	struct table by_id;                     /* id (4 bytes, in the row's entry) -> row: /connections asks for each pair */
 	struct table adopted;                   /* cgroup id (8 bytes) -> struct workload, not yet asked for */
 	VEC(struct workload_row *) rows;
 	struct table identities;                /* SPIFFE id -> its number */

@@ -246,6 +246,43 @@ static void workload_is_found_when_its_cgroup_comes(void **state)
 	assert_int_equal(env_stat("workloads_missing"), 1);
 }
 
+/* Names by id stay right while workloads come, move to another cgroup and go, also after a restart. */
+static void workloads_are_named_by_id(void **state)
+{
+	(void)state;
+	struct kit *k = &env()->kit;
+	char path[3][700], name[2];
+
+	env_open();
+	for (int i = 0; i < 3; i++) {
+		snprintf(path[i], sizeof(path[i]), "%s/pod%d", env()->cgroup, i);
+		assert_int_equal(mkdir(path[i], 0755), 0);
+		snprintf(name, sizeof(name), "%c", 'a' + i);
+		kit_workload(k, name, strrchr(path[i], '/'), SPLICE_NEVER);
+	}
+	env_sync();
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(read_workload_name(env()->kern, i + 1).p[0], 'a' + i);
+	kit_del(k, FACT_WORKLOAD, "a");
+	env_sync();
+	assert_int_equal(read_workload_name(env()->kern, 1).n, 0);
+	assert_int_equal(read_workload_name(env()->kern, 2).p[0], 'b');
+	kit_del(k, FACT_WORKLOAD, "b");
+	kit_workload(k, "d", "/pod1", SPLICE_NEVER);
+	env_sync();
+	assert_int_equal(read_workload_name(env()->kern, 2).n, 0);
+	assert_int_equal(read_workload_name(env()->kern, 3).p[0], 'c');
+	assert_int_equal(read_workload_name(env()->kern, 4).p[0], 'd');
+	env_close();
+	env_open();
+	assert_int_equal(kern_sync(env()->kern, k->snap, NULL, NULL), 0);
+	assert_int_equal(read_workload_name(env()->kern, 3).p[0], 'c');
+	assert_int_equal(read_workload_name(env()->kern, 4).p[0], 'd');
+	assert_int_equal(read_workload_name(env()->kern, 0).n, 0);
+	for (int i = 0; i < 3; i++)
+		rmdir(path[i]);
+}
+
 static void orphans_are_counted_and_repaired(void **state)
 {
 	(void)state;
@@ -397,6 +434,7 @@ int main(void)
 		T(failed_tests_keep_the_short_circuit_off),
 		T(full_map_is_said),
 		T(workload_is_found_when_its_cgroup_comes),
+		T(workloads_are_named_by_id),
 		T(orphans_are_counted_and_repaired),
 		T(maps_and_programs_are_shown),
 		T(explain_says_what_happens),
