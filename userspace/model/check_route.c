@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules of routes. That a regular expression compiles is match.c's to say; here only its length is looked at. */
+/* Rules of routes. */
 #include <stdarg.h>
 #include <stdio.h>
 #include "model/check_kinds.h"
+#include "model/regex.h"
 #include "weft/str.h"
 
 struct rule_check {
@@ -56,6 +57,14 @@ void check_backends(struct store_tx *tx, const struct op *op, const char *path, 
 #define WHOLE (TYPE(ANY) | TYPE(EXACT) | TYPE(PREFIX) | TYPE(REGEX))
 #define NAMED (~TYPE(ANY))
 
+static void regex_ok(const struct rule_check *c, const char *what, struct slice pattern)
+{
+	struct err e = { 0 };
+
+	if (regex_check(pattern, &e))
+		wrong(c, "%s: %s", what, err_text(&e));
+}
+
 static void text_check(const struct rule_check *c, const char *what, const struct text_match *m, unsigned types)
 {
 	bool valued = m->type == TEXT_PREFIX || m->type == TEXT_REGEX || m->type == TEXT_SUFFIX || m->type == TEXT_CONTAINS;
@@ -68,8 +77,8 @@ static void text_check(const struct rule_check *c, const char *what, const struc
 		wrong(c, "%s: range %u to %u is empty", what, m->low, m->high);
 	if (valued && !m->value.n)
 		wrong(c, "%s: no value", what);
-	if (m->type == TEXT_REGEX && m->value.n > REGEX_MAX)
-		wrong(c, "%s: a regular expression of %zu bytes: at most %u", what, m->value.n, REGEX_MAX);
+	if (m->type == TEXT_REGEX && m->value.n)
+		regex_ok(c, what, m->value);
 }
 
 static void texts_check(const struct rule_check *c, const char *list, const struct text_match *v, size_t n)
@@ -108,12 +117,16 @@ static void headers_check(const struct rule_check *c, const char *list, const st
 
 static void rewrite_check(const struct rule_check *c, const struct route_rule *r)
 {
+	struct err e = { 0 };
+
 	if (r->rewrite == PATH_FULL && (!r->rewrite_path.n || r->rewrite_path.p[0] != '/'))
 		wrong(c, "rewrite_path %.*s: must begin with /", SLICE_ARG(r->rewrite_path));
 	if (r->rewrite == PATH_PREFIX && r->rewrite_path.n && r->rewrite_path.p[0] != '/')
 		wrong(c, "rewrite_path %.*s: must begin with /", SLICE_ARG(r->rewrite_path));
-	if (r->rewrite == PATH_REGEX && (!r->rewrite_regex.n || r->rewrite_regex.n > REGEX_MAX))
-		wrong(c, "rewrite_regex of %zu bytes: 1 to %u", r->rewrite_regex.n, REGEX_MAX);
+	if (r->rewrite == PATH_REGEX && !r->rewrite_regex.n)
+		wrong(c, "rewrite_regex: no value");
+	else if (r->rewrite == PATH_REGEX && regex_check_replacement(r->rewrite_regex, r->rewrite_path, &e))
+		wrong(c, "rewrite_regex: %s", err_text(&e));
 	if (r->redirect_change == PATH_REGEX)
 		wrong(c, "redirect_change regex: not for redirects");
 }
