@@ -30,6 +30,7 @@ struct home *home_new(void)
 	table_init(&h->shared, 0);
 	for (int k = 0; k < FACT_KINDS; k++)
 		slots_init(&h->slots[k]);
+	slots_init(&h->router_slots);
 	atomic_init(&h->graveyard, NULL);
 	return h;
 }
@@ -41,6 +42,7 @@ void home_drop(struct home *h)
 	assert_always(!h->shared.n);
 	for (int k = 0; k < FACT_KINDS; k++)
 		slots_fini(&h->slots[k]);
+	slots_fini(&h->router_slots);
 	table_fini(&h->shared);
 	vec_fini(&h->bytes);
 	free(h);

@@ -16,6 +16,8 @@ struct home {
 	struct table shared;                    /* bytes -> struct shared */
 	VEC(char) bytes;                        /* scratch: the key being looked up */
 	struct slots slots[FACT_KINDS];
+	struct slots router_slots;              /* of living routers; without keys */
+	uint64_t router_serial;                 /* last one given */
 	_Atomic(struct snapshot *) graveyard;   /* any thread pushes, the control thread takes all */
 };
 

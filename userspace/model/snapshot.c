@@ -2,6 +2,7 @@
 /* Counting, freeing and reading. build.c makes them. */
 #include "model/snapshot.h"
 #include "base/magic.h"
+#include "model/routers.h"
 #include "model/store_priv.h"
 #include "weft/str.h"
 
@@ -78,6 +79,8 @@ void snapshot_drop(struct snapshot *s)
 
 static void snapshot_free(struct snapshot *s)
 {
+	routers_drop(s->service_routers, s->home);
+	routers_drop(s->listener_routers, s->home);
 	for (int k = 0; k < FACT_KINDS; k++)
 		fact_array_drop(s->facts[k]);
 	cluster_array_drop(s->clusters);

@@ -31,6 +31,7 @@ struct snapshot {
 	uint64_t number;
 	struct fact_array *facts[FACT_KINDS];   /* NULL for FACT_HOST: hosts are in their clusters */
 	struct cluster_array *clusters;
+	struct router_array *listener_routers, *service_routers;
 	struct home *home;
 	struct snapshot *dead_next;
 };

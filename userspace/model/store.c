@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/store.h"
 #include "base/magic.h"
+#include "model/routers.h"
 #include "model/store_priv.h"
 #include "weft/str.h"
 
@@ -40,6 +41,8 @@ void store_free(struct store *s)
 		table_fini(&s->claims[k]);
 	}
 	cluster_array_drop(s->clusters);
+	routers_drop(s->service_routers, s->home);
+	routers_drop(s->listener_routers, s->home);
 	home_drop(s->home);
 	s->magic = 0;
 	free(s);

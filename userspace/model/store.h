@@ -20,6 +20,7 @@
 	X(COUNTER, facts_same, "facts put again with the same content")                                                \
 	X(COUNTER, facts_deleted, "facts deleted")                                                                     \
 	X(COUNTER, clusters_built, "clusters made because a host or a setting changed")                                \
+	X(COUNTER, routers_built, "listeners and services whose routes were compiled")                                 \
 	X(COUNTER, snapshots_built, "snapshots made")                                                                  \
 	X(COUNTER, snapshots_buried, "snapshots freed")                                                                \
 	X(GAUGE, facts, "facts accepted now")                                                                          \

@@ -40,6 +40,7 @@ struct store {
 	struct home *home;
 	struct entries kinds[FACT_KINDS];       /* FACT_HOST unused */
 	struct cluster_array *clusters;         /* as the last snapshot has it; NULL: changed since */
+	struct router_array *listener_routers, *service_routers; /* as the last snapshot has them; NULL: there was none */
 	struct table claims[FACT_KINDS];        /* what one fact alone may have (claim.h) -> struct fact that has it */
 	uint64_t number;                        /* last snapshot built */
 	size_t nhosts;

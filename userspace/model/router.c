@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/router.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include "base/hash.h"
+#include "base/magic.h"
+#include "base/num.h"
+#include "model/router_priv.h"
+#include "weft/str.h"
+
+#define ROUTE_LACK_WORDS_(NAME, words) words,
+const char *const route_lack_words[ROUTE_LACK_COUNT] = { ROUTE_LACKS(ROUTE_LACK_WORDS_) };
+
+/* One request being asked about. */
+struct ask {
+	const struct router *r;
+	struct matcher *mt;
+	const struct msg *m;
+	struct slice identity;
+	struct slice path;                      /* without query */
+};
+
+uint64_t router_hash(struct slice s)
+{
+	return hash_bytes(s, hash_seed());
+}
+
+/* ---- conditions --------------------------------------------------------------------------------------------- */
+
+static bool in_range(struct slice s, uint32_t low, uint32_t high)
+{
+	int64_t v;
+
+	return !num_i64(s, &v) && v >= low && v < high;
+}
+
+static bool contains(struct slice s, struct slice what)
+{
+	return !what.n || (s.n && memmem(s.p, s.n, what.p, what.n));
+}
+
+static bool ends(struct slice s, struct slice with)
+{
+	return s.n >= with.n && (!with.n || !memcmp(s.p + s.n - with.n, with.p, with.n));
+}
+
+static bool cond_holds(const struct cond *c, struct slice s, struct regex_desk *desk)
+{
+	if (!s.p)
+		return c->type == TEXT_ABSENT;
+	switch ((enum text_match_type)c->type) {
+	case TEXT_ANY:
+	case TEXT_PRESENT:
+		return true;
+	case TEXT_EXACT:
+		return slice_eq(s, c->value);
+	case TEXT_PREFIX:
+		return slice_starts(s, c->value);
+	case TEXT_SUFFIX:
+		return ends(s, c->value);
+	case TEXT_CONTAINS:
+		return contains(s, c->value);
+	case TEXT_RANGE:
+		return in_range(s, c->low, c->high);
+	case TEXT_REGEX:
+		return c->regex && regex_match(c->regex, desk, s);
+	case TEXT_ABSENT:
+	case TEXT_MATCHES:
+		break;
+	}
+	return false;
+}
+
+static bool listed(const struct slice *v, size_t n, struct slice s)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (slice_eq(v[i], s))
+			return true;
+	}
+	return false;
+}
+
+/* What of an entry does not hold, its path excepted; *failed: the condition, or NULL. */
+static enum route_lack rest_lacks(const struct ask *a, const struct entry *e, const struct cond **failed)
+{
+	*failed = NULL;
+	if (e->method.n && !slice_eq(e->method, a->m->method))
+		return ROUTE_LACK_METHOD;
+	for (const struct cond *c = e->conds; c < e->conds + e->nconds; c++) {
+		if (cond_holds(c, matcher_find(a->mt, a->r, a->m, c->want), a->mt->regex))
+			continue;
+		*failed = c;
+		return c->lack;
+	}
+	if (e->nidentities && !(a->identity.n && listed(e->identities, e->nidentities, a->identity)))
+		return ROUTE_LACK_IDENTITY;
+	return ROUTE_LACK_NOTHING;
+}
+
+/* "*" of OPTIONS and the empty path of CONNECT are below no prefix. */
+static bool rooted(const struct ask *a, const struct entry *e)
+{
+	return e->path_type != TEXT_PREFIX || (a->path.n && a->path.p[0] == '/');
+}
+
+/* ---- paths -------------------------------------------------------------------------------------------------- */
+
+static const struct path_group *path_get(const struct path_table *t, struct slice path)
+{
+	uint64_t h;
+
+	if (!t->cells.size)
+		return NULL;
+	h = router_hash(path);
+	for (;; h++) {
+		uint32_t cell = t->cells.v[h & (t->cells.size - 1)];
+
+		if (!cell)
+			return NULL;
+		if (slice_eq(t->groups[cell - 1].path, path))
+			return &t->groups[cell - 1];
+	}
+}
+
+static const struct entry *first_of(const struct ask *a, const struct entry *e, uint32_t n)
+{
+	const struct cond *failed;
+
+	for (const struct entry *end = e + n; e < end; e++) {
+		if (rooted(a, e) && rest_lacks(a, e, &failed) == ROUTE_LACK_NOTHING)
+			return e;
+	}
+	return NULL;
+}
+
+static const struct entry *first_group(const struct ask *a, const struct path_table *t, struct slice path)
+{
+	const struct path_group *g = path_get(t, path);
+
+	return g ? first_of(a, g->first, g->n) : NULL;
+}
+
+static const struct entry *first_regex(const struct ask *a, const struct host_rules *h)
+{
+	const struct cond *failed;
+
+	for (const struct entry *e = h->regexes; e < h->regexes + h->nregexes; e++) {
+		/* The expression last: it costs most. */
+		if (rest_lacks(a, e, &failed) == ROUTE_LACK_NOTHING && e->regex && regex_match(e->regex, a->mt->regex, a->path))
+			return e;
+	}
+	return NULL;
+}
+
+static bool segment_ends(struct slice path, size_t at)
+{
+	return at == path.n || (at < path.n && path.p[at] == '/');
+}
+
+static const struct entry *first_prefix(const struct ask *a, const struct host_rules *h)
+{
+	const struct entry *e;
+
+	for (uint32_t i = 0; i < h->nlengths; i++) {
+		if (!segment_ends(a->path, h->lengths[i]))
+			continue;
+		e = first_group(a, &h->prefixes, (struct slice){ a->path.p, h->lengths[i] });
+		if (e)
+			return e;
+	}
+	return first_of(a, h->root.first, h->root.n);
+}
+
+static const struct entry *first_entry(const struct ask *a, const struct host_rules *h)
+{
+	const struct entry *e = first_group(a, &h->exact, a->path);
+
+	if (!e && h->nregexes)
+		e = first_regex(a, h);
+	return e ? e : first_prefix(a, h);
+}
+
+/* ---- hosts -------------------------------------------------------------------------------------------------- */
+
+/* Port digits behind ':' at the end, or 0. IPv6 addresses are in brackets. */
+static size_t port_bytes(struct slice text)
+{
+	size_t n = 0;
+
+	while (n < text.n && isdigit((unsigned char)text.p[text.n - 1 - n]))
+		n++;
+	return n < text.n && text.p[text.n - 1 - n] == ':' ? n + 1 : 0;
+}
+
+int host_split(struct slice text, char *out, struct host_parts *parts)
+{
+	size_t port = port_bytes(text), name = text.n - port, skip = 1;
+
+	if (name && text.p[name - 1] == '.')
+		name--;
+	if (name > ROUTER_HOST_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < name; i++)
+		out[i] = (char)tolower((unsigned char)text.p[i]);
+	parts->name = parts->all = name;
+	while (skip + 1 < port && text.p[text.n - port + skip] == '0')
+		skip++;
+	if (port <= 1)
+		return 0;
+	if (port - skip > 5)
+		return -EINVAL;
+	out[name] = ':';
+	memcpy(out + name + 1, text.p + text.n - port + skip, port - skip);
+	parts->all = name + 1 + port - skip;
+	return 0;
+}
+
+static const struct host_rules *host_get(const struct router *r, struct slice key)
+{
+	uint64_t h;
+
+	if (!r->host_cells.size)
+		return NULL;
+	h = router_hash(key);
+	for (;; h++) {
+		uint32_t cell = r->host_cells.v[h & (r->host_cells.size - 1)];
+
+		if (!cell)
+			return NULL;
+		if (slice_eq(r->hosts[cell - 1].key, key))
+			return &r->hosts[cell - 1];
+	}
+}
+
+/* From byte `from` of the name on, with the port first. */
+static const struct host_rules *host_at(const struct router *r, const char *name, const struct host_parts *p, size_t from)
+{
+	const struct host_rules *h = host_get(r, (struct slice){ name + from, p->all - from });
+
+	return h || p->all == p->name ? h : host_get(r, (struct slice){ name + from, p->name - from });
+}
+
+static const struct host_rules *host_find(const struct router *r, const struct msg *m)
+{
+	char name[ROUTER_HOST_MAX + 8];
+	const struct host_rules *h;
+	struct host_parts p;
+
+	if (!r->named || host_split(m->authority, name, &p))
+		return r->any;
+	if (p.all == p.name) {
+		bool tls = slice_eq_nocase(m->scheme, SLICE_LIT("https"));
+		struct slice port = tls ? SLICE_LIT(":443") : SLICE_LIT(":80");
+
+		memcpy(name + p.name, port.p, port.n);
+		p.all += port.n;
+	}
+	if (p.name && name[0] != '.') {
+		h = host_at(r, name, &p, 0);
+		if (h)
+			return h;
+	}
+	for (size_t i = 1; i < p.name; i++) {
+		h = name[i] == '.' ? host_at(r, name, &p, i) : NULL;
+		if (h)
+			return h;
+	}
+	h = host_get(r, (struct slice){ name + p.name, p.all - p.name });
+	return h ? h : r->any;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------- */
+
+static struct ask ask_begin(const struct router *r, struct matcher *mt, const struct msg *m, struct slice identity)
+{
+	const char *query = m->path.n ? memchr(m->path.p, '?', m->path.n) : NULL;
+	struct slice path = { m->path.p, query ? (size_t)(query - m->path.p) : m->path.n };
+
+	matcher_begin(mt, r);
+	return (struct ask){ r, mt, m, identity, path };
+}
+
+static struct route_hit hit_of(const struct router *r, const struct entry *e)
+{
+	const struct router_rule *rule = e->rule;
+
+	return (struct route_hit){ r, rule->route, rule->rule, e->match, rule, rule->index, e->match_index };
+}
+
+bool router_match(const struct router *r, struct matcher *mt, const struct msg *m, struct slice identity,
+		  struct route_hit *out)
+{
+	struct ask a = ask_begin(r, mt, m, identity);
+	const struct host_rules *h = host_find(r, m);
+	const struct entry *e = h ? first_entry(&a, h) : NULL;
+
+	stat_add(e ? &mt->stat.matched : &mt->stat.unmatched, 1);
+	if (e)
+		*out = hit_of(r, e);
+	return e;
+}
+
+const struct route_backend *router_backend(const struct route_hit *hit, struct matcher *mt)
+{
+	const struct router_rule *rule = hit->compiled;
+
+	if (rule->backend != UINT32_MAX)
+		return &rule->rule->backends[rule->backend];
+	return rule->weight ? &rule->rule->backends[matcher_turn(mt, hit->router, rule)] : NULL;
+}
+
+/* ---- explaining --------------------------------------------------------------------------------------------- */
+
+static bool path_holds(const struct ask *a, const struct entry *e)
+{
+	if (e->path_type == TEXT_EXACT)
+		return slice_eq(a->path, e->path);
+	if (e->path_type == TEXT_REGEX)
+		return e->regex && regex_match(e->regex, a->mt->regex, a->path);
+	return rooted(a, e) && slice_starts(a->path, e->path) && (!e->path.n || segment_ends(a->path, e->path.n));
+}
+
+void router_each(const struct router *r, struct matcher *mt, const struct msg *m, struct slice identity,
+		 route_candidate_fn *fn, void *arg)
+{
+	struct ask a = ask_begin(r, mt, m, identity);
+	const struct host_rules *h = host_find(r, m);
+	const struct cond *failed = NULL;
+
+	for (uint32_t i = 0; h && i < h->nentries; i++) {
+		const struct entry *e = &h->entries[i];
+		struct route_candidate c = { .hit = hit_of(r, e), .lack = ROUTE_LACK_PATH };
+
+		if (path_holds(&a, e)) {
+			c.lack = rest_lacks(&a, e, &failed);
+			c.condition = failed ? failed->text : NULL;
+		}
+		if (!fn(arg, &c))
+			return;
+	}
+}
+
+struct slice router_host(const struct router *r, const struct msg *m)
+{
+	const struct host_rules *h = host_find(r, m);
+
+	return h ? h->text : (struct slice){ NULL, 0 };
+}
