@@ -143,7 +143,7 @@ static void ref_check(void *arg, const struct field *f, const void *object, cons
 	if (f->ref == FACT_CLUSTER && tx_after(c->tx, f->ref, key))
 		c->cluster = key;
 	else if (!tx_after(c->tx, f->ref, key))
-		tx_refuse(c->tx, c->op, "%s: no %s \"%.*s\"; it must be given before or in the same transaction",
+		tx_refuse(c->tx, c->op, "%s: no %s \"%.*s\": nobody has given one of that name",
 			  field_path(f, up, path, sizeof(path)), fact_words[f->ref], SLICE_ARG(key));
 }
 

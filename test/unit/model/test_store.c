@@ -144,26 +144,26 @@ static void test_unknown_names(void **state)
 	begin(x, "test");
 	PUT(x, facts_service("b", "10.96.0.2", 80, "nope"));
 	refused(x, FACT_SERVICE, "b",
-		"ports[0].cluster: no cluster \"nope\"; it must be given before or in the same transaction");
+		"ports[0].cluster: no cluster \"nope\": nobody has given one of that name");
 	assert_int_equal(x->v.refused[0].mark.line, 4);
 	assert_true(slice_eq_str(x->v.refused[0].mark.file, "all.yaml"));
 	begin(x, "test");
 	PUT(x, facts_host("nope", "10.0.0.9", 80));
 	refused(x, FACT_HOST, "nope|10.0.0.9|80",
-		"cluster: no cluster \"nope\"; it must be given before or in the same transaction");
+		"cluster: no cluster \"nope\": nobody has given one of that name");
 	begin(x, "test");
 	PUT(x, facts_route("b", "nope"));
 	refused(x, FACT_ROUTE, "b",
-		"rules[0].backends[0].cluster: no cluster \"nope\"; it must be given before or in the same transaction");
+		"rules[0].backends[0].cluster: no cluster \"nope\": nobody has given one of that name");
 	begin(x, "test");
 	PUT(x, facts_policy("b", "nope"));
 	refused(x, FACT_POLICY, "b",
-		"service: no service \"nope\"; it must be given before or in the same transaction");
+		"service: no service \"nope\": nobody has given one of that name");
 	begin(x, "test");
 	s = facts_service("b", "10.96.0.2", 80, "");
 	facts_service_route(s, "nope");
 	PUT(x, s);
-	refused(x, FACT_SERVICE, "b", "routes[0]: no route \"nope\"; it must be given before or in the same transaction");
+	refused(x, FACT_SERVICE, "b", "routes[0]: no route \"nope\": nobody has given one of that name");
 }
 
 static void test_nothing_of_a_refused_one_remains(void **state)
@@ -203,7 +203,7 @@ static void test_deleting_what_is_named(void **state)
 	store_del(x->tx, FACT_POLICY, SLICE_LIT("only"));
 	store_del(x->tx, FACT_ROUTE, SLICE_LIT("r"));
 	refused(x, FACT_HOST, "web|10.0.0.1|8080",
-		"cluster: no cluster \"web\"; it must be given before or in the same transaction");
+		"cluster: no cluster \"web\": nobody has given one of that name");
 	begin(x, "test");
 	store_del(x->tx, FACT_CLUSTER, SLICE_LIT("web"));
 	store_del(x->tx, FACT_HOST, SLICE_LIT("web|10.0.0.1|8080"));
@@ -553,9 +553,9 @@ static void test_committed_again(void **state)
 	}
 	PUT(x, facts_workload("client", "/pods/client"));
 	refused(x, FACT_SERVICE, "b",
-		"ports[0].cluster: no cluster \"db\"; it must be given before or in the same transaction");
+		"ports[0].cluster: no cluster \"db\": nobody has given one of that name");
 	refused(x, FACT_SERVICE, "b",
-		"ports[0].cluster: no cluster \"db\"; it must be given before or in the same transaction");
+		"ports[0].cluster: no cluster \"db\": nobody has given one of that name");
 	other = store_begin(x->store, SLICE_LIT("test"));
 	store_put(other, facts_cluster("db"));
 	store_del(other, FACT_WORKLOAD, SLICE_LIT("client"));

@@ -471,8 +471,8 @@ static void a_dangling_name_keeps_its_file_back_alone(void **state)
 	world_start(w, NULL);
 	assert_false(world_has(w, FACT_SERVICE, "web"));
 	assert_true(world_has(w, FACT_CLUSTER, "other"));
-	assert_string_equal(world_health(w), "DIR/a.yaml:2: service web: ports[0].cluster: no cluster \"web\"; it must be "
-					     "given before or in the same transaction");
+	assert_string_equal(world_health(w), "DIR/a.yaml:2: service web: ports[0].cluster: no cluster \"web\": nobody has "
+			    "given one of that name");
 	/* What it lacked comes. */
 	world_rename(w, "b.yaml", CLUSTER("web", "10.0.0.1:1"));
 	world_until(w, world_has(w, FACT_SERVICE, "web"));
