@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Which names and characters may stand where (RFC 9110 5.6.2, 6.5.1, 7.6.1; RFC 3986 3.2). */
+#include "proto/http1_priv.h"
+
+#include "weft/str.h"
+
+/* A name may begin with any of these, or be one of them. NULL ends a list. */
+static bool among(struct slice name, const char *const *list)
+{
+	for (; *list; list++)
+		if (slice_eq_nocase(name, slice_str(*list)))
+			return true;
+	return false;
+}
+
+bool http1_is_hop(struct slice name)
+{
+	static const char *const hop[] = { "connection", "keep-alive", "proxy-connection",
+					   "transfer-encoding", "upgrade", "http2-settings", NULL };
+
+	return among(name, hop);
+}
+
+bool http1_is_trailer_forbidden(struct slice name)
+{
+	static const char *const no[] = {
+		"host", "content-length", "te", "trailer",
+		/* how the content is to be read */
+		"content-encoding", "content-type", "content-range", "range",
+		/* what decides where the request goes, and who sent it */
+		"authorization", "proxy-authorization", "proxy-authenticate", "www-authenticate", "cookie",
+		"set-cookie", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host",
+		"x-forwarded-port", "x-forwarded-client-cert", "x-real-ip", "expect", "max-forwards", "cache-control",
+		"location", "vary", NULL
+	};
+
+	return http1_is_hop(name) || among(name, no);
+}
+
+bool http1_is_connection_forbidden(struct slice name)
+{
+	static const char *const no[] = {
+		"host", "content-length", "transfer-encoding", "content-type", "content-encoding", "content-range",
+		"authorization", "cookie", "set-cookie", "forwarded", "x-forwarded-for", "x-forwarded-proto",
+		"x-forwarded-host", "x-forwarded-port", "x-forwarded-client-cert", "x-real-ip", "x-request-id",
+		"expect", "cache-control", "location", "date", "via", NULL
+	};
+
+	return among(name, no);
+}
+
+enum { TOKEN = 1, REG_NAME = 2, IP_LITERAL = 4 };
+
+static const uint8_t class[256] = {
+	['0' ... '9'] = TOKEN | REG_NAME | IP_LITERAL,
+	['a' ... 'f'] = TOKEN | REG_NAME | IP_LITERAL, ['A' ... 'F'] = TOKEN | REG_NAME | IP_LITERAL,
+	['g' ... 'z'] = TOKEN | REG_NAME, ['G' ... 'Z'] = TOKEN | REG_NAME,
+	['.'] = TOKEN | REG_NAME | IP_LITERAL, [':'] = IP_LITERAL,
+	['!'] = TOKEN | REG_NAME, ['$'] = TOKEN | REG_NAME, ['%'] = TOKEN | REG_NAME,
+	['&'] = TOKEN | REG_NAME, ['\''] = TOKEN | REG_NAME, ['*'] = TOKEN | REG_NAME,
+	['+'] = TOKEN | REG_NAME, ['-'] = TOKEN | REG_NAME, ['_'] = TOKEN | REG_NAME,
+	['~'] = TOKEN | REG_NAME, ['('] = REG_NAME, [')'] = REG_NAME, [';'] = REG_NAME,
+	['='] = REG_NAME, ['#'] = TOKEN, ['^'] = TOKEN, ['`'] = TOKEN, ['|'] = TOKEN,
+};
+
+static size_t span(struct slice s, size_t at, uint8_t want)
+{
+	while (at < s.n && (class[(uint8_t)s.p[at]] & want))
+		at++;
+	return at;
+}
+
+bool http1_is_token(struct slice s)
+{
+	return s.n && span(s, 0, TOKEN) == s.n;
+}
+
+/* host [":" port]; no comma, which the grammar allows and only tricks use. */
+bool http1_is_authority(struct slice s)
+{
+	size_t n;
+
+	if (s.n && s.p[0] == '[') {
+		n = span(s, 1, IP_LITERAL);
+		if (n < 3 || n == s.n || s.p[n++] != ']')
+			return false;
+	} else {
+		n = span(s, 0, REG_NAME);
+	}
+	if (!n || n == s.n)
+		return n;
+	if (s.p[n++] != ':' || s.n - n > 5)
+		return false;
+	for (; n < s.n; n++)
+		if (s.p[n] < '0' || s.p[n] > '9')
+			return false;
+	return true;
+}
