@@ -2,12 +2,11 @@
 /*
  * Load balancer: which host of a set. A set is what is left of a cluster after subset and priority
  * were chosen, so an algorithm knows neither: the core keeps one struct lb per (cluster, subset,
- * priority, worker), and asks the next priority when pick says NULL. Health, ejection, panic and
- * full connection pools reach it as lb_usable().
+ * priority, worker), and asks the next priority when pick says NULL. Health, ejection and panic reach
+ * it as lb_usable().
  *
  * pick and done run on a worker for every request: no allocation, no lock, no system call, O(log n)
- * at most. What is costly and the same for all workers goes into the table, built once on a control
- * thread.
+ * at most while most hosts are usable. What is costly goes into the table, built when a set is new.
  *
  * Driven by proxy/cluster.c, which owns everything here but table and state.
  */
@@ -17,6 +16,7 @@
 struct conf_item;
 
 #define LB_FACTOR_ONE 256u
+#define LB_DECAY_NS 10000000000ull          /* of ewma_ns */
 
 /*
  * Numbers of one host on one worker. The core writes them; they outlive snapshots (kept by the
@@ -27,9 +27,10 @@ struct lb_cell {
 	uint32_t conns;                         /* open connections of this worker */
 	/* slow start: share of its weight in 1/256, LB_FACTOR_ONE = all */
 	uint16_t factor;
-	bool usable;                            /* healthy and not ejected, or panic; not full */
+	bool usable;                            /* healthy and not ejected */
 	uint64_t done, failed;                  /* requests since it is known */
-	double ewma_ns;                         /* response time, decayed over 10 s; 0 = none yet */
+	/* response time: up at once to a slower answer, down over LB_DECAY_NS; 0 = none yet */
+	double ewma_ns;
 	uint64_t ewma_at_ns;                    /* when it was last updated, monotonic */
 };
 
@@ -52,11 +53,13 @@ struct lb {
 	const struct lb_ops *ops;
 	const struct lb_set *set;
 	struct lb_cell *const *cells;           /* [set->n], of this worker */
-	/* of table_size(), shared by all workers; NULL = none */
+	/* of table_size(); NULL = none */
 	const void *table;
+	/* of the rows; struct cluster_fact for an algorithm without rows */
 	const void *conf;
 	void *state;                            /* state_size, zeroed */
 	uint64_t rng;                           /* seeded per worker, never 0 */
+	bool panic;                             /* too few are usable: all count as usable */
 };
 
 struct lb_ask {
@@ -83,9 +86,10 @@ struct lb_ops {
 	const struct conf_item *conf;           /* rows beside it; NULL = none */
 	size_t conf_size, state_size;
 	/*
-	 * Table of a set: a pure function of set and conf, on a control thread, once per changed
-	 * set. table_size 0 = none needed for this set. build fills zeroed memory: 0, -ENOMEM. Both
-	 * NULL = no table.
+	 * Table of a set: a pure function of set and conf, built when a worker takes the set over:
+	 * when it changed, or at its first request. It stands still meanwhile, so keep it to a few
+	 * milliseconds. table_size 0 = none needed for this set. build fills zeroed memory: 0,
+	 * -ENOMEM. Both NULL = no table.
 	 */
 	size_t (*table_size)(const struct lb_set *set, const void *conf);
 	int (*build)(void *table, const struct lb_set *set, const void *conf);
@@ -106,7 +110,7 @@ struct lb_ops {
 
 static inline bool lb_usable(const struct lb *lb, const struct lb_ask *ask, uint32_t i)
 {
-	if (!lb->cells[i]->usable)
+	if (!lb->cells[i]->usable && !lb->panic)
 		return false;
 	for (uint32_t k = 0; k < ask->ntried; k++)
 		if (ask->tried[k] == i)
