@@ -4,12 +4,18 @@
 #include "weft/registry.h"
 
 #define REGISTRIES(X) X(file)
+#define LBS(X)                                                                                                         \
+	X(round_robin) X(random_host) X(least_request) X(ring_hash) X(maglev) X(peak_ewma) X(original_destination)
 
 #define DECLARE(name) extern const struct registry_ops registry_##name;
 #define LIST(name) &registry_##name,
 REGISTRIES(DECLARE)
-
 static const struct registry_ops *const registries[] = { REGISTRIES(LIST) };
+
+#define DECLARE_LB(name) extern const struct lb_ops lb_##name;
+#define LIST_LB(name) &lb_##name,
+LBS(DECLARE_LB)
+const struct lb_ops *const builtin_lbs[] = { LBS(LIST_LB) NULL };
 
 #define NREGISTRIES (sizeof(registries) / sizeof(registries[0]))
 

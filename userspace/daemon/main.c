@@ -94,7 +94,8 @@ static int take(struct options *o, int opt)
 
 static int run_proxy(const struct options *o)
 {
-	struct proxy_conf c = { .listen_fd = PROXY_LISTEN_FD, .workers = o->workers ? o->workers : 1 };
+	struct proxy_conf c = { .listen_fd = PROXY_LISTEN_FD, .workers = o->workers ? o->workers : 1,
+				.lbs = builtin_lbs };
 	enum log_level level = LOG_LEVEL_INFO;
 	struct err e = { 0 };
 

@@ -79,6 +79,8 @@ void snapshot_drop(struct snapshot *s)
 
 static void snapshot_free(struct snapshot *s)
 {
+	if (s->annex)
+		s->annex_free(s->annex);
 	routers_drop(s->service_routers, s->home);
 	routers_drop(s->listener_routers, s->home);
 	for (int k = 0; k < FACT_KINDS; k++)

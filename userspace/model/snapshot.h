@@ -33,6 +33,9 @@ struct snapshot {
 	struct cluster_array *clusters;
 	struct router_array *listener_routers, *service_routers;
 	struct home *home;
+	/* What the owner keeps beside it, set before it is sent; annex_free on the control thread. NULL = nothing. */
+	void *annex;
+	void (*annex_free)(void *annex);
 	struct snapshot *dead_next;
 };
 

@@ -16,6 +16,8 @@
 #include "event/timer.h"
 #include "kern/limits.h"
 #include "proxy/feed.h"
+#include "proxy/outlier.h"
+#include "proxy/plan.h"
 #include "proxy/sandbox.h"
 #include "proxy/worker.h"
 #include "weft/log.h"
@@ -29,7 +31,10 @@ struct proxy {
 	struct loop_io listener;
 	struct worker workers[WORKERS_MAX];
 	unsigned nworkers, nadopted;
-	uint64_t newest;                        /* snapshot sent to the workers last */
+	struct snapshot *now;                   /* sent to the workers last; NULL before the first */
+	struct shared shared;
+	struct outlier outlier;
+	const struct lb_ops *const *lbs;
 	struct feed *feed;                      /* the newest agent's; stays when its connection ends */
 	VEC(struct feed *) retired;             /* whose snapshots some worker may still hold */
 	struct timer bury, alive;
@@ -41,7 +46,7 @@ static void adopted(struct worker *w, uint64_t number)
 {
 	struct proxy *p = w->arg;
 
-	if (number != p->newest || ++p->nadopted < p->nworkers)
+	if (number != p->now->number || ++p->nadopted < p->nworkers)
 		return;
 	log_info("proxy", "snapshot %llu adopted by %u workers", (unsigned long long)number, p->nworkers);
 	feed_report(p->feed, NULL, number);
@@ -85,11 +90,12 @@ static void on_snapshot(void *arg, struct feed *f, struct snapshot *take_s)
 		snapshot_drop(take_s);
 		return;
 	}
-	p->newest = take_s->number;
+	plans_attach(take_s, p->now, &p->shared, p->lbs, clock_ns());
+	snapshot_drop(p->now);
+	p->now = take_s;
 	p->nadopted = 0;
 	for (unsigned i = 0; i < p->nworkers; i++)
 		worker_send(&p->workers[i], snapshot_hold(take_s));
-	snapshot_drop(take_s);
 }
 
 /* The mapping of an older map is kept: a worker may be about to write there, and 4 KiB an agent's life is nothing. */
@@ -173,7 +179,7 @@ static void stop_workers(struct proxy *p)
 static int start_workers(struct proxy *p, unsigned n, struct err *e)
 {
 	for (p->nworkers = 0; p->nworkers < n; p->nworkers++) {
-		int err = worker_start(&p->workers[p->nworkers], p->nworkers, &p->mail, adopted, p);
+		int err = worker_start(&p->workers[p->nworkers], p->nworkers, &p->mail, &p->outlier, adopted, p);
 
 		if (err)
 			return err_errno(e, err, "worker %u", p->nworkers);
@@ -202,11 +208,14 @@ static void close_all(struct proxy *p)
 {
 	stop_workers(p);
 	mailbox_fini(&p->mail);
+	outlier_stop(&p->outlier);
+	snapshot_drop(p->now);
 	if (p->feed)
 		feed_free(p->feed);
 	for (size_t i = 0; i < p->retired.n; i++)
 		feed_free(p->retired.v[i]);
 	vec_fini(&p->retired);
+	shared_fini(&p->shared);
 	timer_disarm(&p->loop, &p->bury);
 	timer_disarm(&p->loop, &p->alive);
 	loop_del(&p->loop, &p->listener);
@@ -220,6 +229,8 @@ int proxy_run(const struct proxy_conf *c, struct err *e)
 	int err;
 
 	p->agent_uid = geteuid();
+	p->lbs = c->lbs;
+	shared_init(&p->shared, c->workers);
 	err = open_all(p, c, e);
 	if (!err)
 		err = sandbox_enter(e);
@@ -227,6 +238,7 @@ int proxy_run(const struct proxy_conf *c, struct err *e)
 		err = start_workers(p, c->workers, e);
 	if (!err) {
 		log_info("proxy", "%u workers", p->nworkers);
+		outlier_start(&p->outlier, &p->loop, &p->shared);
 		timer_arm(&p->loop, &p->alive, REPORT_ALIVE_MS * MSEC, say_alive, p);
 		err = loop_run(&p->loop);
 	}

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/rand.h"
 
 struct wake_letter {                            /* "there is a snapshot for you" */
 	struct letter letter;
@@ -33,12 +34,35 @@ static void beat(struct loop *l, void *arg)
 		atomic_store_explicit(w->beat, l->now_ns, memory_order_relaxed);
 }
 
+static struct clusters *clusters_of(struct worker *w)
+{
+	struct clusters_conf c = { .loop = &w->thread.loop, .adoption = &w->adoption, .worker = w->index, .up = w->up,
+				   .up_arg = w->outlier };
+	struct rand r;
+
+	rand_init(&r);
+	c.seed = rand_u64(&r);
+	return clusters_new(&c);
+}
+
 static int start(struct thread *t, void *arg)
 {
+	struct worker *w = arg;
+
+	w->clusters = clusters_of(w);
 	t->loop.tick = beat;
 	t->loop.tick_arg = arg;
 	t->loop.tick_max_ns = WORKER_BEAT_MS * MSEC;
 	return 0;
+}
+
+static void stop(struct thread *t, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)t;
+	clusters_free(w->clusters);
+	w->clusters = NULL;
 }
 
 static void adopted(struct letter *x)
@@ -58,6 +82,7 @@ static void wake(struct letter *x)
 	if (adoption_take(&w->adoption)) {
 		struct adopted_letter *a = mem_alloc(sizeof(*a));
 
+		clusters_adopt(w->clusters);
 		a->worker = w;
 		a->number = w->adoption.cur->snap->number;
 		mailbox_post(w->up, &a->letter, adopted);
@@ -91,13 +116,14 @@ void worker_set_beat(struct worker *w, _Atomic uint64_t *word)
 	mailbox_post(&w->thread.mail, &m->letter, new_beat);
 }
 
-int worker_start(struct worker *w, unsigned index, struct mailbox *up, worker_adopted_fn *fn, void *arg)
+int worker_start(struct worker *w, unsigned index, struct mailbox *up, struct outlier *outlier,
+		 worker_adopted_fn *fn, void *arg)
 {
 	char name[16];
 
-	*w = (struct worker){ .index = index, .up = up, .adopted = fn, .arg = arg };
+	*w = (struct worker){ .index = index, .up = up, .outlier = outlier, .adopted = fn, .arg = arg };
 	snprintf(name, sizeof(name), "worker-%u", index % 1000);
-	return thread_start(&w->thread, name, start, NULL, w);
+	return thread_start(&w->thread, name, start, stop, w);
 }
 
 void worker_stop(struct worker *w)

@@ -6,6 +6,7 @@
 #pragma once
 #include "event/thread.h"
 #include "model/hold.h"
+#include "proxy/cluster.h"
 
 #define WORKER_BEAT_MS 100                      /* longest time between two beats of a worker that is well */
 
@@ -18,13 +19,16 @@ struct worker {
 	struct adoption adoption;
 	_Atomic uint64_t *beat;                 /* its word in the kernel's map, or NULL; set by letter, worker_set_beat() */
 	_Atomic uint64_t beat_ns;               /* the same for the control thread, also without a kernel side */
+	struct clusters *clusters;              /* from start to stop; the worker's thread */
 	struct mailbox *up;                     /* the control thread's */
+	struct outlier *outlier;                /* the control thread's: ejections are its */
 	worker_adopted_fn *adopted;
 	void *arg;
 };
 
-/* 0 or -errno. up and arg outlive the worker. */
-int worker_start(struct worker *w, unsigned index, struct mailbox *up, worker_adopted_fn *adopted, void *arg);
+/* 0 or -errno. up, outlier and arg outlive the worker. */
+int worker_start(struct worker *w, unsigned index, struct mailbox *up, struct outlier *outlier,
+		 worker_adopted_fn *adopted, void *arg);
 void worker_stop(struct worker *w);             /* safe when never started */
 void worker_send(struct worker *w, struct snapshot *take_s); /* control thread */
 /* Control thread. The word must stay mapped until the worker stops or the next call's letter was delivered. */

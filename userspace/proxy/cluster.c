@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/magic.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "proxy/cluster_priv.h"
+#include "proxy/outlier.h"
+#include "weft/str.h"
+
+STAT_DEFINE(cluster_stat, "cluster", CLUSTER_STATS);
+
+/* ---- versions ----------------------------------------------------------------------------------------------- */
+
+static void view_end(struct cluster_use *u, struct view *v)
+{
+	v->current = false;
+	if (!v->users)
+		view_free(v, &u->cells);
+}
+
+static void use_update(struct cluster_use *u, const struct plan *plan)
+{
+	struct clusters *cs = u->cs;
+	uint64_t t = clock_ns(), us;
+	struct view *old = u->view;
+
+	u->view = view_new(plan, hold_use(cs->conf.adoption), old, &u->cells, &cs->rng, t);
+	if (old) {
+		for (int i = 0; i < LIMITS; i++)
+			limit_return(&plan->shared->limit[i], &u->share[i]);
+		view_end(u, old);
+	}
+	us = (clock_ns() - t) / 1000;
+	stat_add(&cs->stat.rebuilds, 1);
+	if (us > stat_get(&cs->stat.rebuild_max_us))
+		stat_set(&cs->stat.rebuild_max_us, us);
+}
+
+static void use_end(struct cluster_use *u)
+{
+	assert_always(list_empty(&u->waiters));
+	for (int i = 0; i < LIMITS; i++)
+		limit_return(use_limit(u, i), &u->share[i]);
+	made_fini(u);
+	view_end(u, u->view);
+	assert_always(!u->cells.n);
+	table_fini(&u->cells);
+	table_del(&u->cs->uses, u->name);
+	stat_set(&u->cs->stat.uses, u->cs->uses.n);
+	free((char *)u->name.p);
+	free(u);
+}
+
+static struct cluster_use *use_new(struct clusters *cs, struct slice name)
+{
+	struct hold *h = cs->conf.adoption->cur;
+	const struct plan *plan = h ? plans_find(h->snap, name) : NULL;
+	struct cluster_use *u;
+
+	if (!plan)
+		return NULL;
+	u = mem_alloc(sizeof(*u));
+	u->cs = cs;
+	u->name = (struct slice){ mem_dup(name.p, name.n), name.n };
+	table_init(&u->cells, 0);
+	table_init(&u->made, 0);
+	list_init(&u->waiters);
+	use_update(u, plan);
+	table_put(&cs->uses, u->name, u);
+	stat_set(&cs->stat.uses, cs->uses.n);
+	return u;
+}
+
+struct cluster_use *use_find(struct clusters *cs, struct slice name)
+{
+	struct cluster_use *u = table_get(&cs->uses, name);
+
+	return u ? u : use_new(cs, name);
+}
+
+void use_drop(struct cluster_use *u)
+{
+	assert_always(u->refs);
+	if (!--u->refs && u->gone && !u->pool)
+		use_end(u);
+}
+
+static void use_adopt(struct cluster_use *u, const struct snapshot *now)
+{
+	const struct plan *plan = plans_find(now, u->name);
+	bool was_gone = u->gone;
+
+	u->gone = !plan;
+	if (plan == u->view->plan) {
+		struct hold *h = u->view->hold;
+
+		u->view->hold = hold_use(u->cs->conf.adoption);
+		hold_drop(h);
+		return;
+	}
+	if (plan)
+		use_update(u, plan);
+	if ((plan || !was_gone) && u->cs->conf.changed)
+		u->cs->conf.changed(u->cs->conf.arg, u);
+}
+
+void clusters_adopt(struct clusters *cs)
+{
+	const struct snapshot *now = cs->conf.adoption->cur->snap;
+	VEC(struct cluster_use *) all = { 0 };
+
+	/* What is told of a change may end uses and begin others. */
+	for (struct table_entry *e = table_next(&cs->uses, NULL); e; e = table_next(&cs->uses, e)) {
+		struct cluster_use *u = e->value;
+
+		u->refs++;
+		vec_push(&all, u);
+	}
+	for (size_t i = 0; i < all.n; i++) {
+		use_adopt(all.v[i], now);
+		use_drop(all.v[i]);
+	}
+	vec_fini(&all);
+}
+
+/* ---- credits ------------------------------------------------------------------------------------------------ */
+
+bool use_take(struct cluster_use *u, enum limit_kind k)
+{
+	if (!limit_take(use_limit(u, k), &u->share[k])) {
+		stat_add(&u->cs->stat.overflows, 1);
+		return false;
+	}
+	u->refs++;
+	return true;
+}
+
+void use_give(struct cluster_use *u, enum limit_kind k)
+{
+	limit_give(use_limit(u, k), &u->share[k]);
+	if (!list_empty(&u->waiters))
+		cluster_wake(u->cs);
+	use_drop(u);
+}
+
+/* ---- picking ------------------------------------------------------------------------------------------------ */
+
+static uint32_t ask_balance(struct balance *b, const struct cluster_ask *ask, bool again)
+{
+	uint32_t tried[CLUSTER_TRIED_MAX];
+	struct lb_ask a = ask->lb;
+
+	a.tried = tried;
+	a.ntried = 0;
+	for (uint32_t i = 0; !again && i < ask->ntried; i++) {
+		uint32_t at = balance_find(b, ask->tried[i]);
+
+		if (at != LB_NONE)
+			tried[a.ntried++] = at;
+	}
+	return b->lb.ops->pick(&b->lb, &a);
+}
+
+static bool ask_level(const struct level *l, const struct cluster_ask *ask, bool again, struct pick *out)
+{
+	struct balance *b = level_begin(l);
+
+	out->index = ask_balance(b, ask, again);
+	if (out->index == LB_NONE && b != l->all) {
+		b = l->all;
+		out->index = ask_balance(b, ask, again);
+	}
+	out->balance = b;
+	return out->index != LB_NONE;
+}
+
+static uint32_t percent_of(struct clusters *cs, const struct cluster_ask *ask)
+{
+	if (ask->lb.has_hash)
+		return (uint32_t)((ask->lb.hash >> 33) % 100);
+	cs->rng = cs->rng * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)((cs->rng >> 33) % 100);
+}
+
+/* Others than were tried first, of every level; then whoever is usable. */
+static bool ask_selection(struct clusters *cs, struct selection *s, const struct cluster_ask *ask, struct pick *out)
+{
+	uint32_t begin = s->nlevels > 1 ? selection_level(s, percent_of(cs, ask)) : 0;
+
+	for (int again = 0; again <= (ask->ntried > 0); again++) {
+		if (s->nlevels && ask_level(&s->levels[begin], ask, again, out))
+			return true;
+		for (uint32_t i = 0; i < s->nlevels; i++)
+			if (i != begin && ask_level(&s->levels[i], ask, again, out))
+				return true;
+	}
+	return false;
+}
+
+static int choose(struct cluster_use *u, const struct cluster_ask *ask, struct pick *out)
+{
+	struct view *v = u->view;
+	struct selection *s;
+
+	if (v->plan->cluster->conf->lb == LB_POLICY_ORIGINAL_DESTINATION && !v->plan->cluster->nhosts)
+		return made_pick(u, ask->lb.original, out);
+	s = view_select(v, ask->backend->subset, ask->backend->nsubset, &u->cs->rng);
+	if (!s || !ask_selection(u->cs, s, ask, out))
+		return -EHOSTUNREACH;
+	if (out->balance->lb.panic)
+		stat_add(&u->cs->stat.panics, 1);
+	out->host = out->balance->set.hosts[out->index].host;
+	out->key = out->balance->set.hosts[out->index].key;
+	out->cell = container_of(out->balance->cells[out->index], struct cell, lb);
+	out->addr = (struct net_addr){ out->host->ip, out->host->port };
+	if (!out->addr.port && ask->lb.original)
+		out->addr.port = ask->lb.original->port;
+	return out->addr.port ? 0 : -EHOSTUNREACH;
+}
+
+/* A place that was waited for is used; else nobody who waits is overtaken. */
+static bool take_credit(struct cluster_use *u, const struct cluster_ask *ask, enum cluster_take take)
+{
+	struct cluster_wait *w = ask->wait;
+
+	if (take == CLUSTER_CONNECTION)
+		return use_take(u, LIMIT_CONNECTIONS);
+	if (w && w->granted && w->use == u) {
+		w->use = NULL;
+		w->granted = false;
+		return true;
+	}
+	if (list_empty(&u->waiters))
+		return use_take(u, LIMIT_REQUESTS);
+	stat_add(&u->cs->stat.overflows, 1);
+	return false;
+}
+
+static enum limit_kind kind_of(uint8_t take)
+{
+	return take == CLUSTER_CONNECTION ? LIMIT_CONNECTIONS : LIMIT_REQUESTS;
+}
+
+int cluster_pick(struct clusters *cs, const struct cluster_ask *ask, enum cluster_take take, struct pick *out)
+{
+	struct cluster_use *u = use_find(cs, ask->backend->cluster);
+	int err;
+
+	*out = (struct pick){ .take = take };
+	if (!u) {
+		stat_add(&cs->stat.no_cluster, 1);
+		return -ENOENT;
+	}
+	if (!take_credit(u, ask, take))
+		return -EBUSY;
+	view_refresh(u->view, ask->lb.now_ns);
+	err = choose(u, ask, out);
+	if (err) {
+		stat_add(&cs->stat.no_host, err == -EHOSTUNREACH);
+		*out = (struct pick){ 0 };
+		use_give(u, kind_of(take));
+		return err;
+	}
+	out->use = u;
+	out->view = u->view;
+	out->view->users++;
+	out->cell->lb.active++;
+	stat_add(&cs->stat.picks, 1);
+	return 0;
+}
+
+/* ---- the end of a request ----------------------------------------------------------------------------------- */
+
+/* Up at once; down as time goes by, by a first-order filter of LB_DECAY_NS. */
+static void note_time(struct lb_cell *c, const struct lb_result *r)
+{
+	double took = (double)r->took_ns, dt = r->now_ns > c->ewma_at_ns ? (double)(r->now_ns - c->ewma_at_ns) : 0;
+
+	if (!c->ewma_at_ns || took > c->ewma_ns)
+		c->ewma_ns = took;
+	else
+		c->ewma_ns += (took - c->ewma_ns) * dt / (dt + (double)LB_DECAY_NS);
+	c->ewma_at_ns = r->now_ns;
+}
+
+static void note(struct pick *p, const struct lb_result *r)
+{
+	struct lb_cell *c = &p->cell->lb;
+	bool known = r && (r->status || !r->ok);
+
+	c->active--;
+	c->done += known;
+	c->failed += known && !r->ok;
+	if (r && r->took_ns)
+		note_time(c, r);
+	if (known && p->cell->shared)
+		outlier_note(&p->use->cs->conf, p->view->plan, p->cell->shared, r);
+	if (r && p->balance && p->balance->lb.ops->done)
+		p->balance->lb.ops->done(&p->balance->lb, p->index, r);
+}
+
+void pick_done(struct pick *p, const struct lb_result *r)
+{
+	struct cluster_use *u = p->use;
+	struct view *v = p->view;
+	struct cell *c = p->cell;
+	enum limit_kind kind = kind_of(p->take);
+	bool made = !p->balance;
+
+	note(p, r);
+	*p = (struct pick){ 0 };
+	if (!--v->users && !v->current)
+		view_free(v, &u->cells);
+	else if (!made)
+		cell_forget(&u->cells, c);
+	use_give(u, kind);
+}
+
+/* ---- connections -------------------------------------------------------------------------------------------- */
+
+bool cluster_conn_open(struct pick *p)
+{
+	if (!use_take(p->use, LIMIT_CONNECTIONS))
+		return false;
+	p->cell->lb.conns++;
+	return true;
+}
+
+void cluster_conn_closed(struct cluster_use *use, uint64_t host_key)
+{
+	struct cell *c = cell_find(&use->cells, host_key), *made = c ? NULL : made_cell(use, host_key);
+
+	assert_always(c || made);
+	(c ? c : made)->lb.conns--;
+	if (c)
+		cell_forget(&use->cells, c);
+	use_give(use, LIMIT_CONNECTIONS);
+}
+
+/* ---- the rest ----------------------------------------------------------------------------------------------- */
+
+const struct cluster_fact *cluster_conf(const struct cluster_use *use)
+{
+	return use->view->plan->cluster->conf;
+}
+
+void *cluster_pool(struct cluster_use *use)
+{
+	return use->pool;
+}
+
+void cluster_set_pool(struct cluster_use *use, void *pool)
+{
+	use->refs++;
+	use->pool = pool;
+	use_drop(use);
+}
+
+bool cluster_gone(const struct cluster_use *use)
+{
+	return use->gone;
+}
+
+bool cluster_has(const struct cluster_use *use, uint64_t host_key)
+{
+	const struct cell *c = use->gone ? NULL : cell_find(&use->cells, host_key);
+
+	if (!c)
+		return !use->gone && made_cell(use, host_key);
+	for (uint32_t i = 0; c->refs && i < use->view->plan->n; i++)
+		if (use->view->cells[i] == c)
+			return true;
+	return false;
+}
+
+bool cluster_retry_begin(struct cluster_use *use, uint32_t budget_percent, uint32_t budget_min, uint64_t now_ns)
+{
+	uint64_t active = use->share[LIMIT_REQUESTS].used;
+	bool ok = limit_take(use_limit(use, LIMIT_RETRIES), &use->share[LIMIT_RETRIES]);
+
+	if (ok && (use->retries + 1ull) * 100 > active * budget_percent &&
+	    !limit_rate_take(&use->view->plan->shared->retries, budget_min, now_ns)) {
+		limit_give(use_limit(use, LIMIT_RETRIES), &use->share[LIMIT_RETRIES]);
+		ok = false;
+	}
+	stat_add(ok ? &use->cs->stat.retries : &use->cs->stat.retry_overflows, 1);
+	use->retries += ok;
+	use->refs += ok;
+	return ok;
+}
+
+void cluster_retry_end(struct cluster_use *use)
+{
+	use->retries--;
+	use_give(use, LIMIT_RETRIES);
+}
+
+const struct cluster_stat *clusters_stat(const struct clusters *cs)
+{
+	return &cs->stat;
+}
+
+struct clusters *clusters_new(const struct clusters_conf *conf)
+{
+	struct clusters *cs = mem_alloc(sizeof(*cs));
+
+	cs->magic = clusters_MAGIC;
+	cs->conf = *conf;
+	cs->rng = conf->seed;
+	table_init(&cs->uses, 0);
+	list_init(&cs->queued);
+	return cs;
+}
+
+void clusters_free(struct clusters *cs)
+{
+	struct table_entry *e;
+
+	if (!cs)
+		return;
+	timer_disarm(cs->conf.loop, &cs->poll);
+	list_del(&cs->wake.node);
+	while ((e = table_next(&cs->uses, NULL))) {
+		struct cluster_use *u = e->value;
+
+		assert_always(!u->refs && !u->pool);
+		use_end(u);
+	}
+	table_fini(&cs->uses);
+	cs->magic = 0;
+	free(cs);
+}

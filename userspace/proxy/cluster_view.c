@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/cluster_view.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/magic.h"
+#include "base/mem.h"
+#include "proxy/cluster_set.h"
+#include "weft/log.h"
+#include "weft/str.h"
+
+#define WARM_STEP_NS (20 * MSEC)                /* between two looks at the factors of hosts that start slowly */
+#define FACTOR_LEAST (LB_FACTOR_ONE / 10)
+
+/* ---- cells -------------------------------------------------------------------------------------------------- */
+
+static struct slice key_slice(const uint64_t *key)
+{
+	return (struct slice){ (const char *)key, sizeof(*key) };
+}
+
+struct cell *cell_find(const struct table *cells, uint64_t key)
+{
+	return table_get(cells, key_slice(&key));
+}
+
+static struct cell *cell_hold(struct table *cells, const struct plan_host *h)
+{
+	struct cell *c = cell_find(cells, h->key);
+
+	if (!c) {
+		c = mem_alloc(sizeof(*c));
+		c->key = h->key;
+		table_put(cells, key_slice(&c->key), c);
+	}
+	c->refs++;
+	c->shared = h->shared;
+	return c;
+}
+
+void cell_forget(struct table *cells, struct cell *c)
+{
+	if (c->refs || c->lb.active || c->lb.conns)
+		return;
+	table_del(cells, key_slice(&c->key));
+	free(c);
+}
+
+/* ---- selections --------------------------------------------------------------------------------------------- */
+
+static uint64_t want_hash(const struct name_value *want, size_t n)
+{
+	uint64_t h = n;
+
+	for (size_t i = 0; i < n; i++)
+		h = hash_bytes(want[i].value, hash_bytes(want[i].name, h));
+	return h;
+}
+
+static bool want_same(const struct selection *s, const struct name_value *want, size_t n)
+{
+	if (s->nwant != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!slice_eq(s->want[i].name, want[i].name) || !slice_eq(s->want[i].value, want[i].value))
+			return false;
+	return true;
+}
+
+/* The strings are copied: a want is a route's, and routes change without their clusters. */
+static void want_copy(struct selection *s, const struct name_value *want, size_t n)
+{
+	s->want = mem_alloc((n + 1) * sizeof(*s->want));
+	s->nwant = n;
+	for (size_t i = 0; i < n; i++) {
+		s->want[i].name = (struct slice){ mem_dup(want[i].name.p, want[i].name.n), want[i].name.n };
+		s->want[i].value = (struct slice){ mem_dup(want[i].value.p, want[i].value.n), want[i].value.n };
+	}
+}
+
+static struct selection *find(const struct view *v, const struct name_value *want, size_t n, uint64_t hash)
+{
+	for (size_t i = 0; i < v->subsets.n; i++)
+		if (v->subsets.v[i]->hash == hash && want_same(v->subsets.v[i], want, n))
+			return v->subsets.v[i];
+	return NULL;
+}
+
+static struct selection *subset_new(struct view *v, const struct view *old, const struct name_value *want, size_t n,
+				    uint64_t hash, uint64_t *rng)
+{
+	const struct selection *was = old ? find(old, want, n, hash) : NULL;
+	struct selection *s = selection_new(v, want, n, was, rng);
+
+	want_copy(s, want, n);
+	s->hash = hash;
+	vec_push(&v->subsets, s);
+	return s;
+}
+
+/* Whether the cluster says that its hosts may be told apart by exactly these names. */
+static bool declared(const struct cluster_fact *conf, const struct name_value *want, size_t n)
+{
+	for (size_t i = 0; i < conf->nsubsets; i++) {
+		const struct subset_keys *k = &conf->subsets[i];
+		size_t same = 0;
+
+		for (size_t a = 0; k->nnames == n && a < n; a++)
+			for (size_t b = 0; b < n; b++)
+				same += slice_eq(k->names[b], want[a].name);
+		if (k->nnames == n && same == n)
+			return true;
+	}
+	return !conf->nsubsets;
+}
+
+static struct selection *subset(struct view *v, const struct name_value *want, size_t n, uint64_t *rng)
+{
+	uint64_t hash = want_hash(want, n);
+	struct selection *s = find(v, want, n, hash);
+
+	return s ? s : subset_new(v, NULL, want, n, hash, rng);
+}
+
+struct selection *view_select(struct view *v, const struct name_value *want, size_t nwant, uint64_t *rng)
+{
+	const struct cluster_fact *conf = v->plan->cluster->conf;
+	struct selection *s;
+
+	if (!nwant)
+		return v->whole;
+	s = declared(conf, want, nwant) ? subset(v, want, nwant, rng) : NULL;
+	if (s && s->nlevels)
+		return s;
+	switch ((enum subset_fallback)conf->fallback) {
+	case SUBSET_ANY:
+		return v->whole;
+	case SUBSET_DEFAULT:
+		s = subset(v, conf->subset_default, conf->nsubset_default, rng);
+		return s->nlevels ? s : NULL;
+	case SUBSET_NONE:
+		break;
+	}
+	return NULL;
+}
+
+/* ---- states ------------------------------------------------------------------------------------------------- */
+
+/* From a tenth to all of its weight, in a straight line over the window. */
+static void cell_warm(struct view *v, struct cell *c, uint64_t now_ns)
+{
+	uint64_t window = v->plan->cluster->conf->slow_start_ms * MSEC;
+	uint64_t since = atomic_load_explicit(&c->shared->since_ns, memory_order_relaxed);
+	uint64_t age = now_ns > since ? now_ns - since : 0;
+
+	c->warming = since && age < window;
+	c->lb.factor = LB_FACTOR_ONE;
+	if (!c->warming)
+		return;
+	c->lb.factor = FACTOR_LEAST + (uint16_t)((LB_FACTOR_ONE - FACTOR_LEAST) * age / window);
+	v->warming++;
+}
+
+static void look_at_cells(struct view *v, uint64_t now_ns)
+{
+	v->warming = 0;
+	for (uint32_t i = 0; i < v->plan->n; i++) {
+		struct cell *c = v->cells[i];
+
+		c->lb.usable = !atomic_load_explicit(&v->plan->hosts[i].shared->state, memory_order_relaxed);
+		cell_warm(v, c, now_ns);
+	}
+	v->warm_ns = now_ns + WARM_STEP_NS;
+}
+
+void view_refresh(struct view *v, uint64_t now_ns)
+{
+	uint32_t version = atomic_load_explicit(&v->plan->shared->version, memory_order_acquire);
+	bool changed = version != v->version;
+
+	if (!changed && (!v->warming || now_ns < v->warm_ns))
+		return;
+	v->version = version;
+	look_at_cells(v, now_ns);
+	if (!changed)
+		return;
+	selection_weigh(v->whole, v->plan->cluster->conf);
+	for (size_t i = 0; i < v->subsets.n; i++)
+		selection_weigh(v->subsets.v[i], v->plan->cluster->conf);
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------- */
+
+struct view *view_new(const struct plan *plan, struct hold *take_hold, const struct view *old, struct table *cells,
+		      uint64_t *rng, uint64_t now_ns)
+{
+	struct view *v = mem_alloc(sizeof(*v));
+
+	v->plan = plan;
+	v->hold = take_hold;
+	v->current = true;
+	v->cells = mem_alloc((plan->n + 1) * sizeof(*v->cells));
+	for (uint32_t i = 0; i < plan->n; i++)
+		v->cells[i] = cell_hold(cells, &plan->hosts[i]);
+	v->version = atomic_load_explicit(&plan->shared->version, memory_order_acquire);
+	look_at_cells(v, now_ns);
+	v->whole = selection_new(v, NULL, 0, old ? old->whole : NULL, rng);
+	/* What was asked for will be asked for again: it is made here, not within a request. */
+	for (size_t i = 0; old && i < old->subsets.n; i++) {
+		const struct selection *s = old->subsets.v[i];
+
+		subset_new(v, old, s->want, s->nwant, s->hash, rng);
+	}
+	return v;
+}
+
+void view_free(struct view *v, struct table *cells)
+{
+	assert_always(!v->users);
+	selection_free(v->whole);
+	for (size_t i = 0; i < v->subsets.n; i++)
+		selection_free(v->subsets.v[i]);
+	vec_fini(&v->subsets);
+	for (uint32_t i = 0; i < v->plan->n; i++) {
+		struct cell *c = v->cells[i];
+
+		/* A newer view has its own reference, and may have another word for the host. */
+		if (!--c->refs)
+			c->shared = NULL;
+		cell_forget(cells, c);
+	}
+	free(v->cells);
+	hold_drop(v->hold);
+	free(v);
+}
