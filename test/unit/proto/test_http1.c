@@ -606,11 +606,11 @@ static void test_bounds_of_a_head(void **state)
 	r->limits = (struct proto_limits){ .headers = 3 };
 	ask(r, "GET / HTTP/1.1\r\nHost: a\r\nB: 1\r\nC: 1\r\nConnection: d\r\n\r\n");
 	refused(r, "HTTP/1.1 431 ", PROTO_HEAD_TOO_LARGE, "more headers than the limit");
-	r->limits = (struct proto_limits){ .head_bytes = 30 };
-	ask(r, "GET / HTTP/1.1\r\nHost: abc\r\n\r\n");
+	r->limits = (struct proto_limits){ .head_bytes = 40 };
+	ask(r, "GET / HTTP/1.1\r\nHost: abcdefghijklmn\r\n\r\n");
 	assert_int_equal(r->down_err, 0);
 	buf_fini(&r->to_client);
-	ask(r, "GET / HTTP/1.1\r\nHost: abcde\r\n\r\n");
+	ask(r, "GET / HTTP/1.1\r\nHost: abcdefghijklmno\r\n\r\n");
 	refused(r, "HTTP/1.1 431 ", PROTO_HEAD_TOO_LARGE, "head over its size limit");
 	r->limits = (struct proto_limits){ .head_bytes = 30 };
 	ask(r, "GET /123456789012345678901234567890");
