@@ -124,7 +124,8 @@ struct conf_item {
 	int64_t min, max;                       /* both 0 = whatever the field holds */
 	const char *dflt;                       /* as one would write it; NULL = zero, or for a list or struct: none given */
 	const char *const *names;               /* words of an enum, NULL-ended */
-	const struct conf_item *rows;           /* of a struct, or of a list's structs */
+	const struct conf_item *rows;           /* of a struct, or of a list's structs; list of lists: one row, the inner list */
+	const struct conf_choice *choices;      /* CONF_CHOICE: what there is; NULL = the reader's */
 	enum conf_type of;                      /* of a list's elements */
 	uint32_t of_size;
 	/*
@@ -156,6 +157,7 @@ struct conf_choice {
 	size_t size;                            /* of the struct they fill */
 	int (*check)(const void *conf, struct err *e); /* of the filled struct; NULL = nothing beyond the rows */
 	const void *ops;
+	const char *refused;                    /* known, and never accepted: why; NULL = accepted */
 };
 
 struct conf_chosen {
@@ -174,7 +176,7 @@ struct conf_reader {
 	struct slice file;                      /* for messages */
 	const struct slice *files;              /* where several were merged: names by conf_node.file; else NULL */
 	unsigned flags;
-	const struct conf_choice *choices;      /* for CONF_CHOICE; NULL = none known */
+	const struct conf_choice *choices;      /* for a CONF_CHOICE row that has none of its own; NULL = none known */
 	size_t path_n;
 	char path[256];                         /* where we are: "services[2].ports[0]" */
 };
@@ -199,7 +201,7 @@ int conf_error_line(struct conf_reader *r, uint32_t line, const char *path, cons
  */
 extern const struct conf_item conf_fact_rows[];
 /*
- * The lists services, clusters, routes and workloads of one mapping as facts. put takes over each;
+ * The lists services, clusters, routes, listeners and workloads of one mapping as facts. put takes over each;
  * nothing is put unless all of them are right. registry is for their marks, r->file too. 0 or
  * -EINVAL, said in r->errors.
  */

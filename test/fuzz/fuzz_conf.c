@@ -15,8 +15,8 @@ static int load(struct slice text, struct config **c, struct conf_errors *errors
 {
 	static struct conf_choice choices[2];   /* known to the configuration as long as it lives */
 
-	choices[0] = (struct conf_choice){ registry_file.name, registry_file.conf, registry_file.conf_size,
-					   registry_file.check, &registry_file };
+	choices[0] = (struct conf_choice){ .name = registry_file.name, .rows = registry_file.conf, .size = registry_file.conf_size,
+					   .check = registry_file.check, .ops = &registry_file };
 	return config_load_text(text, "f", choices, c, errors);
 }
 

@@ -118,4 +118,12 @@ check "wrong type" 'bad.yaml:1: kernel.connect: ' <<< 'kernel: {connect: maybe}'
 check "dangling cluster" 'bad.yaml:1: service x: .*no cluster' \
 	<<< 'services: [{name: x, addresses: [10.1.1.1], cluster: none, ports: [{port: 1}]}]'
 check "unknown registry type" 'bad.yaml:1: registries\[0\].type: .*file' <<< 'registries: [{name: x, type: zookeeper}]'
-check "later section" 'bad.yaml:1: listeners: ' <<< 'listeners: []'
+check "later section" 'bad.yaml:1: policies: ' <<< 'policies: []'
+check "dangling route of a listener" 'bad.yaml:1: listener l: routes\[0\]: no route "r"' \
+	<<< 'listeners: [{name: l, address: "127.0.0.1:1", routes: [r]}]'
+check "dangling cluster of a rule" 'bad.yaml:1: route l.0: rules\[0\].backends\[0\].cluster: no cluster "c"' \
+	<<< 'listeners: [{name: l, address: "127.0.0.1:1", routes: [{rules: [{backends: [{cluster: c}]}]}]}]'
+check "a later protocol" 'bad.yaml:1: listeners\[0\].protocol: want http, http-proxy, tcp or udp, not bolt' \
+	<<< 'listeners: [{name: l, address: "127.0.0.1:1", protocol: bolt, routes: [r]}]'
+check "a rule that does nothing" 'bad.yaml:1: routes\[0\].rules\[0\]: want one of backends, a RequestRedirect' \
+	<<< 'routes: [{name: r, rules: [{}]}]'

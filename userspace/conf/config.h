@@ -53,6 +53,13 @@ struct config_registry {
 	struct conf_chosen type;                /* choice->ops is the struct registry_ops, conf its settings */
 };
 
+enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
+
+struct config_access_log {
+	struct slice path;                      /* absolute */
+	enum config_log_format format;
+};
+
 struct config {
 	struct arena *arena;                    /* everything below but the facts */
 	struct config_node node;
@@ -60,10 +67,13 @@ struct config {
 	struct config_admin admin;
 	struct config_kernel kernel;
 	struct conf_list registries;            /* of struct config_registry */
+	struct config_telemetry {
+		struct conf_list access_log;    /* of struct config_access_log */
+	} telemetry;
 	struct config_logging {
 		enum log_level level;
 	} logging;
-	struct fact **facts;                    /* node, clusters, hosts, routes, services, workloads; ours */
+	struct fact **facts;                    /* node, clusters, hosts, routes, listeners, services, workloads; ours */
 	size_t nfacts;
 };
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include "conf/config.h"
 #include "conf/fact_rows.h"
+#include "conf/listener_rows.h"
 #include "kern/limits.h"
 #include "weft/str.h"
 
@@ -54,6 +55,7 @@ static int check_registry(const void *value, struct err *e)
 static const char *const switch_names[] = { "auto", "true", "false", NULL };
 static const char *const mode_names[] = { "auto", "required", "off", NULL };
 static const char *const level_names[] = { "error", "warn", "info", "debug", NULL };
+static const char *const format_names[] = { "text", "json", NULL };
 static const char *const auto_names[] = { "auto", NULL };
 
 static const struct conf_item locality_rows[] = {
@@ -131,6 +133,21 @@ static const struct conf_item registry_rows[] = {
 	CONF_END
 };
 
+static const struct conf_item access_log_rows[] = {
+	CONF_ITEM(struct config_access_log, path, "path", STRING, .required = true, .max = 4095, .check = check_socket,
+		  .help = "file that lines are appended to; a line per request"),
+	CONF_ITEM(struct config_access_log, format, "format", ENUM, .names = format_names, .dflt = "text",
+		  .help = "json: an object a line"),
+	CONF_END
+};
+
+static const struct conf_item telemetry_rows[] = {
+	CONF_ITEMS(struct config_telemetry, access_log, "accessLog", STRUCT, struct config_access_log, .rows = access_log_rows,
+		   .help = "none: no line is written"),
+	{ .name = "tracing", .type = CONF_REFUSED, .help = "traces are not part of this release" },
+	CONF_END
+};
+
 static const struct conf_item logging_rows[] = {
 	CONF_ITEM(struct config_logging, level, "level", ENUM, .names = level_names, .dflt = "info",
 		  .help = "lines below it are not written"),
@@ -154,10 +171,10 @@ const struct conf_item config_rows[] = {
 	LIST_OF_FACTS("services", fact_service_rows, "names with addresses that clients dial"),
 	LIST_OF_FACTS("clusters", fact_cluster_rows, "sets of endpoints that serve services"),
 	LIST_OF_FACTS("routes", fact_route_rows, "rules for requests; a service that names one belongs to the proxy"),
+	LIST_OF_FACTS("listeners", fact_listener_rows, "where the proxy takes connections"),
+	CONF_ITEM(struct config, telemetry, "telemetry", STRUCT, .rows = telemetry_rows, .help = "what is told about requests"),
 	CONF_ITEM(struct config, logging, "logging", STRUCT, .rows = logging_rows, .help = "the log, on standard error"),
 	LATER("policies", "this release would not enforce them, and a policy that is not enforced is worse than none"),
-	LATER("listeners", "the proxy of this release carries no requests, so it opens no listeners"),
-	LATER("telemetry", "access logs and traces come with the proxy's requests, which this release does not carry"),
 	LATER("plugins", "this release loads no plugins"),
 	CONF_END
 };

@@ -83,9 +83,14 @@ static int decode_scalar(struct conf_reader *r, const struct conf_item *item, en
 	return check(r, item, n, out);
 }
 
+static int decode_list(struct conf_reader *r, const struct conf_item *item,
+		       const struct conf_node *n, void *out);
+
 static int decode_element(struct conf_reader *r, const struct conf_item *item,
 			  const struct conf_node *n, void *out)
 {
+	if (item->of == CONF_LIST)
+		return decode_list(r, item->rows, n, out);
 	if (item->of != CONF_STRUCT)
 		return decode_scalar(r, item, item->of, n, out);
 	return decode_struct(r, item->rows, n, out, true) ?: check(r, item, n, out);
@@ -269,21 +274,39 @@ static const char *choice_word(const void *arg, size_t i)
 	return ((const struct conf_choice *)arg)[i].name;
 }
 
+static const struct conf_choice *choices_of(const struct conf_reader *r, const struct conf_item *item)
+{
+	static const struct conf_choice none[1];
+
+	return item->choices ? item->choices : r->choices ? r->choices : none;
+}
+
 static int choice_unknown(struct conf_reader *r, const struct conf_item *item,
 			  const struct conf_node *n)
 {
-	static const struct conf_choice none[1];
-	const struct conf_choice *v = r->choices ? r->choices : none;
+	const struct conf_choice *v = choices_of(r, item);
 	const char *near = n->kind == CONF_SCALAR ? errors_nearest(n->text, choice_word, v) : NULL;
 	size_t len = 0, before = reader_enter(r, item->name);
 	char words[256] = "", what[96];
 
-	for (size_t i = 0; v[i].name && len < sizeof(words); i++)
-		len += snprintf(words + len, sizeof(words) - len, "%s%s", i ? ", " : "", v[i].name);
+	for (size_t i = 0; v[i].name && len < sizeof(words); i++) {
+		if (!v[i].refused)
+			len += snprintf(words + len, sizeof(words) - len, "%s%s", len ? ", " : "", v[i].name);
+	}
 	conf_error(r, n, "want one of: %s; not %s%s%s%s", words, reader_what(n, what, sizeof(what)),
 		   near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 	reader_leave(r, before);
 	return -EINVAL;
+}
+
+static int choice_refused(struct conf_reader *r, const struct conf_item *item,
+			  const struct conf_node *n, const struct conf_choice *c)
+{
+	size_t before = reader_enter(r, item->name);
+
+	conf_error(r, n, "%s: %s", c->name, c->refused);
+	reader_leave(r, before);
+	return 1;
 }
 
 /*
@@ -298,9 +321,11 @@ static int choose(struct conf_reader *r, const struct conf_item *item, const str
 
 	if (!word || word->kind == CONF_NULL)
 		return 1;
-	for (const struct conf_choice *c = r->choices; c && c->name; c++) {
+	for (const struct conf_choice *c = choices_of(r, item); c->name; c++) {
 		if (!slice_eq_str(conf_text(word), c->name))
 			continue;
+		if (c->refused)
+			return choice_refused(r, item, word, c);
 		f->rows = c->rows;
 		f->out = arena_alloc(r->arena, c->size ? c->size : 1);
 		*chosen = (struct conf_chosen){c, f->out};

@@ -17,14 +17,20 @@ static const char intro[] =
 	"mappings field by field, lists of named elements by name, anything else is replaced. A field that is left out or\n"
 	"has no value takes its default. Sizes: 64 MiB a file, 64 levels of nesting; a key may not stand twice.\n"
 	"\n"
-	"The smallest useful file:\n"
+	"The smallest useful files, a proxy and a service balanced in the kernel:\n"
+	"```yaml\n"
+	"listeners:\n"
+	"- {name: web, address: \"127.0.0.1:8080\", protocol: http, routes: [{rules: [{backends: [{cluster: app}]}]}]}\n"
+	"clusters:\n"
+	"- {name: app, endpoints: [{address: \"127.0.0.1:9001\"}, {address: \"127.0.0.1:9002\"}]}\n"
+	"```\n"
 	"```yaml\n"
 	"services:\n"
 	"- {name: web, addresses: [10.96.0.10], ports: [{port: 80}], cluster: web}\n"
 	"clusters:\n"
 	"- {name: web, endpoints: [{address: \"127.0.0.1:9001\"}, {address: \"127.0.0.1:9002\"}]}\n"
 	"```\n"
-	"`services`, `clusters`, `routes` and `workloads` may stand here or in files of a registry of type `file`, in the same\n"
+	"`services`, `clusters`, `routes`, `listeners` and `workloads` may stand here or in files of a registry of type `file`, in the same\n"
 	"words. There a file may also hold Kubernetes `Service` and `EndpointSlice` objects.\n";
 
 static bool ends(const struct conf_item *row)
@@ -42,6 +48,8 @@ static const char *what(const struct conf_item *row, char *out, size_t size)
 		return value_want(row, row->type, out, size);
 	if (row->of == CONF_STRUCT)
 		return "a list of mappings";
+	if (row->of == CONF_LIST)
+		return "a list of lists of text";
 	snprintf(out, size, "a list, each %s", value_want(row, row->of, of, sizeof(of)));
 	return out;
 }
@@ -67,29 +75,45 @@ static void table(struct buf *out, const struct conf_item *rows)
 	}
 }
 
-static void choices_of(struct buf *out, const char *path, const struct conf_item *row, const struct conf_choice *choices)
-{
-	for (; choices && choices->name; choices++) {
-		buf_printf(out, "\n## %s with %s: %s\n", path, row->name, choices->name);
-		if (choices->rows)
-			table(out, choices->rows);
-	}
-}
+static void body(struct buf *out, const char *path, const struct conf_item *rows, const struct conf_choice *choices);
 
-static void section(struct buf *out, const char *path, const struct conf_item *rows, const struct conf_choice *choices)
+static void choices_of(struct buf *out, const char *path, const struct conf_item *row, const struct conf_choice *choices)
 {
 	char inner[256];
 
-	buf_printf(out, "\n## %s\n", *path ? path : "The file");
+	for (; choices && choices->name; choices++) {
+		if (choices->refused)
+			continue;
+		snprintf(inner, sizeof(inner), "%s with %s: %s", path, row->name, choices->name);
+		buf_printf(out, "\n## %s\n", inner);
+		if (choices->rows)
+			body(out, inner, choices->rows, NULL);
+	}
+}
+
+/* The table, then a section for each mapping within. */
+static void body(struct buf *out, const char *path, const struct conf_item *rows, const struct conf_choice *choices)
+{
+	char inner[256];
+
 	table(out, rows);
 	for (const struct conf_item *r = rows; !ends(r); r++) {
 		if (r->type == CONF_CHOICE)
-			choices_of(out, path, r, choices);
-		if (!r->rows)
+			choices_of(out, path, r, r->choices ? r->choices : choices);
+		if (!r->rows || r->of == CONF_LIST)
 			continue;
 		snprintf(inner, sizeof(inner), "%s%s%s%s", path, *path ? "." : "", r->name,
 			 r->type == CONF_LIST ? "[]" : "");
-		section(out, inner, r->rows, choices);
+		buf_printf(out, "\n## %s\n", inner);
+		body(out, inner, r->rows, choices);
+	}
+}
+
+static void refused_choices(struct buf *out, const char *path, const struct conf_item *row)
+{
+	for (const struct conf_choice *c = row->choices; c && c->name; c++) {
+		if (c->refused)
+			buf_printf(out, "| `%s%s: %s` | %s |\n", path, row->name, c->name, c->refused);
 	}
 }
 
@@ -100,7 +124,8 @@ static void refused(struct buf *out, const char *path, const struct conf_item *r
 	for (; !ends(rows); rows++) {
 		if (rows->type == CONF_REFUSED)
 			buf_printf(out, "| `%s%s` | %s |\n", path, rows->name, rows->help);
-		if (!rows->rows)
+		refused_choices(out, path, rows);
+		if (!rows->rows || rows->of == CONF_LIST)
 			continue;
 		snprintf(inner, sizeof(inner), "%s%s%s.", path, rows->name, rows->type == CONF_LIST ? "[]" : "");
 		refused(out, inner, rows->rows);
@@ -110,7 +135,8 @@ static void refused(struct buf *out, const char *path, const struct conf_item *r
 void config_docs(struct buf *out, const struct conf_choice *choices)
 {
 	buf_add(out, intro, sizeof(intro) - 1);
-	section(out, "", config_rows, choices);
+	buf_printf(out, "\n## The file\n");
+	body(out, "", config_rows, choices);
 	buf_printf(out, "\n## Not in this release\nRefused, so that nobody believes them to work.\n\n| field | why |\n|---|---|\n");
 	refused(out, "", config_rows);
 }

@@ -55,7 +55,7 @@ static json_t *dump_list(const struct conf_item *item, const struct conf_list *l
 
 	for (size_t i = 0; i < l->n; i++)
 		json_array_append_new(j,
-				      dump_value(item, item->of, (char *)l->v + i * item->of_size,
+				      dump_value(item->of == CONF_LIST ? item->rows : item, item->of, (char *)l->v + i * item->of_size,
 						 item->of_size));
 	return j;
 }

@@ -2,10 +2,11 @@
 #include "conf/fact_rows.h"
 
 #include <errno.h>
+#include "conf/listener_rows.h"
 #include "weft/str.h"
 
 /* Names go into keys, map names and messages. */
-static int check_name(const void *value, struct err *e)
+int check_fact_name(const void *value, struct err *e)
 {
 	const struct slice *s = value;
 
@@ -37,49 +38,10 @@ static int check_seconds(const void *value, struct err *e)
 	return *(const uint64_t *)value % 1000000000u ? err_add(e, -EINVAL, "want whole seconds") : 0;
 }
 
-static const char *const prefer_names[] = { "any", "region", "zone", NULL };
-static const char *const state_names[] = { "ready", "draining", NULL };
 static const char *const protocol_names[] = { "TCP", "UDP", NULL };
 static const char *const affinity_names[] = { "None", "ClientIP", NULL };
 static const char *const fail_names[] = { "open", "closed", NULL };
 static const char *const splice_names[] = { "maybe", "never", NULL };
-
-static const struct conf_item locality_rows[] = {
-	CONF_ITEM(struct fact_locality, region, "region", STRING, .max = NAME_MAX_BYTES, .help = "empty: unknown"),
-	CONF_ITEM(struct fact_locality, zone, "zone", STRING, .max = NAME_MAX_BYTES, .help = "empty: unknown"),
-	CONF_END
-};
-
-static const struct conf_item endpoint_rows[] = {
-	CONF_ITEM(struct fact_endpoint, address, "address", ADDRESS, .required = true,
-		  .help = "where it listens; without a port, that of the service's `target` or `port`"),
-	CONF_ITEM(struct fact_endpoint, weight, "weight", INT, .max = WEIGHT_MAX, .dflt = "1",
-		  .help = "share of new connections relative to the others; 0 takes none"),
-	CONF_ITEM(struct fact_endpoint, priority, "priority", INT, .max = PRIORITY_MAX, .dflt = "0",
-		  .help = "the lowest number that has a usable endpoint is used"),
-	CONF_ITEM(struct fact_endpoint, state, "state", ENUM, .names = state_names, .dflt = "ready",
-		  .help = "draining: keeps its connections, takes no new ones"),
-	CONF_ITEM(struct fact_endpoint, locality, "locality", STRUCT, .rows = locality_rows, .help = "where it runs"),
-	CONF_ITEM(struct fact_endpoint, metadata, "metadata", MAP, .help = "labels, shown with the endpoint"),
-	CONF_END
-};
-
-static const struct conf_item prefer_rows[] = {
-	CONF_ITEM(struct fact_prefer, prefer, "prefer", ENUM, .names = prefer_names, .dflt = "any",
-		  .help = "endpoints of this node's region or zone are used while one is there"),
-	CONF_END
-};
-
-const struct conf_item fact_cluster_rows[] = {
-	CONF_ITEM(struct fact_cluster, name, "name", STRING, .required = true, .max = NAME_MAX_BYTES,
-		  .check = check_name, .help = "unique over all registries"),
-	CONF_ITEM(struct fact_cluster, lb, "loadBalancer", ENUM, .names = lb_policy_names, .dflt = "least-request",
-		  .help = "least-request: the less busy of two drawn at random"),
-	CONF_ITEM(struct fact_cluster, locality, "locality", STRUCT, .rows = prefer_rows, .help = "nearby endpoints first"),
-	CONF_ITEMS(struct fact_cluster, endpoints, "endpoints", STRUCT, struct fact_endpoint, .rows = endpoint_rows,
-		   .help = "who serves it; none: connections are refused"),
-	CONF_END
-};
 
 static const struct conf_item port_rows[] = {
 	CONF_ITEM(struct fact_port, port, "port", INT, .required = true, .min = 1, .max = 65535, .help = "that clients dial"),
@@ -106,7 +68,7 @@ static const struct conf_item affinity_rows[] = {
 
 const struct conf_item fact_service_rows[] = {
 	CONF_ITEM(struct fact_service, name, "name", STRING, .required = true, .max = NAME_MAX_BYTES,
-		  .check = check_name, .help = "unique over all registries"),
+		  .check = check_fact_name, .help = "unique over all registries"),
 	CONF_ITEMS(struct fact_service, addresses, "addresses", IP, struct ip, .required = true,
 		   .help = "that clients dial, IPv4 or IPv6"),
 	CONF_ITEMS(struct fact_service, ports, "ports", STRUCT, struct fact_port, .rows = port_rows, .required = true,
@@ -122,29 +84,6 @@ const struct conf_item fact_service_rows[] = {
 	CONF_END
 };
 
-static const struct conf_item backend_rows[] = {
-	CONF_ITEM(struct fact_backend, cluster, "cluster", STRING, .required = true, .max = NAME_MAX_BYTES,
-		  .help = "name of a cluster"),
-	CONF_ITEM(struct fact_backend, weight, "weight", INT, .max = BACKEND_WEIGHT_MAX, .dflt = "1",
-		  .help = "share of the requests relative to the others"),
-	CONF_END
-};
-
-static const struct conf_item rule_rows[] = {
-	CONF_ITEMS(struct fact_rule, backends, "backends", STRUCT, struct fact_backend, .rows = backend_rows,
-		   .required = true, .help = "clusters that take the requests"),
-	CONF_END
-};
-
-const struct conf_item fact_route_rows[] = {
-	CONF_ITEM(struct fact_route, name, "name", STRING, .required = true, .max = NAME_MAX_BYTES,
-		  .check = check_name, .help = "unique over all registries"),
-	CONF_ITEMS(struct fact_route, hosts, "hosts", STRING, struct slice, .help = "host names it is for; none: any"),
-	CONF_ITEMS(struct fact_route, rules, "rules", STRUCT, struct fact_rule, .rows = rule_rows, .required = true,
-		   .help = "one rule: it takes every request"),
-	CONF_END
-};
-
 static const struct conf_item short_circuit_rows[] = {
 	CONF_ITEM(struct fact_short_circuit, enabled, "enabled", BOOL, .dflt = "true",
 		  .help = "false: its bytes always go through the TCP stack"),
@@ -156,7 +95,7 @@ static const struct conf_item short_circuit_rows[] = {
 
 const struct conf_item fact_workload_rows[] = {
 	CONF_ITEM(struct fact_workload, name, "name", STRING, .required = true, .max = NAME_MAX_BYTES,
-		  .check = check_name, .help = "unique over all registries"),
+		  .check = check_fact_name, .help = "unique over all registries"),
 	CONF_ITEM(struct fact_workload, cgroup, "cgroup", STRING, .required = true, .max = 4095, .check = check_cgroup,
 		  .help = "path that begins with /: of its cgroup below `kernel.cgroup`, or from the root of the file system"),
 	CONF_ITEM(struct fact_workload, identity, "identity", STRING, .max = 2048, .help = "its SPIFFE id"),
@@ -175,6 +114,7 @@ const struct conf_item conf_fact_rows[] = {
 	FACT_LIST("services", fact_service_rows, "names with addresses that clients dial"),
 	FACT_LIST("clusters", fact_cluster_rows, "sets of endpoints that serve services"),
 	FACT_LIST("routes", fact_route_rows, "rules for requests; a service that names one belongs to the proxy"),
+	FACT_LIST("listeners", fact_listener_rows, "where the proxy takes connections"),
 	FACT_LIST("workloads", fact_workload_rows, "who runs on this machine"),
 	CONF_END
 };

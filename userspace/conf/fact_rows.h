@@ -1,33 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Facts as a file writes them: one struct per element of the lists that conf_facts() reads, and its
- * rows.
+ * rows. Clusters, routes and listeners have files of their own.
  */
 #pragma once
 #include "weft/conf.h"
 
-#define NAME_MAX_BYTES 253                      /* of a service, cluster, route, workload: as of a DNS name */
-
-struct fact_locality {
-	struct slice region, zone;
-};
-
-struct fact_endpoint {
-	struct conf_address address;
-	uint32_t weight, priority;
-	enum host_state state;
-	struct fact_locality locality;
-	struct pair_list metadata;
-};
-
-struct fact_cluster {
-	struct slice name;
-	enum lb_policy lb;
-	struct fact_prefer {
-		enum locality_prefer prefer;
-	} locality;
-	struct conf_list endpoints;             /* of struct fact_endpoint */
-};
+#define NAME_MAX_BYTES 253                      /* of a service, cluster, route, listener, workload: as of a DNS name */
+#define CONF_HOURS_MAX 3600000000000000ll       /* ns: a thousand hours, and as milliseconds it fits 32 bits */
 
 struct fact_port {
 	uint16_t port, target;
@@ -51,21 +31,6 @@ struct fact_service {
 	enum fail_mode fail;
 };
 
-struct fact_backend {
-	struct slice cluster;
-	uint32_t weight;
-};
-
-struct fact_rule {
-	struct conf_list backends;              /* of struct fact_backend */
-};
-
-struct fact_route {
-	struct slice name;
-	struct conf_list hosts;                 /* of struct slice */
-	struct conf_list rules;                 /* of struct fact_rule */
-};
-
 struct fact_workload {
 	struct slice name, cgroup, identity;
 	struct fact_short_circuit {
@@ -75,4 +40,5 @@ struct fact_workload {
 	bool connect;
 };
 
-extern const struct conf_item fact_cluster_rows[], fact_service_rows[], fact_route_rows[], fact_workload_rows[];
+extern const struct conf_item fact_service_rows[], fact_workload_rows[];
+int check_fact_name(const void *value, struct err *e); /* of a row: a struct slice */

@@ -26,7 +26,7 @@ const struct conf_choice *builtin_registries(void)
 	for (size_t i = 0; i < NREGISTRIES; i++) {
 		const struct registry_ops *ops = registries[i];
 
-		choices[i] = (struct conf_choice){ ops->name, ops->conf, ops->conf_size, ops->check, ops };
+		choices[i] = (struct conf_choice){ .name = ops->name, .rows = ops->conf, .size = ops->conf_size, .check = ops->check, .ops = ops };
 	}
 	return choices;
 }

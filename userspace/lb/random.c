@@ -44,10 +44,11 @@ static int random_build(void *table, const struct lb_set *set, const void *conf)
 			stack[low++] = large;
 		}
 	}
-	while (low)
-		a[stack[--low]] = (struct alias){ UINT32_MAX, stack[low] };
-	while (high < set->n)
-		a[stack[high]] = (struct alias){ UINT32_MAX, stack[high] }, high++;
+	/* Who is left over keeps his whole cell. */
+	for (uint32_t i = 0; i < low; i++)
+		a[stack[i]] = (struct alias){ UINT32_MAX, stack[i] };
+	for (; high < set->n; high++)
+		a[stack[high]] = (struct alias){ UINT32_MAX, stack[high] };
 	free(part);
 	free(stack);
 	return 0;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "model/fact.h"
 
 static int check(const void *conf, struct err *e)
 {
@@ -18,7 +19,8 @@ static const struct conf_item rows[] = {
 	CONF_END
 };
 
-const struct conf_choice kit_choices[] = { { "file", rows, sizeof(struct kit_registry), check, NULL }, { .name = NULL } };
+const struct conf_choice kit_choices[] = { { .name = "file", .rows = rows, .size = sizeof(struct kit_registry), .check = check },
+					   { .name = NULL } };
 
 char *kit_words(const struct conf_errors *errors)
 {
@@ -82,4 +84,14 @@ struct config *kit_config(const char *text)
 	compare(&errors, "");
 	assert_non_null(c);
 	return c;
+}
+
+const struct fact *kit_find(const struct config *c, enum fact_kind kind, const char *key)
+{
+	for (size_t i = 0; i < c->nfacts; i++) {
+		if (c->facts[i]->kind == kind && slice_eq_str(c->facts[i]->key, key))
+			return c->facts[i];
+	}
+	fail_msg("no %s %s", fact_words[kind], key);
+	return NULL;
 }

@@ -23,6 +23,8 @@ void kit_tree_says(const char *text, size_t n, const char *says);
 void kit_config_says(const char *text, const char *says);
 /* A configuration that must be good. */
 struct config *kit_config(const char *text);
+/* The fact of this kind and key; the test fails without it. */
+const struct fact *kit_find(const struct config *c, enum fact_kind kind, const char *key);
 /* The one registry type there is in these tests: "file", with a path. */
 extern const struct conf_choice kit_choices[];
 

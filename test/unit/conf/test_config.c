@@ -95,7 +95,7 @@ static const struct bad bad[] = {
 	{ "kernel: {connct: true}\n", "f:1: kernel.connct: no such field, did you mean connect?" },
 	{ "admin: {port: 1}\n", "f:1: admin.port: no such field, want one of: address, socket" },
 	{ "zzz: 1\n", "f:1: zzz: no such field, want one of: node, workers, admin, kernel, registries, workloads, services, "
-		      "clusters, routes, logging" },
+		      "clusters, routes, listeners, telemetry, logging" },
 	{ "logging: {Level: info}\n", "f:1: logging.Level: no such field, did you mean level?" },
 	/* types */
 	{ "- a\n", "f:1: want a mapping, not a list" },
@@ -158,7 +158,6 @@ static const struct bad bad[] = {
 	/* not in this release */
 	{ "policies: []\n",
 	  "f:1: policies: this release would not enforce them, and a policy that is not enforced is worse than none" },
-	{ "listeners: []\n", "f:1: listeners: the proxy of this release carries no requests, so it opens no listeners" },
 	{ "kernel: {xdp: {mode: auto}}\n", "f:1: kernel.xdp: the edge (XDP) is not part of this release" },
 	/* several at once, in the order of the file */
 	{ "workers: x\nkernel:\n  mode: on\n  bad: 1\nservices:\n- {name: a}\n",

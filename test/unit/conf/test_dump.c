@@ -25,7 +25,7 @@ static void the_settings_in_force_are_shown(void **state)
 		"\"unmanaged\":false,\"keepalive\":\"90s\"},"
 		"\"maps\":{\"frontends\":65536,\"services\":65536,\"backends\":262144,\"slots\":2097152,"
 		"\"sockets\":262144,\"affinity\":65536,\"workloads\":16384}},"
-		"\"registries\":[{\"name\":\"files\",\"type\":\"file\",\"path\":\"/x\",\"burst\":7}],"
+		"\"registries\":[{\"name\":\"files\",\"type\":\"file\",\"path\":\"/x\",\"burst\":7}],\"telemetry\":{\"accessLog\":[]},"
 		"\"logging\":{\"level\":\"info\"}}");
 	free(text);
 	json_decref(j);

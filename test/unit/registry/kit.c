@@ -40,8 +40,8 @@ void world_start(struct world *w, const char *own)
 	struct err e = { 0 };
 	char text[4096];
 
-	choices[0] = (struct conf_choice){ registry_file.name, registry_file.conf, registry_file.conf_size,
-					   registry_file.check, &registry_file };
+	choices[0] = (struct conf_choice){ .name = registry_file.name, .rows = registry_file.conf, .size = registry_file.conf_size,
+					   .check = registry_file.check, .ops = &registry_file };
 	snprintf(text, sizeof(text), "registries: [{name: files, type: file, path: %s}]\n%s", w->path, own ? own : "");
 	if (config_load_text(slice_str(text), "weft.yaml", choices, &w->config, &errors))
 		fail_msg("%s", errors.text[0]);

@@ -11,7 +11,8 @@ extern const struct registry_ops registry_file;
 static void every_main_file_is_good(void **state)
 {
 	const struct conf_choice choices[] = {
-		{ registry_file.name, registry_file.conf, registry_file.conf_size, registry_file.check, &registry_file },
+		{ .name = registry_file.name, .rows = registry_file.conf, .size = registry_file.conf_size,
+		  .check = registry_file.check, .ops = &registry_file },
 		{ .name = NULL },
 	};
 	struct registry_verdict v;

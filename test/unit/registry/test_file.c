@@ -389,10 +389,10 @@ static void every_kind_of_bad_file_is_named(void **state)
 		{ "a: 1\n\tb: 2\n", "DIR/x.yaml:2: not YAML: a tab indents this line, want spaces" },
 		{ "clusters: []\nclusters: []\n", "DIR/x.yaml:2: \"clusters\" is given twice, first in line 1" },
 		{ "workers: 1\n",
-		  "DIR/x.yaml:1: workers: no such field, want one of: services, clusters, routes, workloads" },
-		{ "- a\n", "DIR/x.yaml:1: want a mapping: services, clusters, routes, workloads, or a Kubernetes object" },
+		  "DIR/x.yaml:1: workers: no such field, want one of: services, clusters, routes, listeners, workloads" },
+		{ "- a\n", "DIR/x.yaml:1: want a mapping: services, clusters, routes, listeners, workloads, or a Kubernetes object" },
 		{ "clusters: []\n---\nbad\n",
-		  "DIR/x.yaml:3: want a mapping: services, clusters, routes, workloads, or a Kubernetes object" },
+		  "DIR/x.yaml:3: want a mapping: services, clusters, routes, listeners, workloads, or a Kubernetes object" },
 		{ "\xff\xff\xff", "DIR/x.yaml:1: not text: invalid leading UTF-8 octet (byte 0), want UTF-8" },
 	};
 	struct world *w = *state;

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kit.h"
+
+#include "conf/listener_rows.h"
+#include "model/fact.h"
+
+static const struct listener *listener(const struct config *c, const char *name)
+{
+	return (const struct listener *)kit_find(c, FACT_LISTENER, name);
+}
+
+static void the_smallest_useful_file(void **state)
+{
+	struct config *c = kit_config("listeners:\n"
+				      "- name: web\n"
+				      "  address: 127.0.0.1:8080\n"
+				      "  protocol: http\n"
+				      "  routes:\n"
+				      "  - rules: [{backends: [{cluster: app}]}]\n"
+				      "clusters:\n"
+				      "- name: app\n"
+				      "  endpoints: [{address: \"127.0.0.1:9001\"}, {address: \"127.0.0.1:9002\"}]\n");
+	const struct listener *l = listener(c, "web");
+	const struct route *r = (const struct route *)kit_find(c, FACT_ROUTE, "web.0");
+	struct fact_mark none = { 0 };
+	struct fact *plain = fact_new(FACT_LISTENER, SLICE_LIT("web"), &none);
+	char ip[46];
+
+	(void)state;
+	assert_string_equal(ip_name(&l->ip, ip), "127.0.0.1");
+	assert_int_equal(l->port, 8080);
+	assert_true(slice_eq_str(l->protocol, "http"));
+	assert_int_equal(l->nroutes, 1);
+	assert_true(slice_eq_str(l->routes[0], "web.0"));
+	assert_true(slice_eq_str(r->hosts[0], "*"));
+	assert_true(slice_eq_str(r->rules->backends->cluster, "app"));
+	assert_int_equal(fact_mark(&r->fact).line, 6);
+	assert_int_equal(l->tls.mode, TLS_OFF);
+	/* What a file leaves out is what fact_new() gives. */
+	((struct listener *)plain)->ip = l->ip;
+	((struct listener *)plain)->port = l->port;
+	((struct listener *)plain)->protocol = l->protocol;
+	((struct listener *)plain)->routes = l->routes;
+	((struct listener *)plain)->nroutes = 1;
+	assert_true(fact_equal(plain, &l->fact));
+	fact_drop(plain);
+	config_free(c);
+}
+
+static void everything_of_a_listener(void **state)
+{
+	struct config *c = kit_config(
+		"routes: [{name: r, rules: [{backends: [{cluster: a}]}]}]\n"
+		"listeners:\n"
+		"- name: l\n"
+		"  address: \"[::]:443\"\n"
+		"  protocol: http-proxy\n"
+		"  capture: redirect\n"
+		"  tls: {mode: permissive, certificates: [{cert: /a.crt, key: /a.key}, {cert: /b.crt, key: /b.key}], clientCA: /ca.crt,\n"
+		"        requireClientCertificate: true, sans: [\"spiffe://t/a\"], alpn: [http/1.1], minVersion: \"1.3\"}\n"
+		"  netFilters: [{type: proxy-protocol, required: false}]\n"
+		"  trusted: [10.0.0.0/8, \"2001:db8::/32\"]\n"
+		"  routes: [r, {hosts: [a.example], rules: [{filters: [{type: DirectResponse, status: 204}]}]}]\n"
+		"  xff: append\n"
+		"  mergeSlashes: true\n"
+		"  escapedSlashes: reject\n"
+		"  requestID: false\n"
+		"  timeouts: {idle: 5s, head: 1500us}\n"
+		"  limits: {headBytes: 8KiB, headers: 20, targetBytes: 1KiB, connections: 7}\n");
+	const struct listener *l = listener(c, "l");
+
+	(void)state;
+	assert_int_equal(l->capture, CAPTURE_REDIRECT);
+	assert_int_equal(l->proxy_header, PROXY_HEADER_OPTIONAL);
+	assert_int_equal(l->ntrusted, 2);
+	assert_int_equal(l->trusted[0].bits, 104);
+	assert_int_equal(l->trusted[1].bits, 32);
+	assert_int_equal(l->tls.mode, TLS_PERMISSIVE);
+	assert_int_equal(l->tls.ncertificates, 2);
+	assert_true(slice_eq_str(l->tls.certificates[1], "/b.crt|/b.key"));
+	assert_true(slice_eq_str(l->tls.client_ca, "/ca.crt"));
+	assert_true(l->tls.require_client);
+	assert_int_equal(l->tls.nsans + l->tls.nalpn, 2);
+	assert_int_equal(l->tls.min_version, 0x0304);
+	assert_int_equal(l->nroutes, 2);
+	assert_true(slice_eq_str(l->routes[0], "r"));
+	assert_true(slice_eq_str(l->routes[1], "l.1"));
+	assert_int_equal(l->xff, XFF_APPEND);
+	assert_true(l->merge_slashes && l->reject_escaped_slashes && !l->request_id);
+	assert_int_equal(l->idle_ms, 5000);
+	assert_int_equal(l->head_ms, 2);
+	assert_int_equal(l->max_head_bytes, 8192);
+	assert_int_equal(l->max_headers, 20);
+	assert_int_equal(l->max_target_bytes, 1024);
+	assert_int_equal(l->max_connections, 7);
+	config_free(c);
+}
+
+static void rules_of_streams(void **state)
+{
+	struct config *c = kit_config("listeners:\n"
+				      "- {name: t, address: \"0.0.0.0:5432\", protocol: tcp, rules: [{sources: [10.0.0.0/8], destinations: [\"::1\"],\n"
+				      "   port: 5432, snis: [\"*.example\"], backends: [{cluster: a, weight: 2}, {cluster: b}]}, {backends: [{cluster: c}]}]}\n"
+				      "- {name: u, address: \"0.0.0.0:5432\", protocol: udp, rules: [{backends: [{cluster: d}]}]}\n");
+	const struct stream_rule *r = listener(c, "t")->rules;
+
+	(void)state;
+	assert_int_equal(listener(c, "t")->nrules, 2);
+	assert_int_equal(r->nsources + r->ndestinations + r->nsnis, 3);
+	assert_int_equal(r->destinations[0].bits, 128);
+	assert_int_equal(r->port, 5432);
+	assert_int_equal(r->backends[0].weight, 2);
+	assert_int_equal(r[1].nsources, 0);
+	assert_int_equal(listener(c, "u")->nrules, 1);
+	config_free(c);
+}
+
+static void blocks(void **state)
+{
+	static const struct {
+		const char *text, *ip;
+		uint8_t bits;
+	} good[] = {
+		{ "10.1.2.3/8", "10.0.0.0", 104 }, { "10.1.2.3", "10.1.2.3", 128 }, { "0.0.0.0/0", "0.0.0.0", 96 },
+		{ "2001:db8:ffff::1/33", "2001:db8:8000::", 33 }, { "::/0", "::", 0 }, { "10.1.2.3/31", "10.1.2.2", 127 },
+	};
+	static const char *const wrong[] = { "", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "/8", "a/8", "10.0.0.0/-1" };
+	struct ip_block b;
+	char ip[46];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(ip_block_parse(slice_str(good[i].text), &b), 0);
+		assert_string_equal(ip_name(&b.ip, ip), good[i].ip);
+		assert_int_equal(b.bits, good[i].bits);
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_true(ip_block_parse(slice_str(wrong[i]), &b));
+}
+
+static void access_logs(void **state)
+{
+	struct config *c = kit_config("telemetry: {accessLog: [{path: /var/log/a.log, format: json}, {path: /dev/stdout}]}\n");
+	const struct config_access_log *v = c->telemetry.access_log.v;
+
+	(void)state;
+	assert_int_equal(c->telemetry.access_log.n, 2);
+	assert_int_equal(v[0].format, CONFIG_LOG_JSON);
+	assert_true(slice_eq_str(v[1].path, "/dev/stdout"));
+	assert_int_equal(v[1].format, CONFIG_LOG_TEXT);
+	config_free(c);
+}
+
+#define LISTENER(rest) "listeners:\n- name: l\n  address: \"127.0.0.1:80\"\n  " rest "\n"
+#define ROUTED(rest) LISTENER("routes: [r]\n  " rest)
+
+static const struct bad bad[] = {
+	{ "listeners:\n- {name: l}\n", "f:2: listeners[0]: address is missing" },
+	{ "listeners:\n- {name: l, address: 127.0.0.1, routes: [r]}\n",
+	  "f:2: listeners[0].address: want IP:PORT (IPv6 as [IP]:PORT), not 127.0.0.1" },
+	{ LISTENER("protocol: bolt"), "f:4: listeners[0].protocol: want http, http-proxy, tcp or udp, not bolt" },
+	{ LISTENER("xff: keep"), "f:2: listeners[0].routes: http wants at least one route" },
+	{ LISTENER("routes: r"), "f:4: listeners[0].routes: want a list, not r" },
+	{ LISTENER("routes: [{hosts: [a]}]"), "f:4: listeners[0].routes[0]: rules is missing" },
+	{ LISTENER("routes: [{name: a, rules: []}]"), "f:4: listeners[0].routes[0].name: no such field, want one of: hosts, rules" },
+	{ LISTENER("routes: [[]]"), "f:4: listeners[0].routes[0]: want a mapping, not a list" },
+	{ LISTENER("protocol: tcp"), "f:2: listeners[0].rules: tcp and udp want at least one rule" },
+	{ ROUTED("protocol: tcp"), "f:2: listeners[0].routes: not for tcp and udp: want rules" },
+	{ ROUTED("rules: [{backends: [{cluster: c}]}]"), "f:2: listeners[0].rules: only for tcp and udp: want routes" },
+	{ LISTENER("protocol: tcp\n  rules: [{backends: []}]"), "f:5: listeners[0].rules[0]: backends: want at least one" },
+	{ LISTENER("protocol: tcp\n  rules: [{snis: [\"a.*\"], backends: [{cluster: c}]}]"),
+	  "f:5: listeners[0].rules[0].snis[0]: want a name such as a.example or *.example" },
+	{ LISTENER("protocol: tcp\n  rules: [{sources: [10.0.0.0/40], backends: [{cluster: c}]}]"),
+	  "f:5: listeners[0].rules[0].sources[0]: want an address or a block such as 10.0.0.0/8 or 2001:db8::/32" },
+	{ LISTENER("protocol: udp\n  rules: [{backends: [{cluster: c}]}]\n  netFilters: [{type: proxy-protocol}]"),
+	  "f:2: listeners[0].netFilters: not for udp" },
+	{ ROUTED("netFilters: [{type: waf}]"), "f:5: listeners[0].netFilters[0].type: want one of: proxy-protocol; not waf" },
+	{ ROUTED("tls: {}"), "f:5: listeners[0].tls: certificates is missing" },
+	{ ROUTED("tls: {certificates: []}"), "f:5: listeners[0].tls: certificates: want at least one" },
+	{ ROUTED("tls: {certificates: [{cert: a, key: /b}]}"),
+	  "f:5: listeners[0].tls.certificates[0].cert: want a path that begins with /, without \"|\"" },
+	{ ROUTED("tls: {certificates: [{cert: /a, key: /b}], requireClientCertificate: true}"),
+	  "f:5: listeners[0].tls: clientCA is missing: clients' certificates are held against it" },
+	{ ROUTED("tls: {certificates: [{cert: /a, key: /b}], alpn: [h2, http/1.1]}"),
+	  "f:2: listeners[0].tls.alpn: want http/1.1 only: HTTP/2 is not part of this release" },
+	{ ROUTED("tls: {mode: off, certificates: []}"), "f:5: listeners[0].tls.mode: want strict or permissive, not off" },
+	{ ROUTED("filters: [{type: local-rate-limit}]"),
+	  "f:5: listeners[0].filters: filters of listeners are not part of this release" },
+	{ ROUTED("limits: {headBytes: 100}"),
+	  "f:5: listeners[0].limits.headBytes: 100 is out of range, want a size such as 64KiB or 1MiB from 1KiB to 1MiB" },
+	{ ROUTED("limits: {headBytes: 2KiB, targetBytes: 4KiB}"),
+	  "f:2: listeners[0].limits.targetBytes: want at most headBytes" },
+	{ ROUTED("timeouts: {head: 0s}"),
+	  "f:5: listeners[0].timeouts.head: 0s is out of range, want a duration such as 250ms, 10s or 1h from 1ms to 1000h" },
+	{ "listeners:\n- {name: a, address: \"127.0.0.1:1\", routes: [r]}\n- {name: b, address: \"127.0.0.1:1\", routes: [r]}\n",
+	  "f:3: listeners[1].address: 127.0.0.1:1 is given twice, first in f:2" },
+	{ "listeners:\n- {name: a, address: \"127.0.0.1:1\", routes: [r]}\n- {name: a, address: \"127.0.0.1:2\", routes: [r]}\n",
+	  "f:3: listeners[1].name: a is given twice, first in f:2" },
+	{ "telemetry: {accessLog: [{path: a.log}]}\n", "f:1: telemetry.accessLog[0].path: want a path that begins with /" },
+	{ "telemetry: {accessLog: [{path: /a.log, format: xml}]}\n", "f:1: telemetry.accessLog[0].format: want text or json, not xml" },
+	{ "telemetry: {tracing: {}}\n", "f:1: telemetry.tracing: traces are not part of this release" },
+};
+
+static void what_is_wrong_is_said(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		kit_config_says(bad[i].text, bad[i].says);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_smallest_useful_file),
+		cmocka_unit_test(everything_of_a_listener),
+		cmocka_unit_test(rules_of_streams),
+		cmocka_unit_test(blocks),
+		cmocka_unit_test(access_logs),
+		cmocka_unit_test(what_is_wrong_is_said),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conf/cluster_rows.h"
+
+#include <errno.h>
+#include "conf/fact_rows.h"
+#include "conf/route_rows.h"
+#include "weft/str.h"
+
+/* Secrets are named by their paths, with a "|" between two. */
+int check_secret_path(const void *value, struct err *e)
+{
+	const struct slice *s = value;
+
+	if (!s->n || s->p[0] != '/' || memchr(s->p, '|', s->n))
+		return err_add(e, -EINVAL, "want a path that begins with /, without \"|\"");
+	return 0;
+}
+
+static int check_health_path(const void *value, struct err *e)
+{
+	const struct slice *s = value;
+
+	return s->n && s->p[0] == '/' ? 0 : err_add(e, -EINVAL, "want a path that begins with /");
+}
+
+static int check_subsets(const void *value, struct err *e)
+{
+	const struct cluster_subsets *s = value;
+	const struct conf_list *keys = s->keys.v;
+
+	for (size_t i = 0; i < s->keys.n; i++) {
+		if (!keys[i].n)
+			return err_add(e, -EINVAL, "keys: want at least one name in each list");
+	}
+	if (s->fallback == SUBSET_DEFAULT && !s->dflt.n)
+		return err_add(e, -EINVAL, "default: fallback default wants one");
+	return 0;
+}
+
+static int check_tls(const void *value, struct err *e)
+{
+	const struct cluster_tls_conf *t = value;
+
+	if (t->certificates.n > 1)
+		return err_add(e, -EINVAL, "certificates: want at most one");
+	if (t->insecure && (t->ca.n || t->verify.sans.n))
+		return err_add(e, -EINVAL, "insecure verifies nothing: want it without trustedCA and verify");
+	return 0;
+}
+
+static const char *const protocol_names[] = { "auto", "http", NULL };
+static const char *const prefer_names[] = { "any", "region", "zone", NULL };
+static const char *const state_names[] = { "ready", "draining", NULL };
+static const char *const discovery_names[] = { "dns", NULL };
+static const char *const fallback_names[] = { "none", "any", "default", NULL };
+static const char *const health_names[] = { "none", "tcp", "http", NULL };
+
+#define DURATION_FROM_1MS .min = 1000000, .max = CONF_HOURS_MAX
+
+static const struct conf_item locality_rows[] = {
+	CONF_ITEM(struct cluster_locality, region, "region", STRING, .max = NAME_MAX_BYTES, .help = "empty: unknown"),
+	CONF_ITEM(struct cluster_locality, zone, "zone", STRING, .max = NAME_MAX_BYTES, .help = "empty: unknown"),
+	CONF_END
+};
+
+static const struct conf_item endpoint_rows[] = {
+	CONF_ITEM(struct cluster_endpoint, address, "address", ADDRESS, .required = true,
+		  .help = "where it listens; without a port, that of the service's `target` or `port`"),
+	CONF_ITEM(struct cluster_endpoint, weight, "weight", INT, .max = WEIGHT_MAX, .dflt = "1",
+		  .help = "share of new connections relative to the others; 0 takes none"),
+	CONF_ITEM(struct cluster_endpoint, priority, "priority", INT, .max = PRIORITY_MAX, .dflt = "0",
+		  .help = "the lowest number that has a usable endpoint is used"),
+	CONF_ITEM(struct cluster_endpoint, state, "state", ENUM, .names = state_names, .dflt = "ready",
+		  .help = "draining: keeps its connections, takes no new ones"),
+	CONF_ITEM(struct cluster_endpoint, locality, "locality", STRUCT, .rows = locality_rows, .help = "where it runs"),
+	CONF_ITEM(struct cluster_endpoint, metadata, "metadata", MAP, .help = "labels, which subsets go by"),
+	CONF_END
+};
+
+static const struct conf_item prefer_rows[] = {
+	CONF_ITEM(struct cluster_prefer, prefer, "prefer", ENUM, .names = prefer_names, .dflt = "any",
+		  .help = "endpoints of this node's region or zone are used while one is there"),
+	CONF_END
+};
+
+static const struct conf_item discovery_rows[] = {
+	CONF_LINE_ITEM(struct cluster_discovery, line),
+	CONF_ITEM(struct cluster_discovery, type, "type", ENUM, .names = discovery_names, .required = true,
+		  .help = "dns: the addresses of a host name"),
+	CONF_ITEM(struct cluster_discovery, host, "host", STRING, .required = true, .max = NAME_MAX_BYTES, .help = "its name"),
+	CONF_ITEM(struct cluster_discovery, port, "port", INT, .required = true, .min = 1, .max = 65535,
+		  .help = "of each address"),
+	{ .name = "registry", .type = CONF_REFUSED,
+	  .help = "a registry gives its own clusters, with their endpoints: name such a cluster in `backends`" },
+	{ .name = "service", .type = CONF_REFUSED,
+	  .help = "a registry gives its own clusters, with their endpoints: name such a cluster in `backends`" },
+	CONF_END
+};
+
+static const struct conf_item key_list[] = {
+	{ .name = "keys", .type = CONF_LIST, .of = CONF_STRING, .of_size = sizeof(struct slice), .max = NAME_MAX_BYTES },
+	CONF_END
+};
+
+static const struct conf_item subsets_rows[] = {
+	CONF_ITEM(struct cluster_subsets, keys, "keys", LIST, .of = CONF_LIST, .of_size = sizeof(struct conf_list),
+		  .rows = key_list, .help = "names of metadata by which a backend's `subset` may choose endpoints"),
+	CONF_ITEM(struct cluster_subsets, fallback, "fallback", ENUM, .names = fallback_names, .dflt = "none",
+		  .help = "when no endpoint is in the subset: none fails the request, any takes all endpoints, default that subset"),
+	CONF_ITEM(struct cluster_subsets, dflt, "default", MAP, .help = "metadata of the subset that fallback default means"),
+	CONF_END
+};
+
+static const struct conf_item pool_rows[] = {
+	CONF_ITEM(struct cluster_pool, max_connections, "maxConnections", INT, .dflt = "1024", .help = "per node; 0: no limit"),
+	CONF_ITEM(struct cluster_pool, max_pending, "maxPending", INT, .dflt = "1024",
+		  .help = "requests that wait for a connection, per node; 0: no limit"),
+	CONF_ITEM(struct cluster_pool, max_requests, "maxRequests", INT, .dflt = "1024", .help = "at a time, per node; 0: no limit"),
+	CONF_ITEM(struct cluster_pool, max_retries, "maxRetries", INT, .dflt = "3",
+		  .help = "at a time, per node, beside the route's budget; 0: no limit"),
+	CONF_ITEM(struct cluster_pool, max_requests_per_connection, "maxRequestsPerConnection", INT, .dflt = "0",
+		  .help = "then it is closed; 0: no limit"),
+	CONF_ITEM(struct cluster_pool, idle_ns, "idleTimeout", DURATION, .max = CONF_HOURS_MAX, .dflt = "60s",
+		  .help = "an idle connection is closed after it; 0s: never"),
+	CONF_ITEM(struct cluster_pool, http2_max_streams, "http2MaxStreams", INT, .min = 1, .max = 1 << 20, .dflt = "100",
+		  .help = "requests at a time on one HTTP/2 connection"),
+	CONF_END
+};
+
+static const struct conf_item health_rows[] = {
+	CONF_LINE_ITEM(struct cluster_health, line),
+	CONF_ITEM(struct cluster_health, type, "type", ENUM, .names = health_names, .required = true,
+		  .help = "tcp: it takes a connection; http: it answers as expected"),
+	CONF_ITEM(struct cluster_health, path, "path", STRING, .max = 8192, .dflt = "/", .check = check_health_path,
+		  .help = "http: what is asked for"),
+	CONF_ITEM(struct cluster_health, host, "host", STRING, .max = NAME_MAX_BYTES,
+		  .help = "http: the Host header; none: the cluster's name"),
+	CONF_ITEM(struct cluster_health, port, "port", INT, .min = 1, .max = 65535, .help = "none: each endpoint's own"),
+	CONF_ITEM(struct cluster_health, interval_ns, "interval", DURATION, DURATION_FROM_1MS, .dflt = "10s",
+		  .help = "between two checks of an endpoint"),
+	CONF_ITEM(struct cluster_health, timeout_ns, "timeout", DURATION, DURATION_FROM_1MS, .dflt = "1s", .help = "of one check"),
+	CONF_ITEM(struct cluster_health, unhealthy, "unhealthyThreshold", INT, .min = 1, .max = 1000, .dflt = "3",
+		  .help = "failed checks in a row that take it out"),
+	CONF_ITEM(struct cluster_health, healthy, "healthyThreshold", INT, .min = 1, .max = 1000, .dflt = "2",
+		  .help = "good checks in a row that take it in again"),
+	CONF_ITEMS(struct cluster_health, expect, "expect", STRING, struct slice, .check = check_status_range,
+		   .help = "http: statuses such as 200 or 200-299; none: 200"),
+	CONF_END
+};
+
+static const struct conf_item outlier_rows[] = {
+	CONF_LINE_ITEM(struct cluster_outlier, line),
+	CONF_ITEM(struct cluster_outlier, consecutive_5xx, "consecutive5xx", INT, .dflt = "5",
+		  .help = "5xx answers or failures in a row that eject an endpoint; 0: off"),
+	CONF_ITEM(struct cluster_outlier, consecutive_gateway, "consecutiveGateway", INT, .dflt = "0",
+		  .help = "the same for 502, 503, 504 and failures; 0: off"),
+	CONF_ITEM(struct cluster_outlier, consecutive_local, "consecutiveLocal", INT, .dflt = "5",
+		  .help = "the same for failures to connect, resets and timeouts; 0: off"),
+	CONF_ITEM(struct cluster_outlier, interval_ns, "interval", DURATION, DURATION_FROM_1MS, .dflt = "10s",
+		  .help = "between two looks at percentages and ejected endpoints"),
+	CONF_ITEM(struct cluster_outlier, base_ns, "baseEjection", DURATION, DURATION_FROM_1MS, .dflt = "30s",
+		  .help = "times how often it was ejected: how long"),
+	CONF_ITEM(struct cluster_outlier, max_ns, "maxEjection", DURATION, DURATION_FROM_1MS, .dflt = "300s",
+		  .help = "the longest ejection"),
+	CONF_ITEM(struct cluster_outlier, max_percent, "maxEjectionPercent", INT, .max = 100, .dflt = "10",
+		  .help = "of the endpoints that may be out at a time; one always may"),
+	CONF_ITEM(struct cluster_outlier, failure_percentage, "failurePercentage", INT, .max = 100, .dflt = "0",
+		  .help = "of an endpoint's requests in an interval that eject it; 0: off"),
+	CONF_ITEM(struct cluster_outlier, failure_min_hosts, "failureMinHosts", INT, .dflt = "5",
+		  .help = "fewer endpoints than this: percentages are not looked at"),
+	CONF_ITEM(struct cluster_outlier, failure_min_requests, "failureMinRequests", INT, .dflt = "50",
+		  .help = "fewer requests in the interval than this: the endpoint is not looked at"),
+	CONF_END
+};
+
+static const struct conf_item slow_start_rows[] = {
+	CONF_ITEM(struct cluster_slow_start, window_ns, "window", DURATION, .max = CONF_HOURS_MAX, .dflt = "0s",
+		  .help = "in which a new endpoint's share grows from a tenth to the whole; 0s: at once"),
+	CONF_END
+};
+
+const struct conf_item certificate_rows[] = {
+	CONF_ITEM(struct cluster_certificate, cert, "cert", STRING, .required = true, .max = 250, .check = check_secret_path,
+		  .help = "file with the chain, PEM, leaf first; changes are seen by themselves"),
+	CONF_ITEM(struct cluster_certificate, key, "key", STRING, .required = true, .max = 250, .check = check_secret_path,
+		  .help = "file with its private key, PEM"),
+	CONF_END
+};
+
+static const struct conf_item verify_rows[] = {
+	CONF_ITEMS(struct cluster_verify, sans, "san", STRING, struct slice,
+		   .help = "one of these DNS names or URIs must be in the certificate; none: `sni`, or the request's host"),
+	CONF_END
+};
+
+static const struct conf_item tls_rows[] = {
+	CONF_LINE_ITEM(struct cluster_tls_conf, line),
+	CONF_ITEM(struct cluster_tls_conf, sni, "sni", STRING, .max = NAME_MAX_BYTES, .help = "none: the request's host name"),
+	CONF_ITEM(struct cluster_tls_conf, ca, "trustedCA", STRING, .max = 500, .check = check_secret_path,
+		  .help = "file with the certificates of CAs, PEM; none: the system's"),
+	CONF_ITEMS(struct cluster_tls_conf, certificates, "certificates", STRUCT, struct cluster_certificate,
+		   .rows = certificate_rows, .help = "at most one, that endpoints may ask for"),
+	CONF_ITEM(struct cluster_tls_conf, insecure, "insecure", BOOL, .dflt = "false", .help = "true: nothing is verified"),
+	CONF_ITEMS(struct cluster_tls_conf, alpn, "alpn", STRING, struct slice, .min = 1, .max = 255,
+		   .help = "protocols that are offered; none: http/1.1 for HTTP"),
+	CONF_ITEM(struct cluster_tls_conf, verify, "verify", STRUCT, .rows = verify_rows, .help = "what the endpoint must be"),
+	CONF_END
+};
+
+const struct conf_item fact_cluster_rows[] = {
+	CONF_ITEM(struct cluster_conf, name, "name", STRING, .required = true, .max = NAME_MAX_BYTES,
+		  .check = check_fact_name, .help = "unique over all registries"),
+	CONF_ITEM(struct cluster_conf, protocol, "protocol", ENUM, .names = protocol_names, .dflt = "auto",
+		  .help = "what its endpoints speak; auto: as the client"),
+	CONF_ITEM(struct cluster_conf, lb, "loadBalancer", ENUM, .names = lb_policy_names, .dflt = "least-request",
+		  .help = "least-request: the less busy of two drawn at random; ring-hash and peak-ewma are the proxy's, the "
+			  "kernel uses maglev and least-request instead; original-destination: where the client wanted to go"),
+	CONF_ITEM(struct cluster_conf, locality, "locality", STRUCT, .rows = prefer_rows, .help = "nearby endpoints first"),
+	CONF_ITEMS(struct cluster_conf, endpoints, "endpoints", STRUCT, struct cluster_endpoint, .rows = endpoint_rows,
+		   .help = "who serves it; none: connections are refused"),
+	CONF_ITEM(struct cluster_conf, discovery, "discovery", STRUCT, .rows = discovery_rows,
+		  .help = "where its endpoints come from, when not from `endpoints` or a registry"),
+	CONF_ITEM(struct cluster_conf, subsets, "subsets", STRUCT, .rows = subsets_rows, .check = check_subsets,
+		  .help = "parts of it that routes may choose"),
+	CONF_ITEM(struct cluster_conf, connect_ns, "connectTimeout", DURATION, DURATION_FROM_1MS, .dflt = "1s",
+		  .help = "for TCP and TLS together"),
+	CONF_ITEM(struct cluster_conf, pool, "connectionPool", STRUCT, .rows = pool_rows, .help = "limits"),
+	CONF_ITEM(struct cluster_conf, health, "healthCheck", STRUCT, .rows = health_rows, .help = "asking each endpoint, once per node"),
+	CONF_ITEM(struct cluster_conf, outlier, "outlierDetection", STRUCT, .rows = outlier_rows,
+		  .help = "leaving out endpoints that fail"),
+	CONF_ITEM(struct cluster_conf, panic_percent, "panicThreshold", INT, .max = 100, .dflt = "50",
+		  .help = "fewer usable endpoints than this percentage: all are used; 0: never"),
+	CONF_ITEM(struct cluster_conf, slow_start, "slowStart", STRUCT, .rows = slow_start_rows, .help = "for new endpoints"),
+	CONF_ITEM(struct cluster_conf, ring_size, "ringSize", INT, .min = 1, .max = RING_SIZE_MAX, .dflt = "1024",
+		  .help = "ring-hash: least number of points"),
+	CONF_ITEM(struct cluster_conf, proxy_protocol, "proxyProtocol", BOOL, .dflt = "false",
+		  .help = "true: a PROXY protocol header, version 2, opens each connection"),
+	CONF_ITEM(struct cluster_conf, tls, "tls", STRUCT, .rows = tls_rows, .check = check_tls, .help = "given: its endpoints speak TLS"),
+	CONF_END
+};

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conf/facts_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include "conf/listener_rows.h"
+#include "weft/str.h"
+
+static bool streams(const struct listener_conf *c)
+{
+	return c->protocol == LISTENER_TCP || c->protocol == LISTENER_UDP;
+}
+
+static const struct ip_block *blocks(struct fact *f, const struct conf_list *list)
+{
+	struct ip_block *v = fact_alloc(f, list->n * sizeof(*v));
+
+	for (size_t i = 0; i < list->n; i++)
+		ip_block_parse(((const struct slice *)list->v)[i], &v[i]);
+	return v;
+}
+
+/* ---- what rows cannot say ------------------------------------------------------------------------------------- */
+
+/* HTTP/2 would be chosen and then not understood. */
+static bool offers_h2(const struct listener_conf *c)
+{
+	const struct slice *v = c->tls.alpn.v;
+
+	for (size_t i = 0; !streams(c) && i < c->tls.alpn.n; i++) {
+		if (!slice_eq_str(v[i], "http/1.1"))
+			return true;
+	}
+	return false;
+}
+
+static int check_listener(struct making *m, const struct listener_conf *c)
+{
+	bool routed = conf_member(m->node, "routes");
+
+	if (streams(c) && routed)
+		return making_error(m, m->node, "routes", "not for tcp and udp: want rules");
+	if (streams(c) && !c->rules.n)
+		return making_error(m, m->node, "rules", "tcp and udp want at least one rule");
+	if (!streams(c) && c->rules.n)
+		return making_error(m, m->node, "rules", "only for tcp and udp: want routes");
+	if (c->protocol == LISTENER_HTTP && !routed)
+		return making_error(m, m->node, "routes", "http wants at least one route");
+	if (c->protocol == LISTENER_UDP && c->tls.line)
+		return making_error(m, m->node, "tls", "not for udp");
+	if (c->protocol == LISTENER_UDP && c->net_filters.n)
+		return making_error(m, m->node, "netFilters", "not for udp");
+	if (c->net_filters.n > 1)
+		return making_error(m, m->node, "netFilters", "proxy-protocol is given twice");
+	if (offers_h2(c))
+		return making_error(m, m->node, "tls.alpn", "want http/1.1 only: HTTP/2 is not part of this release");
+	if (c->limits.target_bytes > c->limits.head_bytes)
+		return making_error(m, m->node, "limits.targetBytes", "want at most headBytes");
+	return 0;
+}
+
+/* ---- routes: names, or routes of its own ------------------------------------------------------------------------ */
+
+/* Its name is the listener's and its place there. */
+static int inline_route(struct making *m, const struct listener_conf *c, size_t i, const struct conf_node *n,
+			struct slice *name, struct fact *f)
+{
+	struct route_conf route = { 0 };
+	char text[300];
+
+	snprintf(text, sizeof(text), "%.*s.%zu", SLICE_ARG(c->name), i);
+	*name = fact_slice(f, slice_str(text));
+	return conf_decode(&m->r, route_inline_rows, n, &route) ?: make_route_named(m, *name, n, &route);
+}
+
+static int set_routes(struct making *m, const struct listener_conf *c, struct listener *f)
+{
+	const struct conf_node *list = conf_member(m->node, "routes");
+	size_t before = reader_enter(&m->r, "routes"), i = 0;
+	struct slice *v = list ? fact_alloc(&f->fact, list->n * sizeof(*v)) : NULL;
+	char what[64];
+	int err = 0;
+
+	if (list && list->kind != CONF_SEQUENCE)
+		err = conf_error(&m->r, list, "want a list, not %s", reader_what(list, what, sizeof(what)));
+	for (const struct conf_node *n = list && !err ? list->first : NULL; n; n = n->next, i++) {
+		size_t at = reader_enter_at(&m->r, i);
+
+		if (n->kind == CONF_SCALAR && n->text.n)
+			v[i] = fact_slice(&f->fact, n->text);
+		else if (inline_route(m, c, i, n, &v[i], &f->fact))
+			err = -EINVAL;
+		reader_leave(&m->r, at);
+	}
+	reader_leave(&m->r, before);
+	f->routes = v;
+	f->nroutes = i;
+	return err;
+}
+
+/* ---- the fact --------------------------------------------------------------------------------------------------- */
+
+static void set_tls(struct listener *f, const struct listener_tls_conf *t)
+{
+	if (!t->line)
+		return;
+	f->tls = (struct listener_tls){
+		.mode = t->mode + 1,
+		.certificates = making_certificates(&f->fact, &t->certificates),
+		.ncertificates = t->certificates.n,
+		.client_ca = fact_slice(&f->fact, t->client_ca),
+		.require_client = t->require_client,
+		.sans = making_slices(&f->fact, &t->sans),
+		.nsans = t->sans.n,
+		.alpn = making_slices(&f->fact, &t->alpn),
+		.nalpn = t->alpn.n,
+		.min_version = t->min_version ? 0x0304 : 0x0303,
+	};
+}
+
+static void set_rules(struct listener *f, const struct conf_list *list)
+{
+	struct stream_rule *v = fact_alloc(&f->fact, list->n * sizeof(*v));
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct listener_rule *r = (const struct listener_rule *)list->v + i;
+
+		v[i] = (struct stream_rule){
+			.sources = blocks(&f->fact, &r->sources),
+			.destinations = blocks(&f->fact, &r->destinations),
+			.nsources = r->sources.n,
+			.ndestinations = r->destinations.n,
+			.port = r->port,
+			.snis = making_slices(&f->fact, &r->snis),
+			.nsnis = r->snis.n,
+			.backends = making_backends(&f->fact, &r->backends),
+			.nbackends = r->backends.n,
+		};
+	}
+	f->rules = v;
+	f->nrules = list->n;
+}
+
+static void set_listener(struct listener *f, const struct listener_conf *c)
+{
+	const struct listener_filter *filter = c->net_filters.v;
+
+	f->ip = c->address.ip;
+	f->port = c->address.port;
+	f->protocol = fact_slice(&f->fact, slice_str(listener_protocols[c->protocol]));
+	f->capture = c->capture;
+	if (c->net_filters.n)
+		f->proxy_header = ((const struct listener_proxy *)filter->type.conf)->required ? PROXY_HEADER_REQUIRED :
+											    PROXY_HEADER_OPTIONAL;
+	f->trusted = blocks(&f->fact, &c->trusted);
+	f->ntrusted = c->trusted.n;
+	f->xff = c->xff;
+	f->merge_slashes = c->merge_slashes;
+	f->reject_escaped_slashes = c->escaped_slashes;
+	f->request_id = c->request_id;
+	f->idle_ms = making_ms(c->timeouts.idle_ns);
+	f->head_ms = making_ms(c->timeouts.head_ns);
+	f->max_head_bytes = (uint32_t)c->limits.head_bytes;
+	f->max_headers = c->limits.headers;
+	f->max_target_bytes = (uint32_t)c->limits.target_bytes;
+	f->max_connections = c->limits.connections;
+	set_tls(f, &c->tls);
+	set_rules(f, &c->rules);
+}
+
+/* No address and port may be listened on twice. */
+static int claim(struct making *m, const struct listener *f, bool udp)
+{
+	struct {
+		struct ip ip;
+		uint16_t port;
+		uint8_t udp;
+	} __attribute__((packed)) key = { f->ip, f->port, udp };
+	struct conf_address shown = { f->ip, f->port };
+	struct slice k = { (const char *)&key, sizeof(key) };
+	const struct fact *first = table_get(&m->bound, k);
+	char name[56];
+
+	if (first)
+		return making_taken(m, m->node, "address", conf_address_name(&shown, name), first);
+	table_put(&m->bound, k, (void *)&f->fact);
+	return 0;
+}
+
+int make_listener(struct making *m, const void *element)
+{
+	const struct listener_conf *c = element;
+	struct fact_mark where = making_mark(m, m->node);
+	struct listener *f;
+	int err;
+
+	if (check_listener(m, c))
+		return -EINVAL;
+	f = (struct listener *)fact_new(FACT_LISTENER, c->name, &where);
+	set_listener(f, c);
+	err = set_routes(m, c, f);
+	return making_keep(m, &f->fact, m->node, "name", c->name) ?: claim(m, f, c->protocol == LISTENER_UDP) ?: err;
+}

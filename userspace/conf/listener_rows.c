@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conf/listener_rows.h"
+
+#include <errno.h>
+#include "base/num.h"
+#include "conf/fact_rows.h"
+#include "weft/str.h"
+
+/* ---- what rows cannot say ------------------------------------------------------------------------------------- */
+
+static void clear_behind(struct ip *ip, unsigned bits)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		unsigned keep = bits > 8 * i ? bits - 8 * i : 0;
+
+		if (keep < 8)
+			ip->b[i] &= (uint8_t)(0xff00 >> keep);
+	}
+}
+
+int ip_block_parse(struct slice text, struct ip_block *out)
+{
+	const char *slash = text.n ? memchr(text.p, '/', text.n) : NULL;
+	struct slice host = { text.p, slash ? (size_t)(slash - text.p) : text.n };
+	bool v4 = host.n && !memchr(host.p, ':', host.n);
+	uint64_t bits = v4 ? 32 : 128;
+	struct ip ip;
+
+	if (ip_parse(host, &ip))
+		return -EINVAL;
+	if (slash && (num_u64((struct slice){ slash + 1, text.n - host.n - 1 }, &bits) || bits > (v4 ? 32 : 128)))
+		return -EINVAL;
+	bits += v4 ? 96 : 0;
+	clear_behind(&ip, (unsigned)bits);
+	*out = (struct ip_block){ ip, (uint8_t)bits };
+	return 0;
+}
+
+static int check_block(const void *value, struct err *e)
+{
+	struct ip_block block;
+
+	if (ip_block_parse(*(const struct slice *)value, &block))
+		return err_add(e, -EINVAL, "want an address or a block such as 10.0.0.0/8 or 2001:db8::/32");
+	return 0;
+}
+
+static int check_sni(const void *value, struct err *e)
+{
+	const struct slice *s = value;
+	const char *star = s->n ? memchr(s->p, '*', s->n) : NULL;
+
+	if (!s->n || (star && (star != s->p || s->n < 3 || s->p[1] != '.' || memchr(s->p + 1, '*', s->n - 1))))
+		return err_add(e, -EINVAL, "want a name such as a.example or *.example");
+	return 0;
+}
+
+static int check_stream_rule(const void *value, struct err *e)
+{
+	return ((const struct listener_rule *)value)->backends.n ? 0 : err_add(e, -EINVAL, "backends: want at least one");
+}
+
+static int check_tls(const void *value, struct err *e)
+{
+	const struct listener_tls_conf *t = value;
+
+	if (!t->certificates.n)
+		return err_add(e, -EINVAL, "certificates: want at least one");
+	if (!t->client_ca.n && (t->require_client || t->sans.n))
+		return err_add(e, -EINVAL, "clientCA is missing: clients' certificates are held against it");
+	return 0;
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------------ */
+
+const char *const listener_protocols[] = { "http", "http-proxy", "tcp", "udp", NULL };
+static const char *const capture_names[] = { "none", "ebpf", "redirect", "tproxy", NULL };
+/* enum tls_mode, less one */
+static const char *const mode_names[] = { "strict", "permissive", NULL };
+static const char *const version_names[] = { "1.2", "1.3", NULL };
+static const char *const xff_names[] = { "keep", "append", NULL };
+static const char *const slash_names[] = { "keep", "reject", NULL };
+
+static const struct conf_item tls_rows[] = {
+	CONF_LINE_ITEM(struct listener_tls_conf, line),
+	CONF_ITEM(struct listener_tls_conf, mode, "mode", ENUM, .names = mode_names, .dflt = "strict",
+		  .help = "permissive: clients may come with TLS or without"),
+	CONF_ITEMS(struct listener_tls_conf, certificates, "certificates", STRUCT, struct cluster_certificate,
+		   .rows = certificate_rows, .required = true, .help = "chosen by the name that the client asks for; else the first"),
+	CONF_ITEM(struct listener_tls_conf, client_ca, "clientCA", STRING, .max = 500, .check = check_secret_path,
+		  .help = "file with the certificates of CAs, PEM; none: clients are not asked for certificates"),
+	CONF_ITEM(struct listener_tls_conf, require_client, "requireClientCertificate", BOOL, .dflt = "false",
+		  .help = "true: who shows none is refused"),
+	CONF_ITEMS(struct listener_tls_conf, sans, "sans", STRING, struct slice,
+		   .help = "one of these DNS names or URIs must be in the client's certificate; none: any that the CA signed"),
+	CONF_ITEMS(struct listener_tls_conf, alpn, "alpn", STRING, struct slice, .min = 1, .max = 255,
+		   .help = "protocols that are accepted, best first; none: http/1.1 for HTTP"),
+	CONF_ITEM(struct listener_tls_conf, min_version, "minVersion", ENUM, .names = version_names, .dflt = "1.2",
+		  .help = "of TLS"),
+	CONF_END
+};
+
+static const struct conf_item proxy_rows[] = {
+	CONF_ITEM(struct listener_proxy, required, "required", BOOL, .dflt = "true",
+		  .help = "false: connections without the header are taken too"),
+	CONF_END
+};
+
+static const struct conf_choice net_filters[] = {
+	{ .name = "proxy-protocol", .rows = proxy_rows, .size = sizeof(struct listener_proxy) },
+	{ .name = NULL }
+};
+
+static const struct conf_item net_filter_rows[] = {
+	CONF_ITEM(struct listener_filter, type, "type", CHOICE, .required = true, .choices = net_filters,
+		  .help = "brings the fields below"),
+	CONF_END
+};
+
+static const struct conf_item stream_rule_rows[] = {
+	CONF_ITEMS(struct listener_rule, sources, "sources", STRING, struct slice, .check = check_block,
+		   .help = "addresses or blocks such as 10.0.0.0/8 that clients come from; none: any"),
+	CONF_ITEMS(struct listener_rule, destinations, "destinations", STRING, struct slice, .check = check_block,
+		   .help = "the same for where they wanted to go"),
+	CONF_ITEM(struct listener_rule, port, "port", INT, .min = 1, .max = 65535, .help = "where they wanted to go; none: any"),
+	CONF_ITEMS(struct listener_rule, snis, "snis", STRING, struct slice, .max = NAME_MAX_BYTES, .check = check_sni,
+		   .help = "TLS server names, `*.example` too, also of TLS that is passed on; none: any, and without TLS"),
+	CONF_ITEMS(struct listener_rule, backends, "backends", STRUCT, struct route_to, .rows = route_backend_rows,
+		   .required = true, .help = "clusters that take the connections"),
+	CONF_END
+};
+
+static const struct conf_item timeouts_rows[] = {
+	CONF_ITEM(struct listener_timeouts, idle_ns, "idle", DURATION, .max = CONF_HOURS_MAX, .dflt = "1h",
+		  .help = "between two requests; tcp, udp: without a byte; 0s: none"),
+	CONF_ITEM(struct listener_timeouts, head_ns, "head", DURATION, .min = 1000000, .max = CONF_HOURS_MAX, .dflt = "10s",
+		  .help = "for a TLS handshake, and for the head of a request"),
+	CONF_END
+};
+
+static const struct conf_item limits_rows[] = {
+	CONF_ITEM(struct listener_limits, head_bytes, "headBytes", SIZE, .min = HEAD_BYTES_MIN, .max = HEAD_BYTES_MAX,
+		  .dflt = "64KiB", .help = "of a request's head; more: status 431"),
+	CONF_ITEM(struct listener_limits, headers, "headers", INT, .min = 1, .max = HEADERS_MAX, .dflt = "100",
+		  .help = "of a request; more: status 431"),
+	CONF_ITEM(struct listener_limits, target_bytes, "targetBytes", SIZE, .min = 64, .max = HEAD_BYTES_MAX, .dflt = "16KiB",
+		  .help = "of a request's target; more: status 414"),
+	CONF_ITEM(struct listener_limits, connections, "connections", INT, .dflt = "0", .help = "at a time, per node; 0: no limit"),
+	CONF_END
+};
+
+const struct conf_item fact_listener_rows[] = {
+	CONF_ITEM(struct listener_conf, name, "name", STRING, .required = true, .max = NAME_MAX_BYTES, .check = check_fact_name,
+		  .help = "unique over all registries"),
+	CONF_ITEM(struct listener_conf, address, "address", ADDRESS, .required = true, .min = 1,
+		  .help = "where it listens; `0.0.0.0` and `[::]` are every address"),
+	CONF_ITEM(struct listener_conf, protocol, "protocol", ENUM, .names = listener_protocols, .dflt = "http",
+		  .help = "http-proxy: applications name it as their HTTP proxy"),
+	CONF_ITEM(struct listener_conf, capture, "capture", ENUM, .names = capture_names, .dflt = "none",
+		  .help = "how it learns where a client wanted to go"),
+	CONF_ITEM(struct listener_conf, tls, "tls", STRUCT, .rows = tls_rows, .check = check_tls, .help = "given: it speaks TLS"),
+	CONF_ITEMS(struct listener_conf, net_filters, "netFilters", STRUCT, struct listener_filter, .rows = net_filter_rows,
+		   .help = "what is done with bytes before the protocol sees them"),
+	{ .name = "filters", .type = CONF_REFUSED, .help = "filters of listeners are not part of this release" },
+	CONF_ITEMS(struct listener_conf, trusted, "trusted", STRING, struct slice, .check = check_block,
+		   .help = "addresses or blocks whose PROXY and X-Forwarded-* headers are believed; none: everybody's PROXY header, "
+			   "nobody's X-Forwarded-*"),
+	{ .name = "routes", .type = CONF_LIST, .of = CONF_STRING,
+	  .help = "http: names of routes, or routes themselves, without a name" },
+	CONF_ITEMS(struct listener_conf, rules, "rules", STRUCT, struct listener_rule, .rows = stream_rule_rows,
+		   .check = check_stream_rule, .help = "tcp and udp: the first one that fits"),
+	CONF_ITEM(struct listener_conf, xff, "xff", ENUM, .names = xff_names, .dflt = "keep",
+		  .help = "append: the client's address goes into X-Forwarded-For"),
+	CONF_ITEM(struct listener_conf, merge_slashes, "mergeSlashes", BOOL, .dflt = "false", .help = "true: // in a path is /"),
+	CONF_ITEM(struct listener_conf, escaped_slashes, "escapedSlashes", ENUM, .names = slash_names, .dflt = "keep",
+		  .help = "%2F and %5C in a path; reject: status 400"),
+	CONF_ITEM(struct listener_conf, request_id, "requestID", BOOL, .dflt = "true", .help = "x-request-id is made when absent"),
+	CONF_ITEM(struct listener_conf, timeouts, "timeouts", STRUCT, .rows = timeouts_rows, .help = "how long clients may take"),
+	CONF_ITEM(struct listener_conf, limits, "limits", STRUCT, .rows = limits_rows, .help = "what clients may send"),
+	CONF_END
+};
