@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of routes. */
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include "model/check_kinds.h"
 #include "model/regex.h"
+#include "model/router.h"
 #include "weft/str.h"
 
 struct rule_check {
@@ -107,22 +109,56 @@ static void match_check(const struct rule_check *c, const struct route_match *m)
 
 /* ---- what is done --------------------------------------------------------------------------------------------- */
 
+/* What frames a message or says for whom it is: changed here, two readers of it would not agree. */
+static bool framing(struct slice name)
+{
+	static const char *const names[] = { "host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (slice_eq_nocase(name, slice_str(names[i])))
+			return true;
+	}
+	return false;
+}
+
+/* RFC 9110 5.6.2 */
+static bool token(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (!isalnum((unsigned char)s.p[i]) && !strchr("!#$%&'*+-.^_`|~", s.p[i]))
+			return false;
+	}
+	return s.n;
+}
+
 static void headers_check(const struct rule_check *c, const char *list, const struct header_change *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (!v[i].name.n)
 			wrong(c, "%s[%zu]: no name", list, i);
+		else if (!token(v[i].name))
+			wrong(c, "%s[%zu] %.*s: no name of a header", list, i, SLICE_ARG(v[i].name));
+		else if (framing(v[i].name))
+			wrong(c, "%s[%zu] %.*s: not to be changed by a rule%s", list, i, SLICE_ARG(v[i].name),
+			      slice_eq_nocase(v[i].name, SLICE_LIT("host")) ? "; URLRewrite has a hostname" : "");
 	}
+}
+
+/* Instead of a prefix there may be nothing. */
+static void path_check(const struct rule_check *c, const char *what, uint8_t change, struct slice path)
+{
+	bool rooted = path.n && path.p[0] == '/';
+
+	if ((change == PATH_FULL && !rooted) || (change == PATH_PREFIX && path.n && !rooted))
+		wrong(c, "%s %.*s: must begin with /", what, SLICE_ARG(path));
 }
 
 static void rewrite_check(const struct rule_check *c, const struct route_rule *r)
 {
 	struct err e = { 0 };
 
-	if (r->rewrite == PATH_FULL && (!r->rewrite_path.n || r->rewrite_path.p[0] != '/'))
-		wrong(c, "rewrite_path %.*s: must begin with /", SLICE_ARG(r->rewrite_path));
-	if (r->rewrite == PATH_PREFIX && r->rewrite_path.n && r->rewrite_path.p[0] != '/')
-		wrong(c, "rewrite_path %.*s: must begin with /", SLICE_ARG(r->rewrite_path));
+	path_check(c, "rewrite_path", r->rewrite, r->rewrite_path);
+	path_check(c, "redirect_path", r->redirect_change, r->redirect_path);
 	if (r->rewrite == PATH_REGEX && !r->rewrite_regex.n)
 		wrong(c, "rewrite_regex: no value");
 	else if (r->rewrite == PATH_REGEX && regex_check_replacement(r->rewrite_regex, r->rewrite_path, &e))
@@ -199,6 +235,11 @@ void check_route(struct store_tx *tx, const struct op *op)
 		tx_refuse(tx, op, "no hosts; name at least one, \"*\" is any");
 	if (!r->nrules)
 		tx_refuse(tx, op, "no rules; give at least one");
+	for (size_t i = 0; i < r->nhosts; i++) {
+		if (!router_host_valid(r->hosts[i]))
+			tx_refuse(tx, op, "hosts[%zu] \"%.*s\": want *, *.NAME or NAME, with :PORT where only that one is meant", i,
+				  SLICE_ARG(r->hosts[i]));
+	}
 	for (size_t i = 0; i < r->nrules; i++)
 		rule_check(&c, i, &r->rules[i]);
 }

@@ -6,11 +6,14 @@
 #include "model/router_priv.h"
 #include "weft/str.h"
 
-static struct slice path_only(struct slice path)
+/* "/a?b": "/a" and "?b". */
+static struct slice path_only(struct slice all, struct slice *query)
 {
-	const char *query = path.n ? memchr(path.p, '?', path.n) : NULL;
+	const char *at = all.n ? memchr(all.p, '?', all.n) : NULL;
+	struct slice path = { all.p, at ? (size_t)(at - all.p) : all.n };
 
-	return (struct slice){ path.p, query ? (size_t)(query - path.p) : path.n };
+	*query = (struct slice){ at, all.n - path.n };
+	return path;
 }
 
 /* Pieces behind each other, in the message's arena. p NULL: out of memory. */
@@ -66,7 +69,7 @@ static struct slice regex_changed(struct msg *m, const struct route_hit *hit, st
 
 static int path_rewrite(const struct route_hit *hit, struct matcher *mt, struct msg *m)
 {
-	struct slice path = path_only(m->path), query = { path.p + path.n, m->path.n - path.n }, to = m->path;
+	struct slice query, path = path_only(m->path, &query), to = m->path;
 
 	/* "*" and the authority form have no path to change. */
 	if (!path.n || path.p[0] != '/')
@@ -148,7 +151,7 @@ static struct slice authority_name(struct slice authority, struct slice *port)
 static struct slice redirect_path(const struct route_hit *hit, struct msg *m)
 {
 	const struct route_rule *rule = hit->rule;
-	struct slice path = path_only(m->path), query = { path.p + path.n, m->path.n - path.n };
+	struct slice query, path = path_only(m->path, &query);
 
 	if (!path.n || path.p[0] != '/')
 		path = SLICE_LIT("/");

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/magic.h"
 #include "base/num.h"
+#include "model/fact.h"
 #include "model/router_priv.h"
 #include "weft/str.h"
 
@@ -87,7 +88,9 @@ static enum route_lack rest_lacks(const struct ask *a, const struct entry *e, co
 	*failed = NULL;
 	if (e->method.n && !slice_eq(e->method, a->m->method))
 		return ROUTE_LACK_METHOD;
-	for (const struct cond *c = e->conds; c < e->conds + e->nconds; c++) {
+	for (uint32_t i = 0; i < e->nconds; i++) {
+		const struct cond *c = &e->conds[i];
+
 		if (cond_holds(c, matcher_find(a->mt, a->r, a->m, c->want), a->mt->regex))
 			continue;
 		*failed = c;
@@ -127,9 +130,9 @@ static const struct entry *first_of(const struct ask *a, const struct entry *e, 
 {
 	const struct cond *failed;
 
-	for (const struct entry *end = e + n; e < end; e++) {
-		if (rooted(a, e) && rest_lacks(a, e, &failed) == ROUTE_LACK_NOTHING)
-			return e;
+	for (uint32_t i = 0; i < n; i++) {
+		if (rooted(a, &e[i]) && rest_lacks(a, &e[i], &failed) == ROUTE_LACK_NOTHING)
+			return &e[i];
 	}
 	return NULL;
 }
@@ -145,7 +148,9 @@ static const struct entry *first_regex(const struct ask *a, const struct host_ru
 {
 	const struct cond *failed;
 
-	for (const struct entry *e = h->regexes; e < h->regexes + h->nregexes; e++) {
+	for (uint32_t i = 0; i < h->nregexes; i++) {
+		const struct entry *e = &h->regexes[i];
+
 		/* The expression last: it costs most. */
 		if (rest_lacks(a, e, &failed) == ROUTE_LACK_NOTHING && e->regex && regex_match(e->regex, a->mt->regex, a->path))
 			return e;
@@ -214,6 +219,51 @@ int host_split(struct slice text, char *out, struct host_parts *parts)
 	memcpy(out + name + 1, text.p + text.n - port + skip, port - skip);
 	parts->all = name + 1 + port - skip;
 	return 0;
+}
+
+/* One label and the dot behind it, if there is one: bytes; 0: none. */
+static size_t label_bytes(struct slice s)
+{
+	size_t n = 0;
+
+	while (n < s.n && (isalnum((unsigned char)s.p[n]) || s.p[n] == '-' || s.p[n] == '_'))
+		n++;
+	if (!n || (n < s.n && s.p[n] != '.'))
+		return 0;
+	return n < s.n ? n + 1 : n;
+}
+
+static bool name_valid(struct slice s)
+{
+	struct ip ip;
+
+	if (s.n > 2 && s.p[0] == '[' && s.p[s.n - 1] == ']')
+		return memchr(s.p, ':', s.n) && !ip_parse((struct slice){ s.p + 1, s.n - 2 }, &ip);
+	if (!s.n || s.n > ROUTER_HOST_MAX)
+		return false;
+	for (size_t n; s.n; s = (struct slice){ s.p + n, s.n - n }) {
+		n = label_bytes(s);
+		if (!n)
+			return false;
+	}
+	return true;
+}
+
+bool router_host_valid(struct slice text)
+{
+	size_t port = port_bytes(text);
+	uint64_t number = 1;
+
+	if (port && num_u64((struct slice){ text.p + text.n - port + 1, port - 1 }, &number))
+		return false;
+	if (number < 1 || number > UINT16_MAX)
+		return false;
+	text.n -= port;
+	if (slice_eq_str(text, "*"))
+		return true;
+	if (slice_starts(text, SLICE_LIT("*.")))
+		text = (struct slice){ text.p + 2, text.n - 2 };
+	return name_valid(text);
 }
 
 static const struct host_rules *host_get(const struct router *r, struct slice key)

@@ -39,6 +39,9 @@ bool router_drop(struct router *r);             /* true: that was the last one, 
 uint32_t router_slot(const struct router *r);
 bool router_same(const struct router *r, const struct route *const *routes, size_t nroutes); /* made of these objects */
 
+/* "*", "*.example.org", "example.org", "[::1]", each with ":PORT" or without. */
+bool router_host_valid(struct slice text);
+
 /*
  * identity: of the client, empty when none was proven. False: no rule matches (404, NR). Allocates nothing once the
  * matcher has seen the router. m's path is normalised; a header, parameter or cookie that comes several times counts with

@@ -153,7 +153,7 @@ static char *cookie_of(const struct msg *m, const char *name)
 
 static char *header_of(const struct msg *m, const char *name)
 {
-	if (!strcasecmp(name, "host"))
+	if (!strcasecmp(name, "host") || !strcmp(name, ":authority"))
 		return m->authority.n ? text_of(m->authority) : NULL;
 	for (uint32_t i = 0; i < m->nheaders; i++) {
 		if (slice_eq_nocase(m->headers[i].name, slice_str(name)))
