@@ -57,6 +57,11 @@ struct net_filter_ops {
 	void (*conf_fini)(void *conf);
 
 	/*
+	 * Within conn_open(): takes what it needs of conf, which from then on need not live, unless the type says so. No
+	 * bytes yet. f->peer has the addresses of an accepted connection.
+	 */
+	int (*start)(struct net_filter *f);
+	/*
 	 * Handshake, called until 0, bottom layer first; -EACCES = policy says no. A layer that
 	 * waits for something else than the socket returns -EAGAIN with want() 0 and calls
 	 * net_filter_resume(). The core bounds the time.
@@ -76,7 +81,7 @@ struct net_filter_ops {
 	bool (*transparent)(const struct net_filter *f);
 	/* no more writing: close_notify, FIN; reading goes on */
 	int (*shut)(struct net_filter *f);
-	/* exactly once if open() was called, top first; sends nothing, frees */
+	/* exactly once if start() was called (or would have been), top first; sends nothing, frees */
 	void (*close)(struct net_filter *f);
 	/*
 	 * Hot upgrade. freeze appends a blob, first byte its version: 0, or -EBUSY = cannot be
@@ -128,7 +133,10 @@ void net_filter_unread(struct net_filter *f, struct buf *b);
  */
 int net_filter_push(struct net_filter *f, const char *type, const void *conf);
 /*
- * SSL_CTX of this listener or cluster for sni, kept alive by the connection; NULL: no certificate.
- * struct ssl_ctx_st is OpenSSL's SSL_CTX. Implemented by net/tlsctx.c.
+ * For layers that speak TLS; conf is a struct tlsctx *. struct ssl_st is OpenSSL's SSL. Implemented by net/tls_peer.c.
+ * new: for start(); it keeps what it needs of conf alive. NULL: out of memory. done: after the handshake, fills
+ * f->peer. why: after a call of OpenSSL's returned ret, says it in words and empties OpenSSL's list of errors.
  */
-struct ssl_ctx_st *net_filter_tlsctx(struct net_filter *f, struct slice sni);
+struct ssl_st *net_filter_ssl_new(struct net_filter *f);
+int net_filter_ssl_done(struct net_filter *f, struct ssl_st *ssl); /* 0 or -ENOMEM */
+void net_filter_ssl_why(struct net_filter *f, struct ssl_st *ssl, const char *doing);

@@ -325,6 +325,11 @@ static int set_up(struct conn *c, const struct net_layer *layers, unsigned nlaye
 		return -ENOMEM;
 	c->peer = &box->peer;
 	c->peer->server = c->server;
+	if (c->server) {
+		learn_addresses(c);
+		c->peer->source = c->peer->remote;
+		c->peer->original = c->peer->local;
+	}
 	if (nlayers)
 		err = stack_new(c, layers, nlayers);
 	return err ? err : loop_add_edge(c->loop, &c->io, c->io.fd, on_event, c);
@@ -343,11 +348,6 @@ int conn_open(struct conn *c, struct loop *l, int take_fd, bool server, const st
 		if (c->io.fd >= 0)
 			close(take_fd);
 		return err;
-	}
-	if (server) {
-		learn_addresses(c);
-		c->peer->source = c->peer->remote;
-		c->peer->original = c->peer->local;
 	}
 	if (open_ms)
 		timer_arm(l, &c->timer, open_ms * MSEC, too_late, c);

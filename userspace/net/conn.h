@@ -64,7 +64,7 @@ struct conn {
 };
 
 /*
- * Takes over a connected (server) or connecting (client) non-blocking socket. layers are const and outlive it. 0 or -errno
+ * Takes over a connected (server) or connecting (client) non-blocking socket. layers need not outlive the call. 0 or -errno
  * (take_fd is closed). open_ms bounds connect and handshakes, 0: nothing does. c is zeroed or closed.
  */
 int conn_open(struct conn *c, struct loop *l, int take_fd, bool server, const struct net_layer *layers, unsigned nlayers,

@@ -18,7 +18,6 @@ struct layer {
 	struct layer *above, *below;            /* NULL: nothing, the socket */
 	struct buf unread;                      /* given by its next read before it asks below */
 	struct timer resume;
-	bool called;                            /* open() was: close() has to be */
 	_Alignas(16) char state[];
 };
 
@@ -50,6 +49,7 @@ static struct layer *layer_new(struct conn *c, const struct net_layer *nl)
 int stack_new(struct conn *c, const struct net_layer *layers, unsigned n)
 {
 	struct conn_stack *st = calloc(1, sizeof(*st));
+	int err;
 
 	if (!st)
 		return -ENOMEM;
@@ -66,6 +66,9 @@ int stack_new(struct conn *c, const struct net_layer *layers, unsigned n)
 		else
 			st->bottom = st->opening = l;
 		st->top = l;
+		err = l->f.ops->start ? l->f.ops->start(&l->f) : 0;
+		if (err)
+			return err;
 	}
 	return 0;
 }
@@ -78,7 +81,7 @@ void stack_free(struct conn *c)
 	if (!st)
 		return;
 	for (struct layer *l = st->top; l; l = l->below)
-		if (l->called && l->f.ops->close)
+		if (l->f.ops->close)
 			l->f.ops->close(&l->f);
 	for (struct layer *l = st->top; l; l = below) {
 		below = l->below;
@@ -97,10 +100,8 @@ int stack_open(struct conn *c)
 
 	while (st->opening) {
 		struct layer *l = st->opening;
-		int err;
+		int err = l->f.ops->open ? l->f.ops->open(&l->f) : 0;
 
-		l->called = true;
-		err = l->f.ops->open ? l->f.ops->open(&l->f) : 0;
 		if (err)
 			return err;
 		st->opening = l->above;

@@ -498,6 +498,7 @@ static void test_a_layer_that_waits_too_long(void **state)
 	until(&e.fails, 1);
 	assert_int_equal(e.err, -ETIMEDOUT);
 	assert_string_equal(e.why, "xor");
+	conn_close(&e.c);
 	close(sv[1]);
 }
 
@@ -520,6 +521,7 @@ static void test_unread_bytes_go_to_the_next(void **state)
 	close(sv[1]);
 	until(&e.readables, 2);
 	assert_int_equal(drain(&e), 0);
+	conn_close(&e.c);
 }
 
 static void test_a_transparent_layer_goes(void **state)

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a layer that speaks TLS gets of its context, and what it learns of its peer. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <string.h>
+#include "net/tls_priv.h"
+#include "weft/str.h"
+
+#define SUBJECT_MAX 512
+
+static int keep(struct net_filter *f, struct slice *to, const void *p, size_t n)
+{
+	char *copy = n ? net_filter_alloc(f, n + 1) : NULL;
+
+	if (n && !copy)
+		return -ENOMEM;
+	if (n)
+		memcpy(copy, p, n);
+	*to = (struct slice){ copy, n };
+	return 0;
+}
+
+struct ssl_st *net_filter_ssl_new(struct net_filter *f)
+{
+	SSL_CTX *ctx = tlsctx_ssl(f->conf);
+	const char *sni = ctx_data(ctx)->sni;
+	SSL *ssl = SSL_new(ctx);
+
+	if (!ssl)
+		return NULL;
+	SSL_set_app_data(ssl, f);
+	if (f->peer->server) {
+		SSL_set_accept_state(ssl);
+		return ssl;
+	}
+	SSL_set_connect_state(ssl);
+	if (sni && keep(f, &f->peer->sni, sni, strlen(sni))) {
+		SSL_free(ssl);
+		return NULL;
+	}
+	return ssl;
+}
+
+/* The verified one: a SPIFFE id, or whatever URI it is, else the subject. */
+static int learn_identity(struct net_filter *f, const X509 *x)
+{
+	struct net_peer *p = f->peer;
+	char subject[SUBJECT_MAX];
+	GENERAL_NAMES *names;
+	bool many;
+	struct slice uri = verify_uri(x, &names, &many);
+	int err;
+
+	if (!uri.n && X509_NAME_oneline(X509_get_subject_name(x), subject, sizeof(subject)))
+		uri = slice_str(subject);
+	err = keep(f, &p->identity, uri.p, uri.n);
+	GENERAL_NAMES_free(names);
+	return err;
+}
+
+static int learn_certificate(struct net_filter *f, const SSL *ssl)
+{
+	const X509 *x = SSL_get0_peer_certificate(ssl);
+	unsigned char hash[SHA256_DIGEST_LENGTH];
+	int err;
+
+	if (!x)
+		return 0;
+	if (X509_digest(x, EVP_sha256(), hash, NULL) != 1)
+		return -ENOMEM;
+	err = keep(f, &f->peer->cert_hash, hash, sizeof(hash));
+	if (err || !(SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) || SSL_get_verify_result(ssl) != X509_V_OK)
+		return err;
+	return learn_identity(f, x);
+}
+
+int net_filter_ssl_done(struct net_filter *f, struct ssl_st *ssl)
+{
+	const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	const unsigned char *alpn;
+	unsigned n;
+	int err = 0;
+
+	f->peer->tls = true;
+	SSL_get0_alpn_selected(ssl, &alpn, &n);
+	if (f->peer->server && sni)
+		err = keep(f, &f->peer->sni, sni, strlen(sni));
+	if (!err)
+		err = keep(f, &f->peer->alpn, alpn, n);
+	return err ? err : learn_certificate(f, ssl);
+}
+
+static const char *cause(const SSL *ssl, unsigned long code, char *out, size_t n)
+{
+	const char *reason = ERR_reason_error_string(code);
+	int number = ERR_GET_REASON(code) - SSL_AD_REASON_OFFSET;
+
+	(void)ssl;
+	if (ERR_GET_LIB(code) == ERR_LIB_SSL && number >= 0 && number < 256)
+		snprintf(out, n, "the peer's alert: %s", SSL_alert_desc_string_long(number));
+	else if (ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST || ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER)
+		snprintf(out, n, "the peer does not speak TLS (%s)", reason ? reason : "plain bytes");
+	else if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+		snprintf(out, n, "the peer ended it without close_notify");
+	else
+		snprintf(out, n, "%s", reason ? reason : "the connection broke");
+	return out;
+}
+
+void net_filter_ssl_why(struct net_filter *f, struct ssl_st *ssl, const char *doing)
+{
+	const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	long verdict = SSL_get_verify_result(ssl);
+	unsigned long code = ERR_peek_error();
+	char text[256];
+
+	/* A certificate that was refused has been explained by verify_chain(). */
+	if (ERR_GET_REASON(code) != SSL_R_CERTIFICATE_VERIFY_FAILED || verdict == X509_V_OK)
+		net_filter_why(f, "%s: %s (server name \"%s\", in state %s)", doing,
+			       cause(ssl, code, text, sizeof(text)), sni ? sni : "", SSL_state_string_long(ssl));
+	ERR_clear_error();
+}
