@@ -28,7 +28,7 @@ ssize_t http1_section(struct codec *c, struct slice s, uint32_t max)
 			return http1_fail(c, PROTO_MALFORMED, 400, "line ends with a bare LF");
 		if (at - 1 == h->line)
 			return at + 1;
-		if (h->line && (s.p[h->line] == ' ' || s.p[h->line] == '\t'))
+		if ((h->line || h->rx == RX_TRAILERS) && (s.p[h->line] == ' ' || s.p[h->line] == '\t'))
 			return http1_fail(c, PROTO_MALFORMED, 400, "folded header line");
 		h->line = at + 1;
 	}
@@ -199,7 +199,12 @@ static const llhttp_settings_t settings = {
 
 /* ---- what llhttp refused, in our words ---- */
 
-static const char *token_words(struct slice raw, const char *at)
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static const char *line_words(struct slice raw, const char *at)
 {
 	const char *line = at;
 
@@ -209,9 +214,59 @@ static const char *token_words(struct slice raw, const char *at)
 		line--;
 	if (memchr(line, ':', at - line))
 		return "control character in a header value";
-	if (*at == ' ' || *at == '\t')
-		return "space before the colon of a header";
+	if (is_space(*at) || (at > line && is_space(at[-1])))
+		return "space in or behind a header name";
 	return *at == '\r' ? "header without a colon" : "character that no header name may have";
+}
+
+/* What stands behind the name; the head ends in an empty line, so the line's end is there. */
+static const char *length_words(struct slice name)
+{
+	const char *p = name.p + name.n + 1;
+
+	while (is_space(*p))
+		p++;
+	if (*p == '\r')
+		return "empty Content-Length";
+	while (*p >= '0' && *p <= '9')
+		p++;
+	return *p == '\r' ? "Content-Length over 2^63" : "Content-Length that is no number";
+}
+
+/* llhttp stopped within the line of a framing header, or behind its name. */
+static const char *framing_words(const struct http1_head *h)
+{
+	bool length = IS(h->name, "content-length"), coding = IS(h->name, "transfer-encoding");
+
+	if (h->trailing && (length || coding))
+		return "trailer that only a head may have";
+	if ((h->ncoding && h->nlength) || (h->ncoding && length) || (h->nlength && coding))
+		return "both Content-Length and Transfer-Encoding";
+	if (coding && h->ncoding)
+		return "Transfer-Encoding more than once";
+	return NULL;
+}
+
+static const char *error_words(const struct http1_head *h, llhttp_errno_t err, const char *at)
+{
+	switch (err) {
+	case HPE_INVALID_HEADER_TOKEN:
+		return line_words(h->raw, at);
+	case HPE_INVALID_URL:
+		return "character that no request target may have";
+	case HPE_UNEXPECTED_CONTENT_LENGTH:
+		return "Content-Length more than once";
+	case HPE_INVALID_CONTENT_LENGTH:
+		return length_words(h->name);
+	case HPE_INVALID_TRANSFER_ENCODING:
+		return "Transfer-Encoding other than chunked";
+	case HPE_LF_EXPECTED:
+	case HPE_CR_EXPECTED:
+	case HPE_STRICT:
+		return "bare CR";
+	default:
+		return h->c->server ? "malformed request line" : "malformed status line";
+	}
 }
 
 /* "BREW /pot HTTP/1.1": a method that llhttp does not know, not junk. */
@@ -226,35 +281,16 @@ static int llhttp_failed(struct http1_head *h, llhttp_errno_t err)
 {
 	struct codec *c = h->c;
 	const llhttp_t *p = &http1_of(c)->parser;
-	const char *at = llhttp_get_error_pos(p);
+	const char *words;
 
 	if (h->refused)
 		return http1_fail(c, h->why, h->status, h->detail);
-	if ((h->ncoding && h->nlength) || (h->ncoding && IS(h->name, "content-length")) ||
-	    (h->nlength && IS(h->name, "transfer-encoding")))
-		return http1_fail(c, PROTO_MALFORMED, 400, "both Content-Length and Transfer-Encoding");
-	switch (err) {
-	case HPE_INVALID_METHOD:
-		if (is_method(h->raw))
-			return http1_fail(c, PROTO_UNSUPPORTED, 501, "method not known");
-		break;
-	case HPE_INVALID_VERSION:
+	if (err == HPE_INVALID_VERSION)
 		return http1_fail(c, PROTO_UNSUPPORTED, 505, "version other than HTTP/1.0 and HTTP/1.1");
-	case HPE_INVALID_HEADER_TOKEN:
-		return http1_fail(c, PROTO_MALFORMED, 400, token_words(h->raw, at));
-	case HPE_INVALID_URL:
-		return http1_fail(c, PROTO_MALFORMED, 400, "character that no request target may have");
-	case HPE_UNEXPECTED_CONTENT_LENGTH:
-		return http1_fail(c, PROTO_MALFORMED, 400, "Content-Length more than once");
-	case HPE_LF_EXPECTED:
-	case HPE_CR_EXPECTED:
-	case HPE_STRICT:
-		return http1_fail(c, PROTO_MALFORMED, 400, "bare CR");
-	default:
-		break;
-	}
-	/* llhttp's reasons are literals of the library. */
-	return http1_fail(c, PROTO_MALFORMED, 400, p->reason && *p->reason ? p->reason : "not HTTP/1");
+	if (c->server && !h->target.p && is_method(h->raw) && err == HPE_INVALID_METHOD)
+		return http1_fail(c, PROTO_UNSUPPORTED, 501, "method not known");
+	words = framing_words(h);
+	return http1_fail(c, PROTO_MALFORMED, 400, words ? words : error_words(h, err, llhttp_get_error_pos(p)));
 }
 
 static int execute(struct http1_head *h, struct slice bytes)
