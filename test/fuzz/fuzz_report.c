@@ -26,9 +26,28 @@ static void on_snapshot(void *arg, uint64_t number)
 	x->sum = x->sum * 31 + number;
 }
 
+static void on_socket(void *arg, struct slice listener, uint32_t index)
+{
+	struct heard *x = arg;
+
+	x->sum = x->sum * 31 + listener.n + index;
+	for (size_t i = 0; i < listener.n; i++)
+		x->sum = x->sum * 31 + (unsigned char)listener.p[i];
+}
+
+static void on_stat(void *arg, struct slice set, struct slice name, const uint64_t *v, size_t n)
+{
+	struct heard *x = arg;
+
+	on_socket(arg, set, (uint32_t)n);
+	on_socket(arg, name, 0);
+	for (size_t i = 0; i < n; i++)
+		x->sum = x->sum * 31 + v[i];
+}
+
 static struct heard hear(const uint8_t *data, size_t n, size_t step, int *err)
 {
-	static const struct report_sink sink = { on_hello, on_snapshot };
+	static const struct report_sink sink = { on_hello, on_snapshot, NULL, on_socket, on_stat };
 	struct heard x = { 0 };
 	struct buf b;
 

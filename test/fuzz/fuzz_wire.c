@@ -68,7 +68,18 @@ static int on_snapshot(void *arg, uint64_t number)
 	return wire_snapshot(&p->echo, number);
 }
 
-static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot };
+static int on_beat(void *arg)
+{
+	return wire_beat(&((struct peer *)arg)->echo);
+}
+
+static int on_socket(void *arg, struct slice listener, uint32_t index)
+{
+	/* As with a key of a deletion. */
+	return listener.n > 4096 ? -EPROTO : wire_socket(&((struct peer *)arg)->echo, listener, index);
+}
+
+static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket };
 
 /* want: what decoding is to return; 1 = anything. */
 static void feed(struct slice stream, int want)
@@ -113,6 +124,10 @@ static void facts_stream(struct source *s, struct buf *b)
 		}
 		wire_commit(b, source_below(s, 256));
 		wire_snapshot(b, source_below(s, 256));
+		if (source_below(s, 2))
+			wire_beat(b);
+		if (source_below(s, 2))
+			wire_socket(b, (struct slice){ "listener", 8 }, source_below(s, 256));
 	}
 }
 

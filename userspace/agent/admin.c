@@ -27,6 +27,7 @@ static const struct path {
 	{ "/snapshot", view_snapshot, "every fact of the current snapshot" },
 	{ "/services", view_services, "services with their ports, backends and counters" },
 	{ "/clusters", view_clusters, "clusters with their hosts" },
+	{ "/listeners", view_listeners, "listeners: whether they listen, else why not, and what they count" },
 	{ "/connections", view_connections, "short-circuited connections: open, and lately closed" },
 	{ "/kernel", view_kernel, "rung, programs, maps, features, self-test" },
 	{ "/kernel/maps/", view_kernel_map, "entries of one map: /kernel/maps/NAME?limit=100" },

@@ -54,7 +54,28 @@ static void on_changed(void *arg)
 
 static void on_workers(void *arg, unsigned n)
 {
-	kern_set_workers(((struct agent *)arg)->kern, n);
+	struct agent *a = arg;
+
+	kern_set_workers(a->kern, n);
+	doors_workers(&a->doors, n, a->publish.now);
+	if (!n)
+		tally_clear(&a->tally);
+}
+
+static void on_socket(void *arg, struct slice listener, unsigned index, int take_fd)
+{
+	(void)listener;
+	doors_take(&((struct agent *)arg)->doors, index, take_fd);
+}
+
+static void on_stat(void *arg, struct slice set, struct slice name, const uint64_t *v, size_t n)
+{
+	tally_put(&((struct agent *)arg)->tally, set, name, v, n);
+}
+
+static void on_sockets(void *arg)
+{
+	doors_give_all(&((struct agent *)arg)->doors);
 }
 
 static int on_beat_fd(void *arg)
@@ -85,7 +106,8 @@ static void on_signal(int signo, void *arg)
 	loop_stop(&a->loop);
 }
 
-static const struct child_events child_events = { on_workers, on_beat_fd, on_snapshot };
+static const struct child_events child_events = { on_workers, on_beat_fd, on_snapshot, on_socket, on_stat,
+						    on_sockets };
 
 /* ---- start -------------------------------------------------------------------------------------------------- */
 
@@ -178,6 +200,8 @@ static int start_proxy(struct agent *a, struct err *e)
 		.socket = a->proxy_socket,
 		.program = a->program,
 		.workers = a->config->workers ? a->config->workers : (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
+		/* Sockets of whom the configuration says that nobody splices may be short-circuited, the proxy's among them. */
+		.splice = !a->config->kernel.short_circuit.assume_no_splice,
 		.log_level = log_level_name(log_level()),
 	};
 	ssize_t n = readlink("/proc/self/exe", a->program, sizeof(a->program) - 1);
@@ -215,7 +239,9 @@ static int start(struct agent *a, struct err *e)
 	if (err)
 		return err;
 	a->store = store_new();
-	publish_init(&a->publish, &a->loop, a->store, a->kern, &a->child);
+	tally_init(&a->tally);
+	doors_init(&a->doors, &a->loop, &a->child);
+	publish_init(&a->publish, &a->loop, a->store, a->kern, &a->child, &a->doors);
 	hub_init(&a->hub, a->store, on_changed, a);
 	err = sources_start(&a->sources, &a->loop, &a->hub, a->config, e);
 	if (err)
@@ -236,6 +262,8 @@ static void stop(struct agent *a)
 		loop_once(&a->loop, 0);         /* what was deferred */
 	kern_close(a->kern);
 	publish_fini(&a->publish);
+	doors_fini(&a->doors);
+	tally_fini(&a->tally);
 	store_free(a->store);
 	if (a->loop.magic) {
 		signals_close(&a->signals);

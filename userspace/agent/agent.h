@@ -4,13 +4,14 @@
  * leaves the kernel side pinned, so traffic goes on.
  */
 #pragma once
-#include "agent/child.h"
+#include "agent/doors.h"
 #include "agent/http_server.h"
 #include "agent/hub.h"
 #include "agent/judge.h"
 #include "agent/publish.h"
 #include "agent/ready.h"
 #include "agent/sources.h"
+#include "agent/tally.h"
 #include "conf/config.h"
 #include "event/signal.h"
 #include "kern/features.h"
@@ -34,6 +35,8 @@ struct agent {
 	struct kern *kern;
 	struct judge judge;
 	struct child child;
+	struct doors doors;
+	struct tally tally;
 	struct publish publish;
 	struct hub hub;
 	struct sources sources;

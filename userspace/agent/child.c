@@ -43,8 +43,7 @@ static void disconnect(struct child *c)
 		loop_del(c->loop, &c->io);
 		close(c->io.fd);
 	}
-	buf_fini(&c->in);
-	buf_fini(&c->out);
+	handover_fini(&c->way);
 	if (c->state == CHILD_RUNNING)
 		c->on->workers(c->arg, 0);
 	stat_set(&c->stat.running, 0);
@@ -114,30 +113,16 @@ static void be_patient(struct child *c)
 	timer_arm(c->loop, &c->timer, PATIENCE_NS, lost_patience, c);
 }
 
-static int flush(struct child *c)
-{
-	while (c->out.len) {
-		struct slice s = buf_head(&c->out);
-		ssize_t n = send(c->io.fd, s.p, s.n, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		stat_add(&c->stat.bytes_fed, n);
-		buf_drop(&c->out, n);
-	}
-	return 0;
-}
-
 static void push(struct child *c)
 {
-	int err = flush(c);
+	size_t n = 0;
+	int err = c->io.active ? handover_flush(&c->way, &n) : 0;
 
+	stat_add(&c->stat.bytes_fed, n);
 	if (err && err != -EAGAIN)
 		log_warn("proxy", "cannot feed facts: %s", strerror(-err));     /* its end is reported by the pidfd */
 	if (c->io.active)
-		loop_want(c->loop, &c->io, LOOP_READ | (c->out.len && err == -EAGAIN ? LOOP_WRITE : 0));
+		loop_want(c->loop, &c->io, LOOP_READ | (err == -EAGAIN ? LOOP_WRITE : 0));
 }
 
 static void feed_all(struct child *c)
@@ -148,7 +133,7 @@ static void feed_all(struct child *c)
 	if (!s)
 		return;
 	diff_init(&d, NULL, s);
-	wire_diff(&c->out, &d);
+	wire_diff(&c->way.out, &d);
 	diff_fini(&d);
 }
 
@@ -163,10 +148,11 @@ static void on_hello(void *arg, const struct report_hello *h)
 		kill(c->pid, SIGTERM);
 		return;
 	}
-	c->state = CHILD_RUNNING;
-	stat_set(&c->stat.running, 1);
 	log_info("proxy", "process %d is up with %u workers", c->pid, h->workers);
 	c->on->workers(c->arg, h->workers);
+	c->state = CHILD_RUNNING;
+	stat_set(&c->stat.running, 1);
+	c->on->sockets(c->arg);
 	feed_all(c);
 	push(c);
 }
@@ -187,28 +173,38 @@ static void on_alive(void *arg, uint32_t stalest_ms)
 		be_patient(c);
 }
 
+static void on_socket(void *arg, struct slice listener, uint32_t index)
+{
+	struct child *c = arg;
+	int fd = handover_take(&c->way);
+
+	if (fd >= 0)
+		c->on->socket(c->arg, listener, index, fd);
+}
+
+static void on_stat(void *arg, struct slice set, struct slice name, const uint64_t *v, size_t n)
+{
+	struct child *c = arg;
+
+	c->on->stat(c->arg, set, name, v, n);
+}
+
 static void on_event(struct loop_io *io, unsigned events)
 {
-	static const struct report_sink sink = { on_hello, on_snapshot, on_alive };
+	static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat };
 	struct child *c = io->arg;
 	struct err e = { 0 };
-	size_t room;
-	void *p;
 	ssize_t n;
 
 	if (events & LOOP_WRITE)
 		push(c);
 	if (!(events & (LOOP_READ | LOOP_HUP | LOOP_ERR)))
 		return;
-	p = buf_room(&c->in, 1, &room);
-	n = p ? recv(io->fd, p, room, MSG_DONTWAIT) : -1;
-	if (p)
-		buf_commit(&c->in, n > 0 ? n : 0);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	n = handover_receive(&c->way);
+	if (n == -EAGAIN || n == -EINTR)
 		return;
-	if (n > 0) {
-		n = report_feed(&c->in, &sink, c, &e) ? -EPROTO : n;
-	}
+	if (n > 0)
+		n = report_feed(&c->way.in, &sink, c, &e) ? -EPROTO : n;
 	if (n > 0)
 		return;
 	if (n == -EPROTO) {
@@ -220,31 +216,14 @@ static void on_event(struct loop_io *io, unsigned events)
 	disconnect(c);
 }
 
-static int send_beats(struct child *c)
+static int give_beats(struct child *c)
 {
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct slice s = buf_head(&c->out);
-	struct iovec iov = { (void *)s.p, s.n };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cm;
 	int fd = c->on->beat_fd(c->arg);
-	ssize_t n;
 
 	if (fd < 0)
 		return 0;
-	mh.msg_control = control;
-	mh.msg_controllen = sizeof(control);
-	cm = CMSG_FIRSTHDR(&mh);
-	cm->cmsg_level = SOL_SOCKET;
-	cm->cmsg_type = SCM_RIGHTS;
-	cm->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cm), &fd, sizeof(fd));
-	n = sendmsg(c->io.fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
-	close(fd);
-	if (n < 0)
-		return -errno;
-	buf_drop(&c->out, n);
-	return 0;
+	handover_give(&c->way, fd);
+	return wire_beat(&c->way.out);
 }
 
 static int dial(const char *path)
@@ -276,10 +255,11 @@ static int attach(struct child *c, int take_fd, pid_t pid)
 
 	if (!err)
 		err = watch(c, &c->exit_io, pidfd_of(pid), on_exit_event);
+	handover_init(&c->way, take_fd);
 	if (!err)
-		err = wire_hello(&c->out);
+		err = wire_hello(&c->way.out);
 	if (!err)
-		err = send_beats(c);
+		err = give_beats(c);
 	if (err) {
 		disconnect(c);
 		forget(c);
@@ -289,6 +269,7 @@ static int attach(struct child *c, int take_fd, pid_t pid)
 	c->state = CHILD_STARTING;
 	c->started_ns = clock_ns();
 	be_patient(c);
+	push(c);
 	return 0;
 }
 
@@ -356,7 +337,7 @@ static _Noreturn void become_proxy(const struct child *c, int listen_fd)
 {
 	char workers[16];
 	char *argv[] = { (char *)c->conf.program, "--role=proxy", "--workers", workers, "--log-level", (char *)c->conf.log_level,
-			 NULL };
+			 c->conf.splice ? NULL : "--no-splice", NULL };
 	sigset_t none;
 
 	snprintf(workers, sizeof(workers), "%u", c->conf.workers);
@@ -417,8 +398,6 @@ int child_start(struct child *c, struct loop *l, const struct child_conf *conf, 
 		struct err *e)
 {
 	*c = (struct child){ .loop = l, .conf = *conf, .on = on, .arg = arg };
-	buf_init(&c->in);
-	buf_init(&c->out);
 	if (strlen(conf->socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return err_add(e, -ENAMETOOLONG, "%s: longer than a socket's path may be", conf->socket);
 	start(c);
@@ -429,7 +408,18 @@ void child_feed(struct child *c, const struct diff *d)
 {
 	if (c->state != CHILD_RUNNING)
 		return;
-	wire_diff(&c->out, d);
+	wire_diff(&c->way.out, d);
+	push(c);
+}
+
+void child_socket(struct child *c, struct slice listener, unsigned index, int fd)
+{
+	int copy = c->state == CHILD_RUNNING ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+	if (copy < 0)
+		return;
+	handover_give(&c->way, copy);
+	wire_socket(&c->way.out, listener, index);
 	push(c);
 }
 

@@ -9,6 +9,7 @@
 #include "event/timer.h"
 #include "model/report.h"
 #include "model/wire.h"
+#include "net/handover.h"
 #include "weft/stat.h"
 
 #define CHILD_STATS(X)                                                                                                 \
@@ -29,6 +30,7 @@ struct child_conf {
 	const char *socket;                     /* beside the Admin API's, of this daemon only; kept by the caller */
 	const char *program;                    /* weftd itself; kept by the caller */
 	unsigned workers;
+	bool splice;                            /* the proxy may */
 	const char *log_level;
 };
 
@@ -39,6 +41,12 @@ struct child_events {
 	int (*beat_fd)(void *arg);
 	/* The snapshot that a new proxy has to know; NULL: none yet. Borrowed for the call. */
 	struct snapshot *(*snapshot)(void *arg);
+	/* A listening socket that a proxy of a former agent has: before workers(). */
+	void (*socket)(void *arg, struct slice listener, unsigned index, int take_fd);
+	/* Its counters; slices and v for the call only. */
+	void (*stat)(void *arg, struct slice set, struct slice name, const uint64_t *v, size_t n);
+	/* A new proxy is about to be fed: every socket there is by child_socket(). */
+	void (*sockets)(void *arg);
 };
 
 struct child {
@@ -51,7 +59,7 @@ struct child {
 	struct loop_io exit_io, io;             /* pidfd; connection */
 	struct timer timer;                     /* back-off, or patience with a proxy that does not answer */
 	uint64_t backoff_ns, started_ns;
-	struct buf in, out;
+	struct handover way;                    /* of its connection */
 	struct report_hello hello;              /* of the running proxy */
 	bool stopping;
 	struct child_stat stat;
@@ -61,4 +69,6 @@ int child_start(struct child *c, struct loop *l, const struct child_conf *conf, 
 		struct err *e);
 /* Facts that changed; nothing while no proxy listens, it gets everything when it does. */
 void child_feed(struct child *c, const struct diff *d);
+/* The same for a listening socket, of which the proxy gets a copy; before the facts that name its listener. */
+void child_socket(struct child *c, struct slice listener, unsigned index, int fd);
 void child_stop(struct child *c);               /* SIGTERM, five seconds, SIGKILL; accepts a zeroed child */

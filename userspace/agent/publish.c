@@ -4,7 +4,7 @@
 #include <malloc.h>
 #include <stdio.h>
 
-#include "agent/child.h"
+#include "agent/doors.h"
 #include "base/clock.h"
 #include "kern/kern.h"
 #include "weft/log.h"
@@ -15,9 +15,9 @@
 
 STAT_DEFINE(publish_stat, "publish", PUBLISH_STATS);
 
-void publish_init(struct publish *p, struct loop *l, struct store *s, struct kern *k, struct child *c)
+void publish_init(struct publish *p, struct loop *l, struct store *s, struct kern *k, struct child *c, struct doors *d)
 {
-	*p = (struct publish){ .loop = l, .store = s, .kern = k, .child = c };
+	*p = (struct publish){ .loop = l, .store = s, .kern = k, .child = c, .doors = d };
 }
 
 void publish_fini(struct publish *p)
@@ -79,6 +79,7 @@ void publish_now(struct publish *p)
 	diff_init(&d, old, p->now);
 	stat_set(&p->stat.build_us, (clock_ns() - t) / 1000);
 	to_kernel(p, &d);
+	doors_sync(p->doors, p->now);
 	child_feed(p->child, &d);
 	say_instead(&d);
 	log_debug("publish", "snapshot %llu: %zu clusters changed, %zu services", (unsigned long long)p->now->number,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a taken transaction becomes: a snapshot, then map writes, then frames to the proxy. Transactions that come
+ * What a taken transaction becomes: a snapshot, then map writes, then sockets and frames to the proxy. Transactions that come
  * together are published together, at the end of the loop's iteration. Holds the current snapshot. Control thread.
  */
 #pragma once
@@ -11,6 +11,7 @@
 
 struct kern;
 struct child;
+struct doors;
 
 #define PUBLISH_STATS(X)                                                                                               \
 	X(COUNTER, runs, "snapshots published")                                                                        \
@@ -25,6 +26,7 @@ struct publish {
 	struct store *store;
 	struct kern *kern;
 	struct child *child;
+	struct doors *doors;
 	struct snapshot *now;                   /* NULL before the first */
 	struct loop_deferred soon;
 	bool waiting;
@@ -33,7 +35,7 @@ struct publish {
 	struct publish_stat stat;
 };
 
-void publish_init(struct publish *p, struct loop *l, struct store *s, struct kern *k, struct child *c);
+void publish_init(struct publish *p, struct loop *l, struct store *s, struct kern *k, struct child *c, struct doors *d);
 void publish_fini(struct publish *p);           /* accepts a zeroed one */
 void publish_soon(struct publish *p);           /* at the end of this iteration */
 void publish_now(struct publish *p);

@@ -110,6 +110,15 @@ static void proxy(struct agent *a, struct ready_condition *c)
 		snprintf(c->message, sizeof(c->message), "%s", child_state_names[a->child.state]);
 }
 
+static void listeners(struct agent *a, struct ready_condition *c)
+{
+	c->name = "listeners";
+	c->ok = !doors_health(&a->doors, c->message, sizeof(c->message))[0];
+	if (c->ok)
+		snprintf(c->message, sizeof(c->message), "%llu listening",
+			 (unsigned long long)stat_get(&a->doors.stat.listening));
+}
+
 bool ready_check(struct agent *a, struct ready_condition out[READY_CONDITIONS])
 {
 	bool ok = true;
@@ -119,6 +128,7 @@ bool ready_check(struct agent *a, struct ready_condition out[READY_CONDITIONS])
 	kernel(a, &out[2]);
 	insertions(a, &out[3]);
 	proxy(a, &out[4]);
+	listeners(a, &out[5]);
 	for (size_t i = 0; i < READY_CONDITIONS; i++)
 		ok &= out[i].ok;
 	return ok;

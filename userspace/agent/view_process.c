@@ -55,7 +55,7 @@ struct stat_set {
 	const void *values;
 };
 
-#define SETS 6
+#define SETS 7
 
 static void all_sets(struct agent *a, struct stat_set out[SETS])
 {
@@ -65,6 +65,7 @@ static void all_sets(struct agent *a, struct stat_set out[SETS])
 	out[3] = (struct stat_set){ &publish_stat_desc, &a->publish.stat };
 	out[4] = (struct stat_set){ &kern_stat_desc, kern_stats(a->kern) };
 	out[5] = (struct stat_set){ &child_stat_desc, &a->child.stat };
+	out[6] = (struct stat_set){ &doors_stat_desc, &a->doors.stat };
 }
 
 void view_stats(struct agent *a, const struct http_request *rq, struct http_response *rs)
@@ -172,6 +173,7 @@ void view_metrics(struct agent *a, const struct http_request *rq, struct http_re
 		stat_render(&rs->body, sets[i].desc, &(struct stat_series){ .instances = &sets[i].values, .n = 1 }, 1);
 	put_conditions(a, &rs->body);
 	judge_metrics(&a->judge, &rs->body);
+	tally_metrics(&a->tally, &rs->body);
 	put_reasons(a, &rs->body);
 	put_services(a, &rs->body);
 }

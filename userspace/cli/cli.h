@@ -37,6 +37,7 @@ int cli_no_more(const struct cli *c, int used);
 int verb_status(struct cli *c);
 int verb_services(struct cli *c);
 int verb_clusters(struct cli *c);
+int verb_listeners(struct cli *c);
 int verb_connections(struct cli *c);
 int verb_version(struct cli *c);
 int verb_kernel_maps(struct cli *c);

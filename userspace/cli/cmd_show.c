@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status, services, clusters, connections, config dump, version: what the daemon shows of its model. */
+/* status, services, clusters, listeners, connections, config dump, version: what the daemon shows of its model. */
 #include <string.h>
 
 #include "cli/cli.h"
@@ -126,6 +126,32 @@ int verb_clusters(struct cli *c)
 	};
 
 	return show_flat(c, "/clusters", "clusters", "hosts", columns);
+}
+
+int verb_listeners(struct cli *c)
+{
+	static const struct column columns[] = {
+		{ "LISTENER", "name", COLUMN_TEXT, false },
+		{ "ADDRESS", "address", COLUMN_TEXT, false },
+		{ "PROTOCOL", "protocol", COLUMN_TEXT, false },
+		{ "STATE", "state", COLUMN_TEXT, false },
+		{ "TLS", "tls", COLUMN_TEXT, false },
+		{ "OPEN", "open", COLUMN_COUNT, false },
+		{ "ACCEPTED", "accepted", COLUMN_COUNT, false },
+		{ "RECEIVED", "received", COLUMN_BYTES, false },
+		{ "SENT", "sent", COLUMN_BYTES, false },
+		{ "SOCKETS", "sockets", COLUMN_COUNT, true },
+		{ "CAPTURE", "capture", COLUMN_TEXT, true },
+		{ "ROUTES", "routes", COLUMN_TEXT, true },
+		{ "RETRIED", "retried", COLUMN_COUNT, true },
+		{ "DROPPED", "dropped", COLUMN_COUNT, true },
+		{ "FULL", "full", COLUMN_COUNT, true },
+		{ "FROM", "source", COLUMN_TEXT, true },
+		{ "MESSAGE", "message", COLUMN_TEXT, false },
+		{ 0 },
+	};
+
+	return show_rows(c, "/listeners", "listeners", columns);
 }
 
 int verb_connections(struct cli *c)

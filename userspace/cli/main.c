@@ -12,6 +12,7 @@ const struct verb verbs[] = {
 	{ "status", "", "is it ready, and what is it doing", "weft status", verb_status },
 	{ "services", "[NAME]", "services with their addresses, backends and counters", "weft services -o wide", verb_services },
 	{ "clusters", "[NAME]", "clusters with their hosts", "weft clusters web", verb_clusters },
+	{ "listeners", "[NAME]", "listeners: open or why not, and what they count", "weft listeners -o wide", verb_listeners },
 	{ "connections", "", "short-circuited connections: open, and lately closed", "weft connections", verb_connections },
 	{ "kernel maps", "[NAME]", "BPF maps: size, use, owner; or one map's entries", "weft kernel maps service_map",
 	  verb_kernel_maps },

@@ -42,6 +42,34 @@ int report_alive(struct buf *b, uint32_t stalest_ms)
 	return put_frame(b, REPORT_ALIVE, &word, sizeof(word));
 }
 
+int report_socket(struct buf *b, struct slice listener, uint32_t index)
+{
+	char body[REPORT_FRAME_MAX];
+	uint32_t word = htole32(index);
+
+	if (listener.n > REPORT_NAME_MAX)
+		return -EMSGSIZE;
+	memcpy(body, &word, sizeof(word));
+	memcpy(body + sizeof(word), listener.p, listener.n);
+	return put_frame(b, REPORT_SOCKET, body, sizeof(word) + listener.n);
+}
+
+int report_stat(struct buf *b, struct slice set, struct slice name, const uint64_t *v, size_t n)
+{
+	char body[REPORT_FRAME_MAX], *p = body;
+
+	if (n > REPORT_STATS_MAX || set.n > UINT8_MAX || name.n > REPORT_NAME_MAX)
+		return -EMSGSIZE;
+	*p++ = n;
+	for (size_t i = 0; i < n; i++, p += 8)
+		memcpy(p, &(uint64_t){ htole64(v[i]) }, 8);
+	*p++ = set.n;
+	memcpy(p, set.p, set.n);
+	p += set.n;
+	memcpy(p, name.p, name.n);
+	return put_frame(b, REPORT_STAT, body, p + name.n - body);
+}
+
 static int take_hello(struct slice body, const struct report_sink *sink, void *arg, struct err *e)
 {
 	struct report_hello h;
@@ -83,6 +111,38 @@ static int take_alive(struct slice body, const struct report_sink *sink, void *a
 	return 0;
 }
 
+static int take_socket(struct slice body, const struct report_sink *sink, void *arg, struct err *e)
+{
+	uint32_t word;
+
+	if (body.n < sizeof(word))
+		return err_add(e, -EPROTO, "socket of %zu bytes", body.n);
+	memcpy(&word, body.p, sizeof(word));
+	if (sink->socket)
+		sink->socket(arg, (struct slice){ body.p + sizeof(word), body.n - sizeof(word) }, le32toh(word));
+	return 0;
+}
+
+static int take_stat(struct slice body, const struct report_sink *sink, void *arg, struct err *e)
+{
+	uint64_t v[REPORT_STATS_MAX];
+	const char *p = body.p + 1, *end = body.p + body.n;
+	size_t n = body.n ? (uint8_t)body.p[0] : 0;
+	struct slice set;
+
+	if (n > REPORT_STATS_MAX || body.n < 2 + n * 8 || (size_t)(end - p) < n * 8 + 1 + (uint8_t)p[n * 8])
+		return err_add(e, -EPROTO, "counters of %zu bytes", body.n);
+	for (size_t i = 0; i < n; i++, p += 8) {
+		memcpy(&v[i], p, 8);
+		v[i] = le64toh(v[i]);
+	}
+	set = (struct slice){ p + 1, (uint8_t)*p };
+	p += 1 + set.n;
+	if (sink->stat)
+		sink->stat(arg, set, (struct slice){ p, end - p }, v, n);
+	return 0;
+}
+
 static int take_frame(struct slice frame, const struct report_sink *sink, void *arg, struct err *e)
 {
 	struct slice body = { frame.p + HEAD, frame.n - HEAD };
@@ -94,6 +154,10 @@ static int take_frame(struct slice frame, const struct report_sink *sink, void *
 		return take_snapshot(body, sink, arg, e);
 	case REPORT_ALIVE:
 		return take_alive(body, sink, arg, e);
+	case REPORT_SOCKET:
+		return take_socket(body, sink, arg, e);
+	case REPORT_STAT:
+		return take_stat(body, sink, arg, e);
 	default:
 		return 0;
 	}

@@ -7,14 +7,16 @@
 #include "weft/buf.h"
 #include "weft/err.h"
 
-#define REPORT_VERSION 1
-#define REPORT_FRAME_MAX 256
+#define REPORT_VERSION 2
+#define REPORT_FRAME_MAX 4096
+#define REPORT_NAME_MAX 2048                    /* of a listener */
+#define REPORT_STATS_MAX 64                     /* words of one set */
 
 #define REPORT_ALIVE_MS 1000                    /* between two REPORT_ALIVE of a proxy that is well */
 
-enum report_type { REPORT_HELLO = 1, REPORT_SNAPSHOT, REPORT_ALIVE };
+enum report_type { REPORT_HELLO = 1, REPORT_SNAPSHOT, REPORT_ALIVE, REPORT_SOCKET, REPORT_STAT };
 
-struct report_hello {                           /* first, on every connection */
+struct report_hello {                           /* on every connection, behind the sockets that it has */
 	uint32_t version;                       /* REPORT_VERSION */
 	uint32_t wire;                          /* WIRE_VERSION it understands */
 	uint32_t workers;
@@ -25,11 +27,20 @@ struct report_hello {                           /* first, on every connection */
 int report_hello(struct buf *b, const struct report_hello *h);
 int report_snapshot(struct buf *b, uint64_t number); /* every worker has adopted it */
 int report_alive(struct buf *b, uint32_t stalest_ms); /* age of the oldest heartbeat among the workers */
+/* A listening socket that a former agent has given it, back to the next one; its descriptor comes with the frame. Before
+ * hello, so that no address is bound that is bound already. -EMSGSIZE: name beyond
+ * REPORT_NAME_MAX. */
+int report_socket(struct buf *b, struct slice listener, uint32_t index);
+/* Counters of one set (weft/stat.h) for one name, a listener's say, summed over workers. -EMSGSIZE: too long a name. */
+int report_stat(struct buf *b, struct slice set, struct slice name, const uint64_t *v, size_t n);
 
 struct report_sink {
 	void (*hello)(void *arg, const struct report_hello *h);
 	void (*snapshot)(void *arg, uint64_t number);
 	void (*alive)(void *arg, uint32_t stalest_ms);
+	void (*socket)(void *arg, struct slice listener, uint32_t index);
+	/* Slices and v: for the call only. */
+	void (*stat)(void *arg, struct slice set, struct slice name, const uint64_t *v, size_t n);
 };
 
 /* Consumes the whole frames of b and leaves the rest. 0, or -EPROTO with words. Unknown types are skipped. */

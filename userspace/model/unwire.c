@@ -225,6 +225,21 @@ static int on_snapshot(struct wire_decoder *d, struct reader *r, struct err *e)
 	return d->sink->snapshot(d->arg, number);
 }
 
+static int on_beat(struct wire_decoder *d, struct reader *r, struct err *e)
+{
+	return r->n ? wrong(d, e, -EPROTO, "a heartbeat with a body") : d->sink->beat(d->arg);
+}
+
+static int on_socket(struct wire_decoder *d, struct reader *r, struct err *e)
+{
+	uint32_t index = read_uint(r, 4);
+	struct slice listener = read_slice(r);
+
+	if (r->bad || r->n)
+		return wrong(d, e, -EPROTO, "a socket that cannot be read");
+	return d->sink->socket(d->arg, listener, index);
+}
+
 static const struct frame {
 	int (*on)(struct wire_decoder *d, struct reader *r, struct err *e);
 	bool greeted, open;                     /* when it is allowed */
@@ -232,6 +247,7 @@ static const struct frame {
 	[WIRE_HELLO] = { on_hello, false, false },  [WIRE_BEGIN] = { on_begin, true, false },
 	[WIRE_PUT] = { on_put, true, true },	    [WIRE_DEL] = { on_del, true, true },
 	[WIRE_COMMIT] = { on_commit, true, true },  [WIRE_SNAPSHOT] = { on_snapshot, true, false },
+	[WIRE_BEAT] = { on_beat, true, false },	    [WIRE_SOCKET] = { on_socket, true, false },
 };
 
 static int frame_read(struct wire_decoder *d, struct slice body, struct err *e)

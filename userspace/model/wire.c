@@ -222,6 +222,27 @@ int wire_del(struct buf *b, enum fact_kind kind, struct slice key)
 	return 0;
 }
 
+int wire_beat(struct buf *b)
+{
+	return put_small(b, WIRE_BEAT, NULL, NULL, 0);
+}
+
+int wire_socket(struct buf *b, struct slice listener, uint32_t index)
+{
+	size_t frame = HEAD + 4 + slice_size(listener), room;
+	struct writer w;
+
+	assert_always(frame <= ROOM_MAX);
+	w.p = buf_room(b, frame, &room);
+	if (!w.p)
+		return -ENOMEM;
+	write_head(&w, frame, WIRE_SOCKET);
+	write_uint(&w, index, 4);
+	write_slice(&w, listener);
+	buf_commit(b, frame);
+	return 0;
+}
+
 int wire_diff(struct buf *b, const struct diff *d)
 {
 	int err = wire_begin(b);

@@ -13,7 +13,11 @@
 #define WIRE_VERSION 2
 #define WIRE_FRAME_MAX (FACT_BYTES_MAX + 1024)  /* length field */
 
-enum wire_type { WIRE_HELLO = 1, WIRE_BEGIN, WIRE_PUT, WIRE_DEL, WIRE_COMMIT, WIRE_SNAPSHOT, WIRE_TYPES };
+enum wire_type {
+	WIRE_HELLO = 1, WIRE_BEGIN, WIRE_PUT, WIRE_DEL, WIRE_COMMIT, WIRE_SNAPSHOT,
+	WIRE_BEAT, WIRE_SOCKET,                 /* each about one descriptor, which came with it (net/handover.h) */
+	WIRE_TYPES
+};
 
 /* Each appends one frame. 0, or -ENOMEM: the stream is broken; put also -EMSGSIZE: nothing was appended. */
 int wire_hello(struct buf *b);
@@ -22,6 +26,9 @@ int wire_put(struct buf *b, const struct fact *f);
 int wire_del(struct buf *b, enum fact_kind kind, struct slice key);
 int wire_commit(struct buf *b, uint64_t version);
 int wire_snapshot(struct buf *b, uint64_t number); /* "build now, and call it so" */
+int wire_beat(struct buf *b);                  /* the heartbeat words' map */
+/* The index-th socket of a listener; it takes the place of one of the same name and index. Comes before the snapshot. */
+int wire_socket(struct buf *b, struct slice listener, uint32_t index);
 /* One transaction that turns d->old into d->now, and its snapshot frame. A new peer: d of (NULL, now), after hello. */
 int wire_diff(struct buf *b, const struct diff *d);
 
@@ -34,6 +41,8 @@ struct wire_sink {
 	int (*del)(void *arg, enum fact_kind kind, struct slice key); /* key: for the call only */
 	int (*commit)(void *arg, uint64_t version);
 	int (*snapshot)(void *arg, uint64_t number);
+	int (*beat)(void *arg);
+	int (*socket)(void *arg, struct slice listener, uint32_t index); /* listener: for the call only */
 };
 
 struct wire_decoder {

@@ -2,17 +2,19 @@
 #include "proxy/feed.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/magic.h"
 #include "base/mem.h"
+#include "net/handover.h"
 #include "weft/log.h"
 #include "weft/str.h"
 
 #define feed_MAGIC 0xfeed1e55u
+#define COUNTS_WAITING (1u << 20)               /* bytes */
 #define READ_BUDGET (1u << 20)                  /* bytes per wake-up: other work of the loop goes on */
 
 struct feed {
@@ -23,7 +25,7 @@ struct feed {
 	struct store *store;
 	struct store_tx *tx;
 	struct wire_decoder decoder;
-	struct buf in, out;
+	struct handover way;
 	const struct feed_events *on;
 	void *arg;
 };
@@ -71,7 +73,29 @@ static int on_snapshot(void *arg, uint64_t number)
 	return 0;
 }
 
-static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot };
+static int on_beat(void *arg)
+{
+	struct feed *f = arg;
+	int fd = handover_take(&f->way);
+
+	if (fd < 0)
+		return -EBADMSG;
+	f->on->beat_fd(f->arg, fd);
+	return 0;
+}
+
+static int on_socket(void *arg, struct slice listener, uint32_t index)
+{
+	struct feed *f = arg;
+	int fd = handover_take(&f->way);
+
+	if (fd < 0)
+		return -EBADMSG;
+	f->on->socket(f->arg, listener, index, fd);
+	return 0;
+}
+
+static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket };
 
 static void feed_close(struct feed *f, const char *why)
 {
@@ -86,57 +110,12 @@ static void feed_close(struct feed *f, const char *why)
 		f->on->closed(f->arg, f, why);
 }
 
-static void take_descriptors(struct feed *f, struct msghdr *mh)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
-		size_t n = c->cmsg_len > CMSG_LEN(0) ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			f->on->beat_fd(f->arg, fd);
-		}
-	}
-}
-
-static ssize_t receive(struct feed *f)
-{
-	char control[CMSG_SPACE(4 * sizeof(int))];
-	struct msghdr mh = { .msg_control = control, .msg_controllen = sizeof(control), .msg_iovlen = 1 };
-	struct iovec iov;
-	ssize_t n;
-
-	iov.iov_base = buf_room(&f->in, 1, &iov.iov_len);
-	if (!iov.iov_base)
-		return -ENOMEM;
-	mh.msg_iov = &iov;
-	n = recvmsg(f->io.fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (n < 0) {
-		int err = -errno;
-
-		buf_commit(&f->in, 0);
-		return err;
-	}
-	take_descriptors(f, &mh);
-	buf_commit(&f->in, n);
-	return n ? n : -ECONNRESET;
-}
-
 static void flush(struct feed *f)
 {
-	while (f->open && f->out.len) {
-		struct slice s = buf_head(&f->out);
-		ssize_t n = send(f->io.fd, s.p, s.n, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0)
-			break;
-		buf_drop(&f->out, n);
-	}
-	if (f->open)
-		loop_want(f->loop, &f->io, LOOP_READ | (f->out.len ? LOOP_WRITE : 0));
+	if (!f->open)
+		return;
+	handover_flush(&f->way, NULL);
+	loop_want(f->loop, &f->io, LOOP_READ | (f->way.out.len ? LOOP_WRITE : 0));
 }
 
 static void on_event(struct loop_io *io, unsigned events)
@@ -148,16 +127,16 @@ static void on_event(struct loop_io *io, unsigned events)
 	if (events & LOOP_WRITE)
 		flush(f);
 	while (f->open && got < READ_BUDGET) {
-		ssize_t n = receive(f);
+		ssize_t n = handover_receive(&f->way);
 
 		if (n == -EAGAIN || n == -EINTR)
 			return;
-		if (n < 0) {
-			feed_close(f, n == -ECONNRESET ? "the agent is gone" : strerror(-n));
+		if (n <= 0) {
+			feed_close(f, !n || n == -ECONNRESET ? "the agent is gone" : strerror(-n));
 			return;
 		}
 		got += n;
-		if (wire_feed(&f->decoder, &f->in, &e)) {
+		if (wire_feed(&f->decoder, &f->way.in, &e)) {
 			feed_close(f, err_text(&e));
 			return;
 		}
@@ -173,8 +152,7 @@ struct feed *feed_new(struct loop *l, int take_fd, const struct feed_events *on,
 	f->on = on;
 	f->arg = arg;
 	f->store = store_new();
-	buf_init(&f->in);
-	buf_init(&f->out);
+	handover_init(&f->way, take_fd);
 	wire_decoder_init(&f->decoder, &sink, f);
 	if (loop_add(l, &f->io, take_fd, LOOP_READ, on_event, f)) {
 		close(take_fd);
@@ -195,8 +173,7 @@ bool feed_free(struct feed *f)
 	s = store_stats(f->store);
 	if (stat_get(&s->snapshots_built) != stat_get(&s->snapshots_buried))
 		return false;
-	buf_fini(&f->in);
-	buf_fini(&f->out);
+	handover_fini(&f->way);
 	store_free(f->store);
 	f->magic = 0;
 	free(f);
@@ -205,15 +182,32 @@ bool feed_free(struct feed *f)
 
 int feed_report(struct feed *f, const struct report_hello *h, uint64_t snapshot)
 {
-	int err = h ? report_hello(&f->out, h) : report_snapshot(&f->out, snapshot);
+	int err = h ? report_hello(&f->way.out, h) : report_snapshot(&f->way.out, snapshot);
 
 	flush(f);
 	return err;
 }
 
+void feed_socket(struct feed *f, struct slice listener, unsigned index, int fd)
+{
+	/* A name that no frame holds: the agent opens that one anew. */
+	int copy = listener.n > REPORT_NAME_MAX ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0)
+		return;
+	handover_give(&f->way, copy);
+	report_socket(&f->way.out, listener, index);
+}
+
+/* Sent with what feed_alive() says next. An agent that does not read gets no more of them. */
+int feed_stat(struct feed *f, const struct stat_desc *d, struct slice name, const uint64_t *v)
+{
+	return f->open && f->way.out.len < COUNTS_WAITING ? report_stat(&f->way.out, slice_str(d->set), name, v, d->n) : 0;
+}
+
 int feed_alive(struct feed *f, uint32_t stalest_ms)
 {
-	int err = f->open ? report_alive(&f->out, stalest_ms) : 0;
+	int err = f->open ? report_alive(&f->way.out, stalest_ms) : 0;
 
 	flush(f);
 	return err;

@@ -14,6 +14,7 @@ struct feed;
 struct feed_events {
 	void (*snapshot)(void *arg, struct feed *f, struct snapshot *take_s);
 	void (*beat_fd)(void *arg, int take_fd);        /* heartbeat map of the kernel side */
+	void (*socket)(void *arg, struct slice listener, unsigned index, int take_fd);
 	void (*closed)(void *arg, struct feed *f, const char *why); /* its connection is gone; the store stays */
 };
 
@@ -21,4 +22,7 @@ struct feed *feed_new(struct loop *l, int take_fd, const struct feed_events *on,
 /* Closes the connection. False while snapshots of its store live: call it again later. */
 bool feed_free(struct feed *f);
 int feed_report(struct feed *f, const struct report_hello *h, uint64_t snapshot); /* h NULL: the number alone */
+/* A listening socket back to a new agent, a copy of fd: before its hello. */
+void feed_socket(struct feed *f, struct slice listener, unsigned index, int fd);
+int feed_stat(struct feed *f, const struct stat_desc *d, struct slice name, const uint64_t *v);
 int feed_alive(struct feed *f, uint32_t stalest_ms); /* nothing while its connection is gone */

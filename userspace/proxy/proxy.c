@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,8 +20,10 @@
 #include "proxy/outlier.h"
 #include "proxy/plan.h"
 #include "proxy/sandbox.h"
+#include "proxy/sockets.h"
 #include "proxy/worker.h"
 #include "weft/log.h"
+#include "weft/str.h"
 
 #define BURY_NS (1 * SEC)
 
@@ -31,6 +34,7 @@ struct proxy {
 	struct loop_io listener;
 	struct worker workers[WORKERS_MAX];
 	unsigned nworkers, nadopted;
+	struct sockets sockets;
 	struct snapshot *now;                   /* sent to the workers last; NULL before the first */
 	struct shared shared;
 	struct outlier outlier;
@@ -52,6 +56,16 @@ static void adopted(struct worker *w, uint64_t number)
 	feed_report(p->feed, NULL, number);
 }
 
+static void say_counts(const struct proxy *p)
+{
+	uint64_t v[REPORT_STATS_MAX];
+
+	for (size_t i = 0; i < p->sockets.all.n; i++) {
+		sockets_stat(&p->sockets.all.v[i], p->nworkers, v);
+		feed_stat(p->feed, &listener_stat_desc, slice_str(p->sockets.all.v[i].name), v);
+	}
+}
+
 /* That the control thread's loop turns, and how long ago the slowest worker's did. */
 static void say_alive(struct timer *t)
 {
@@ -64,6 +78,8 @@ static void say_alive(struct timer *t)
 		if (now > beat && now - beat > stalest)
 			stalest = now - beat;
 	}
+	if (p->feed)
+		say_counts(p);
 	if (p->feed)
 		feed_alive(p->feed, stalest / MSEC > UINT32_MAX ? UINT32_MAX : stalest / MSEC);
 	timer_arm(&p->loop, &p->alive, REPORT_ALIVE_MS * MSEC, say_alive, p);
@@ -90,6 +106,7 @@ static void on_snapshot(void *arg, struct feed *f, struct snapshot *take_s)
 		snapshot_drop(take_s);
 		return;
 	}
+	sockets_keep(&p->sockets, take_s);
 	plans_attach(take_s, p->now, &p->shared, p->lbs, clock_ns());
 	snapshot_drop(p->now);
 	p->now = take_s;
@@ -114,6 +131,17 @@ static void on_beat_fd(void *arg, int take_fd)
 		worker_set_beat(&p->workers[i], &p->beats[i]);
 }
 
+static void on_socket(void *arg, struct slice listener, unsigned index, int take_fd)
+{
+	struct proxy *p = arg;
+
+	if (index >= WORKERS_MAX || !p->nworkers) {
+		close(take_fd);
+		return;
+	}
+	sockets_take(&p->sockets, listener, index, take_fd, p->workers, p->nworkers);
+}
+
 static void on_closed(void *arg, struct feed *f, const char *why)
 {
 	(void)arg;
@@ -121,7 +149,7 @@ static void on_closed(void *arg, struct feed *f, const char *why)
 	log_warn("proxy", "no agent: %s; going on with what is known", why);
 }
 
-static const struct feed_events events = { on_snapshot, on_beat_fd, on_closed };
+static const struct feed_events events = { on_snapshot, on_beat_fd, on_socket, on_closed };
 
 static bool peer_allowed(const struct proxy *p, int fd)
 {
@@ -129,6 +157,19 @@ static bool peer_allowed(const struct proxy *p, int fd)
 	socklen_t n = sizeof(cred);
 
 	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) && cred.uid == p->agent_uid;
+}
+
+/* The listening sockets first: a new agent is to bind nothing anew. */
+static void give_back(const struct proxy *p, struct feed *f)
+{
+	for (size_t i = 0; i < p->sockets.all.n; i++) {
+		const struct sockets_entry *e = &p->sockets.all.v[i];
+
+		for (size_t k = 0; k < e->fds.n; k++) {
+			if (e->fds.v[k] >= 0)
+				feed_socket(f, slice_str(e->name), k, e->fds.v[k]);
+		}
+	}
 }
 
 static void on_agent(struct loop_io *io, unsigned ev)
@@ -156,6 +197,7 @@ static void on_agent(struct loop_io *io, unsigned ev)
 	}
 	p->feed = f;
 	log_info("proxy", "agent connected");
+	give_back(p, f);
 	feed_report(f, &hello, 0);
 }
 
@@ -176,15 +218,27 @@ static void stop_workers(struct proxy *p)
 	p->nworkers = 0;
 }
 
-static int start_workers(struct proxy *p, unsigned n, struct err *e)
+static int start_workers(struct proxy *p, const struct proxy_conf *c, struct err *e)
 {
-	for (p->nworkers = 0; p->nworkers < n; p->nworkers++) {
-		int err = worker_start(&p->workers[p->nworkers], p->nworkers, &p->mail, &p->outlier, adopted, p);
+	for (p->nworkers = 0; p->nworkers < c->workers; p->nworkers++) {
+		int err = worker_start(&p->workers[p->nworkers], p->nworkers, c->splice, &p->mail, &p->outlier, adopted, p);
 
 		if (err)
 			return err_errno(e, err, "worker %u", p->nworkers);
 	}
 	return 0;
+}
+
+/* Two descriptors a connection: what the agent may open is what this process gets. */
+static void raise_descriptors(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r))
+		return;
+	r.rlim_cur = r.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &r))
+		log_warn("proxy", "the limit of descriptors stays: %s", strerror(errno));
 }
 
 static int open_all(struct proxy *p, const struct proxy_conf *c, struct err *e)
@@ -207,6 +261,7 @@ static int open_all(struct proxy *p, const struct proxy_conf *c, struct err *e)
 static void close_all(struct proxy *p)
 {
 	stop_workers(p);
+	sockets_fini(&p->sockets);
 	mailbox_fini(&p->mail);
 	outlier_stop(&p->outlier);
 	snapshot_drop(p->now);
@@ -231,11 +286,12 @@ int proxy_run(const struct proxy_conf *c, struct err *e)
 	p->agent_uid = geteuid();
 	p->lbs = c->lbs;
 	shared_init(&p->shared, c->workers);
+	raise_descriptors();
 	err = open_all(p, c, e);
 	if (!err)
 		err = sandbox_enter(e);
 	if (!err)
-		err = start_workers(p, c->workers, e);
+		err = start_workers(p, c, e);
 	if (!err) {
 		log_info("proxy", "%u workers", p->nworkers);
 		outlier_start(&p->outlier, &p->loop, &p->shared);

@@ -12,6 +12,7 @@ struct proxy_conf {
 	int listen_fd;                          /* listening unix socket; owned by the proxy from now on */
 	unsigned workers;                       /* 1 .. WORKERS_MAX */
 	const struct lb_ops *const *lbs;        /* balancers there are, NULL-ended; daemon/builtin.c */
+	bool splice;                            /* its processes were not promised never to splice */
 };
 
 /* Runs until SIGTERM or SIGINT. 0 or -errno with words. */

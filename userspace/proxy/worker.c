@@ -7,6 +7,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "proxy/listener.h"
+#include "proxy/tcp.h"
+#include "proxy/udp.h"
 
 struct wake_letter {                            /* "there is a snapshot for you" */
 	struct letter letter;
@@ -53,6 +56,8 @@ static int start(struct thread *t, void *arg)
 	t->loop.tick = beat;
 	t->loop.tick_arg = arg;
 	t->loop.tick_max_ns = WORKER_BEAT_MS * MSEC;
+	w->listeners = listeners_new(w);
+	w->tcps = tcps_new(w, w->splice);
 	return 0;
 }
 
@@ -61,7 +66,13 @@ static void stop(struct thread *t, void *arg)
 	struct worker *w = arg;
 
 	(void)t;
+	tcps_free(w->tcps);
+	listeners_free(w->listeners);
+	udps_free(w->udps);
 	clusters_free(w->clusters);
+	w->tcps = NULL;
+	w->udps = NULL;
+	w->listeners = NULL;
 	w->clusters = NULL;
 }
 
@@ -82,7 +93,10 @@ static void wake(struct letter *x)
 	if (adoption_take(&w->adoption)) {
 		struct adopted_letter *a = mem_alloc(sizeof(*a));
 
-		clusters_adopt(w->clusters);
+		if (w->clusters)
+			clusters_adopt(w->clusters);
+		if (w->listeners)
+			listeners_adopt(w->listeners);
 		a->worker = w;
 		a->number = w->adoption.cur->snap->number;
 		mailbox_post(w->up, &a->letter, adopted);
@@ -116,12 +130,12 @@ void worker_set_beat(struct worker *w, _Atomic uint64_t *word)
 	mailbox_post(&w->thread.mail, &m->letter, new_beat);
 }
 
-int worker_start(struct worker *w, unsigned index, struct mailbox *up, struct outlier *outlier,
+int worker_start(struct worker *w, unsigned index, bool splice, struct mailbox *up, struct outlier *outlier,
 		 worker_adopted_fn *fn, void *arg)
 {
 	char name[16];
 
-	*w = (struct worker){ .index = index, .up = up, .outlier = outlier, .adopted = fn, .arg = arg };
+	*w = (struct worker){ .index = index, .splice = splice, .up = up, .outlier = outlier, .adopted = fn, .arg = arg };
 	snprintf(name, sizeof(name), "worker-%u", index % 1000);
 	return thread_start(&w->thread, name, start, stop, w);
 }

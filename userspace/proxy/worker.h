@@ -11,15 +11,23 @@
 #define WORKER_BEAT_MS 100                      /* longest time between two beats of a worker that is well */
 
 struct worker;
+struct listeners;
+struct clusters;
+struct tcps;
+struct udps;
 typedef void worker_adopted_fn(struct worker *w, uint64_t number); /* on the control thread */
 
 struct worker {
 	struct thread thread;
 	unsigned index;
 	struct adoption adoption;
+	struct listeners *listeners;            /* the thread's own, as the ones below; NULL: it has ended */
+	struct clusters *clusters;
+	struct tcps *tcps;
+	struct udps *udps;                      /* from the first udp listener on */
+	bool splice;                            /* bulk may go through pipes */
 	_Atomic uint64_t *beat;                 /* its word in the kernel's map, or NULL; set by letter, worker_set_beat() */
 	_Atomic uint64_t beat_ns;               /* the same for the control thread, also without a kernel side */
-	struct clusters *clusters;              /* from start to stop; the worker's thread */
 	struct mailbox *up;                     /* the control thread's */
 	struct outlier *outlier;                /* the control thread's: ejections are its */
 	worker_adopted_fn *adopted;
@@ -27,7 +35,7 @@ struct worker {
 };
 
 /* 0 or -errno. up, outlier and arg outlive the worker. */
-int worker_start(struct worker *w, unsigned index, struct mailbox *up, struct outlier *outlier,
+int worker_start(struct worker *w, unsigned index, bool splice, struct mailbox *up, struct outlier *outlier,
 		 worker_adopted_fn *adopted, void *arg);
 void worker_stop(struct worker *w);             /* safe when never started */
 void worker_send(struct worker *w, struct snapshot *take_s); /* control thread */

@@ -11,7 +11,7 @@
 #include "weft/str.h"
 
 struct seen {
-	unsigned hellos, snapshots, alives;
+	unsigned hellos, snapshots, alives, sockets, stats;
 	struct report_hello hello;
 	uint64_t number;
 };
@@ -39,7 +39,26 @@ static void on_alive(void *arg, uint32_t stalest_ms)
 	s->alives += stalest_ms;
 }
 
-static const struct report_sink sink = { on_hello, on_snapshot, on_alive };
+static void on_socket(void *arg, struct slice listener, uint32_t index)
+{
+	struct seen *s = arg;
+
+	assert_true(slice_eq_str(listener, "web"));
+	s->sockets += index;
+}
+
+static void on_stat(void *arg, struct slice set, struct slice name, const uint64_t *v, size_t n)
+{
+	struct seen *s = arg;
+
+	assert_true(slice_eq_str(set, "listener"));
+	assert_true(slice_eq_str(name, "web"));
+	assert_int_equal(n, 3);
+	assert_true(v[0] == 7 && v[1] == 0 && v[2] == UINT64_MAX);
+	s->stats++;
+}
+
+static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat };
 
 static void put_both(struct buf *b)
 {
@@ -49,6 +68,8 @@ static void put_both(struct buf *b)
 	assert_int_equal(report_hello(b, &h), 0);
 	assert_int_equal(report_snapshot(b, 0x1122334455667788ull), 0);
 	assert_int_equal(report_alive(b, 70000), 0);
+	assert_int_equal(report_socket(b, slice_str("web"), 5), 0);
+	assert_int_equal(report_stat(b, slice_str("listener"), slice_str("web"), (uint64_t[]){ 7, 0, UINT64_MAX }, 3), 0);
 }
 
 static void check_both(const struct seen *s)
@@ -56,6 +77,8 @@ static void check_both(const struct seen *s)
 	assert_int_equal(s->hellos, 1);
 	assert_int_equal(s->snapshots, 1);
 	assert_int_equal(s->alives, 70000);
+	assert_int_equal(s->sockets, 5);
+	assert_int_equal(s->stats, 1);
 	assert_int_equal(s->hello.wire, 7);
 	assert_int_equal(s->hello.workers, 3);
 	assert_string_equal(s->hello.build, "1.2.3");
@@ -115,12 +138,17 @@ static void test_wrong_bytes(void **state)
 
 	(void)state;
 	assert_int_equal(feed_bytes("\0\0\0\0\1", 5, &seen), -EPROTO);          /* no room for a type */
-	assert_int_equal(feed_bytes("\1\1\0\0\1", 5, &seen), -EPROTO);          /* 257 bytes: too long */
+	assert_int_equal(feed_bytes("\1\x10\0\0\1", 5, &seen), -EPROTO);        /* 4097 bytes: too long */
 	assert_int_equal(feed_bytes("\xff\xff\xff\xff\1", 5, &seen), -EPROTO);
 	assert_int_equal(feed_bytes("\2\0\0\0\1x", 6, &seen), -EPROTO);         /* hello of one byte */
 	assert_int_equal(feed_bytes("\2\0\0\0\2x", 6, &seen), -EPROTO);         /* snapshot of one byte */
 	assert_int_equal(feed_bytes("\2\0\0\0\3x", 6, &seen), -EPROTO);         /* alive of one byte */
-	assert_int_equal(seen.hellos + seen.snapshots + seen.alives, 0);
+	assert_int_equal(feed_bytes("\2\0\0\0\4x", 6, &seen), -EPROTO);         /* socket of one byte */
+	assert_int_equal(feed_bytes("\1\0\0\0\5", 5, &seen), -EPROTO);          /* counters of none */
+	assert_int_equal(feed_bytes("\3\0\0\0\5\1\0", 7, &seen), -EPROTO);      /* one counter, and no room for it */
+	assert_int_equal(feed_bytes("\3\0\0\0\5\0\1", 7, &seen), -EPROTO);      /* a set's name beyond the end */
+	assert_int_equal(feed_bytes("\2\0\0\0\5\xff", 6, &seen), -EPROTO);      /* more counters than a set has */
+	assert_int_equal(seen.hellos + seen.snapshots + seen.alives + seen.sockets + seen.stats, 0);
 }
 
 static void test_hello_without_its_end(void **state)

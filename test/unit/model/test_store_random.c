@@ -365,7 +365,8 @@ static int peer_snapshot(void *arg, uint64_t number)
 	return 0;
 }
 
-static const struct wire_sink peer_sink = { peer_begin, peer_put, peer_del, peer_commit, peer_snapshot };
+static const struct wire_sink peer_sink = { .begin = peer_begin, .put = peer_put, .del = peer_del, .commit = peer_commit,
+					    .snapshot = peer_snapshot };
 
 static int collect(void *arg, struct slice piece)
 {

@@ -78,8 +78,18 @@ static int on_begin_only(void *arg)
 	return 0;
 }
 
-static const struct wire_sink keep_sink = { on_begin_only, on_put_keep, NULL, NULL, NULL };
-static const struct wire_sink echo_sink = { on_begin, on_put, on_del, on_commit, on_snapshot };
+static int on_beat(void *arg)
+{
+	return wire_beat(&((struct echo *)arg)->out);
+}
+
+static int on_socket(void *arg, struct slice listener, uint32_t index)
+{
+	return wire_socket(&((struct echo *)arg)->out, listener, index);
+}
+
+static const struct wire_sink keep_sink = { .begin = on_begin_only, .put = on_put_keep };
+static const struct wire_sink echo_sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket };
 
 /* Bytes of b, malloc'd; b keeps them. */
 static char *bytes_of(struct buf *b, size_t *n)
@@ -123,6 +133,8 @@ static void random_stream(struct source *s, struct buf *b)
 		fact_drop(f);
 	}
 	wire_commit(b, rand_u64(&s->rand));
+	wire_beat(b);
+	wire_socket(b, SLICE_LIT("web"), source_below(s, 64));
 	wire_snapshot(b, rand_u64(&s->rand));
 }
 
@@ -249,7 +261,11 @@ static void test_wrong_frames(void **state)
 	WRONG("\x07\0\0\0\1warp\2\0", -EPROTO, "facts' stream: does not begin with a hello");
 	WRONG("\x08\0\0\0\1weft\2\0\0", -EPROTO, "facts' stream: does not begin with a hello");
 	WRONG(HELLO HELLO, -EPROTO, "facts' stream: a frame out of order");
-	WRONG(HELLO "\1\0\0\0\7", -EPROTO, "facts' stream: a frame of no known type");
+	WRONG(HELLO "\1\0\0\0\x9", -EPROTO, "facts' stream: a frame of no known type");
+	WRONG(HELLO "\2\0\0\0\7\0", -EPROTO, "facts' stream: a heartbeat with a body");
+	WRONG(HELLO BEGIN "\1\0\0\0\7", -EPROTO, "facts' stream: a frame out of order");
+	WRONG(HELLO "\x9\0\0\0\x8\1\0\0\0\1\0\0\0", -EPROTO, "facts' stream: a socket that cannot be read");
+	WRONG(HELLO "\xb\0\0\0\x8\1\0\0\0\1\0\0\0ab", -EPROTO, "facts' stream: a socket that cannot be read");
 	WRONG(HELLO "\1\0\0\0\0", -EPROTO, "facts' stream: a frame of no known type");
 	WRONG(HELLO "\2\0\0\0\2x", -EPROTO, "facts' stream: begin with a body");
 	WRONG(HELLO BEGIN BEGIN, -EPROTO, "facts' stream: a frame out of order");

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/tally.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "base/stat_text.h"
+#include "base/vec.h"
+#include "model/listener_stat.h"
+
+#define ROWS_MAX 65536
+
+static const struct tally_set {
+	const struct stat_desc *desc;
+	const char *label;
+} sets[] = {
+	{ &listener_stat_desc, "listener" },
+};
+
+#define SETS (sizeof(sets) / sizeof(sets[0]))
+
+struct row {
+	const struct tally_set *set;
+	char *key;                              /* set, NUL, name */
+	struct slice name;
+	_Atomic uint64_t v[];
+};
+
+static const struct tally_set *set_of(struct slice name)
+{
+	for (size_t i = 0; i < SETS; i++) {
+		if (slice_eq_str(name, sets[i].desc->set))
+			return &sets[i];
+	}
+	return NULL;
+}
+
+static char *key_make(const char *set, struct slice name, struct slice *out)
+{
+	size_t n = strlen(set) + 1;
+	char *p = mem_alloc(n + name.n + 1);
+
+	memcpy(p, set, n);
+	if (name.n)
+		memcpy(p + n, name.p, name.n);
+	*out = (struct slice){ p, n + name.n };
+	return p;
+}
+
+static struct row *row_new(struct tally *t, const struct tally_set *set, char *take_key, struct slice key)
+{
+	struct row *r = mem_alloc(sizeof(*r) + set->desc->n * sizeof(r->v[0]));
+	size_t n = strlen(set->desc->set) + 1;
+
+	r->set = set;
+	r->key = take_key;
+	r->name = (struct slice){ key.p + n, key.n - n };
+	table_put(&t->rows, key, r);
+	return r;
+}
+
+void tally_put(struct tally *t, struct slice set, struct slice name, const uint64_t *v, size_t n)
+{
+	const struct tally_set *s = set_of(set);
+	struct slice key;
+	struct row *r;
+	char *copy;
+
+	if (!s || n != s->desc->n)
+		return;
+	copy = key_make(s->desc->set, name, &key);
+	r = table_get(&t->rows, key);
+	if (r || t->rows.used >= ROWS_MAX)
+		free(copy);
+	else
+		r = row_new(t, s, copy, key);
+	for (size_t i = 0; r && i < n; i++)
+		stat_set(&r->v[i], v[i]);
+}
+
+const _Atomic uint64_t *tally_get(const struct tally *t, const struct stat_desc *d, struct slice name)
+{
+	struct slice key;
+	char *copy = key_make(d->set, name, &key);
+	const struct row *r = table_get(&t->rows, key);
+
+	free(copy);
+	return r ? r->v : NULL;
+}
+
+void tally_clear(struct tally *t)
+{
+	for (struct table_entry *e = table_next(&t->rows, NULL); e; e = table_next(&t->rows, e)) {
+		struct row *r = e->value;
+
+		free(r->key);
+		free(r);
+	}
+	table_fini(&t->rows);
+	table_init(&t->rows, 0);
+}
+
+static void set_metrics(const struct tally *t, const struct tally_set *set, struct buf *out)
+{
+	VEC(struct stat_series) series = { 0 };
+	struct arena labels;
+
+	arena_init(&labels);
+	for (struct table_entry *e = table_next(&t->rows, NULL); e; e = table_next(&t->rows, e)) {
+		struct row *r = e->value;
+		const void **one;
+
+		if (r->set != set)
+			continue;
+		one = arena_alloc(&labels, sizeof(*one));
+		*one = r->v;
+		vec_push(&series, (struct stat_series){ arena_printf(&labels, "%s=\"%s\"", set->label, stat_escape(&labels, r->name)),
+							one, 1 });
+	}
+	if (series.n)
+		stat_render(out, set->desc, series.v, series.n);
+	vec_fini(&series);
+	arena_fini(&labels);
+}
+
+void tally_metrics(const struct tally *t, struct buf *out)
+{
+	for (size_t i = 0; i < SETS; i++)
+		set_metrics(t, &sets[i], out);
+}
+
+void tally_init(struct tally *t)
+{
+	table_init(&t->rows, 0);
+}
+
+void tally_fini(struct tally *t)
+{
+	tally_clear(t);
+	table_fini(&t->rows);
+}

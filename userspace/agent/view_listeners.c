@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /listeners: the snapshot's listeners, whether their sockets are open, and what the proxy counts. */
+#include "agent/agent.h"
+#include "agent/view.h"
+#include "model/dump.h"
+#include "model/listener_stat.h"
+#include "net/addr.h"
+#include "weft/str.h"
+
+static const char *state_of(const struct door *d)
+{
+	return !d || (!d->n && !d->err) ? "waiting" : d->err ? "refused" : "listening";
+}
+
+static json_t *names(const struct slice *v, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, dump_text(v[i]));
+	return list;
+}
+
+static json_t *listener_json(const struct agent *a, const struct listener *l)
+{
+	static const char *const tls[] = { "off", "strict", "permissive" };
+	static const char *const capture[] = { "none", "ebpf", "redirect", "tproxy" };
+	const struct door *d = doors_find(&a->doors, l->name);
+	const _Atomic uint64_t *v = tally_get(&a->tally, &listener_stat_desc, l->name);
+	struct net_addr at = { l->ip, l->port };
+	char text[ADDR_TEXT_MAX];
+	json_t *o = json_pack("{so ss so ss ss si ss ss so ss}", "name", dump_text(l->name), "address", addr_text(&at, text),
+			      "protocol", dump_text(l->protocol), "state", state_of(d), "message",
+			      d && d->err ? d->why : "", "sockets", d ? (int)d->n : 0, "tls", tls[l->tls.mode], "capture",
+			      capture[l->capture], "routes", names(l->routes, l->nroutes), "source", d ? d->where : "");
+
+	for (size_t i = 0; v && i < listener_stat_desc.n; i++)
+		json_object_set_new(o, listener_stat_desc.rows[i].name, json_integer(stat_get(&v[i])));
+	return o;
+}
+
+void view_listeners(struct agent *a, const struct http_request *rq, struct http_response *rs)
+{
+	struct fact_set set = a->publish.now ? snapshot_facts(a->publish.now, FACT_LISTENER) : (struct fact_set){ 0 };
+	json_t *list = json_array();
+
+	(void)rq;
+	for (size_t i = 0; i < set.n; i++)
+		json_array_append_new(list, listener_json(a, (const struct listener *)set.v[i]));
+	view_json(rs, json_pack("{so}", "listeners", list));
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the proxy counts of a listener, and the agent shows. */
+#pragma once
+#include "weft/stat.h"
+
+#define LISTENER_STATS(X)                                                                                              \
+	X(COUNTER, accepted, "connections, or sessions of datagrams, that began")                                      \
+	X(GAUGE, open, "of them now open")                                                                             \
+	X(COUNTER, full, "times that accepting paused at maxConnections")                                              \
+	X(COUNTER, starved, "times that accepting paused for want of descriptors or memory")                           \
+	X(COUNTER, dropped, "datagrams dropped: too many sessions, or no host")                                        \
+	X(COUNTER, received, "bytes from clients")                                                                     \
+	X(COUNTER, sent, "bytes to clients")                                                                           \
+	X(COUNTER, retried, "hosts tried beyond the first of a connection")                                            \
+	X(COUNTER, done, "connections that both sides ended")                                                          \
+	X(COUNTER, no_rule, "NR: ended as no rule was for them")                                                       \
+	X(COUNTER, no_cluster, "NC: ended as the rule's cluster is not known")                                         \
+	X(COUNTER, no_host, "UH: ended as no host was usable")                                                         \
+	X(COUNTER, overflow, "UO: ended as the cluster's maxConnections was reached")                                  \
+	X(COUNTER, connect_failed, "UF: ended as no host could be connected to")                                       \
+	X(COUNTER, idle, "SI: ended for being idle")                                                                   \
+	X(COUNTER, client_broke, "DC: ended by an error on the client's side")                                         \
+	X(COUNTER, host_broke, "UC: ended by an error on the host's side")                                             \
+	X(COUNTER, never_opened, "DPE: ended before they were open: TLS, PROXY protocol, time")                        \
+	X(COUNTER, stopped, "LR: ended as the proxy stopped")
+STAT_DECLARE(listener_stat, LISTENER_STATS);

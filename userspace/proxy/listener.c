@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/listener.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/magic.h"
+#include "base/table.h"
+#include "net/addr.h"
+#include "net/sock.h"
+#include "proxy/tcp.h"
+#include "proxy/udp.h"
+#include "weft/log.h"
+
+#define listener_use_MAGIC 0x115e4e5u
+#define ACCEPTS 64                              /* of one socket at one go: other work of the loop goes on */
+#define PAUSE_FULL_NS (20 * MSEC)               /* another worker's connection may end, of which nobody tells */
+#define PAUSE_STARVED_NS (100 * MSEC)
+#define OPEN_MS 10000                           /* PROXY header and TLS handshake */
+
+struct listeners {
+	struct worker *worker;
+	struct table by_name;
+};
+
+/* Who gets a listener's connections. datagrams: by socket instead of by connection. */
+static const struct protocol {
+	const char *name;
+	void (*accepted)(struct listener_use *u, int take_fd);
+	int (*datagrams)(struct listener_socket *s);
+	void (*datagrams_end)(struct listener_socket *s);
+} protocols[] = {
+	{ "tcp", tcp_accepted, NULL, NULL },
+	{ "udp", NULL, udp_start, udp_stop },
+};
+
+static const struct protocol *protocol_of(const struct listener *conf)
+{
+	for (size_t i = 0; conf && i < sizeof(protocols) / sizeof(protocols[0]); i++) {
+		if (slice_eq_str(conf->protocol, protocols[i].name))
+			return &protocols[i];
+	}
+	return NULL;
+}
+
+/* ---- shared by workers -------------------------------------------------------------------------------------- */
+
+struct listener_shared *listener_shared_new(void)
+{
+	struct listener_shared *s = aligned_alloc(64, sizeof(*s));
+
+	assert_always(s);
+	memset(s, 0, sizeof(*s));
+	atomic_init(&s->refs, 1);
+	return s;
+}
+
+struct listener_shared *listener_shared_hold(struct listener_shared *s)
+{
+	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+	return s;
+}
+
+void listener_shared_drop(struct listener_shared *s)
+{
+	if (s && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
+		free(s);
+}
+
+/* ---- accepting ---------------------------------------------------------------------------------------------- */
+
+static void accept_all(struct listener_socket *s);
+static void go_on(struct loop_deferred *d);
+static void give_back(struct listener_use *u);
+static void use_end(struct listener_use *u);
+
+static void resume(struct timer *t)
+{
+	struct listener_use *u = CAST(listener_use, t->arg);
+
+	for (size_t i = 0; i < u->sockets.n; i++)
+		accept_all(u->sockets.v[i]);
+}
+
+static void pause_for(struct listener_use *u, uint64_t ns, _Atomic uint64_t *counter)
+{
+	if (timer_armed(&u->pause))
+		return;
+	stat_add(counter, 1);
+	timer_arm(&u->worker->thread.loop, &u->pause, ns, resume, u);
+}
+
+/* What waits stays in the backlog: of a listener that is full, and of a process that has no descriptor left. */
+static void accept_all(struct listener_socket *s)
+{
+	struct listener_use *u = s->use;
+	const struct protocol *p = protocol_of(u->conf);
+
+	for (int i = 0; i < ACCEPTS; i++) {
+		struct net_addr from;
+		int fd;
+
+		if (timer_armed(&u->pause) || !s->io.active)
+			return;
+		if (!listener_enter(u)) {
+			pause_for(u, PAUSE_FULL_NS, &u->stat->full);
+			return;
+		}
+		fd = sock_accept(s->fd, &from);
+		if (fd >= 0) {
+			stat_add(&u->stat->accepted, 1);
+			p->accepted(u, fd);
+			continue;
+		}
+		give_back(u);
+		if (fd == -EAGAIN)
+			return;
+		if (fd != -ECONNABORTED && fd != -EINTR)
+			pause_for(u, PAUSE_STARVED_NS, &u->stat->starved);
+	}
+	loop_defer(&u->worker->thread.loop, &s->more, go_on);
+}
+
+static void go_on(struct loop_deferred *d)
+{
+	accept_all(container_of(d, struct listener_socket, more));
+}
+
+static void on_ready(struct loop_io *io, unsigned events)
+{
+	(void)events;
+	accept_all(io->arg);
+}
+
+/* ---- connections -------------------------------------------------------------------------------------------- */
+
+bool listener_enter(struct listener_use *u)
+{
+	uint32_t max = u->conf ? u->conf->max_connections : 1;
+	uint32_t before = atomic_fetch_add_explicit(&u->shared->open, 1, memory_order_relaxed);
+
+	if (max && before >= max) {
+		atomic_fetch_sub_explicit(&u->shared->open, 1, memory_order_relaxed);
+		return false;
+	}
+	u->users++;
+	stat_set(&u->stat->open, u->users);
+	return true;
+}
+
+static void give_back(struct listener_use *u)
+{
+	assert_always(u->users);
+	u->users--;
+	atomic_fetch_sub_explicit(&u->shared->open, 1, memory_order_relaxed);
+	stat_set(&u->stat->open, u->users);
+}
+
+void listener_leave(struct listener_use *u)
+{
+	give_back(u);
+	/* There is a place, and a descriptor, again. */
+	if (timer_armed(&u->pause))
+		timer_arm(&u->worker->thread.loop, &u->pause, 0, resume, u);
+	use_end(u);
+}
+
+int listener_conn_open(struct listener_use *u, struct conn *c, int take_fd, const struct conn_events *on)
+{
+	const struct listener *f = u->conf;
+	int err = conn_open(c, &u->worker->thread.loop, take_fd, true, NULL, 0, OPEN_MS, on);
+
+	/* With tproxy the socket's own address is what was dialled. */
+	if (!err && (f->capture == CAPTURE_EBPF || f->capture == CAPTURE_REDIRECT))
+		sock_original(take_fd, &c->peer->original);
+	return err;
+}
+
+/* ---- sockets ------------------------------------------------------------------------------------------------ */
+
+static void socket_free(struct loop_deferred *d)
+{
+	free(container_of(d, struct listener_socket, more));
+}
+
+static void socket_end(struct listener_socket *s)
+{
+	struct loop *l = &s->use->worker->thread.loop;
+
+	if (s->stop)
+		s->stop(s);
+	else
+		loop_del(l, &s->io);
+	close(s->fd);
+	loop_defer(l, &s->more, socket_free);
+}
+
+static void socket_start(struct listener_socket *s)
+{
+	struct listener_use *u = s->use;
+	const struct protocol *p = protocol_of(u->conf);
+	int err;
+
+	if (s->stop || s->io.active)
+		return;
+	if (!p) {
+		log_error(u->name, "no connection is taken: this proxy does not speak %.*s", SLICE_ARG(u->conf->protocol));
+		return;
+	}
+	if (p->datagrams) {
+		err = p->datagrams(s);
+		s->stop = err ? NULL : p->datagrams_end;
+	} else {
+		err = loop_add_edge(&u->worker->thread.loop, &s->io, s->fd, on_ready, s);
+	}
+	if (err)
+		log_error(u->name, "a socket cannot be watched: %s", strerror(-err));
+}
+
+static struct listener_socket **socket_find(struct listener_use *u, unsigned index)
+{
+	for (size_t i = 0; i < u->sockets.n; i++) {
+		if (u->sockets.v[i]->index == index)
+			return &u->sockets.v[i];
+	}
+	vec_push(&u->sockets, NULL);
+	return &u->sockets.v[u->sockets.n - 1];
+}
+
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t n = sizeof(cookie);
+
+	getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &n);
+	return cookie;
+}
+
+static void sockets_end(struct listener_use *u)
+{
+	for (size_t i = 0; i < u->sockets.n; i++)
+		socket_end(u->sockets.v[i]);
+	vec_fini(&u->sockets);
+	timer_disarm(&u->worker->thread.loop, &u->pause);
+}
+
+/* ---- listeners ---------------------------------------------------------------------------------------------- */
+
+static struct listener_use *use_new(struct listeners *l, struct slice name, struct listener_shared *take_s)
+{
+	struct listener_use *u = mem_alloc(sizeof(*u));
+
+	u->magic = listener_use_MAGIC;
+	u->worker = l->worker;
+	u->name = mem_dup(name.p, name.n);
+	u->shared = take_s;
+	u->stat = &take_s->worker[l->worker->index].stat;
+	table_put(&l->by_name, slice_str(u->name), u);
+	return u;
+}
+
+/* Ends what neither the snapshot nor a connection needs. */
+static void use_end(struct listener_use *u)
+{
+	if (u->conf || u->users || u->sockets.n)
+		return;
+	table_del(&u->worker->listeners->by_name, slice_str(u->name));
+	listener_shared_drop(u->shared);
+	u->magic = 0;
+	free(u->name);
+	free(u);
+}
+
+void listeners_adopt(struct listeners *l)
+{
+	const struct snapshot *s = l->worker->adoption.cur->snap;
+
+	for (struct table_entry *e = table_next(&l->by_name, NULL); e; e = table_next(&l->by_name, e)) {
+		struct listener_use *u = CAST(listener_use, e->value);
+
+		u->conf = (const struct listener *)snapshot_fact(s, FACT_LISTENER, slice_str(u->name));
+		for (size_t i = 0; u->conf && i < u->sockets.n; i++)
+			socket_start(u->sockets.v[i]);
+		if (!u->conf)
+			sockets_end(u);
+		use_end(u);
+	}
+}
+
+static void use_take(struct listener_use *u, unsigned index, int take_fd)
+{
+	const struct hold *now = u->worker->adoption.cur;
+	struct listener_socket **place = socket_find(u, index), *s;
+
+	/* A new agent hands over what is here already: nothing may end for that, least of all a session of datagrams. */
+	if (*place && cookie_of((*place)->fd) == cookie_of(take_fd)) {
+		close(take_fd);
+		return;
+	}
+	if (*place)
+		socket_end(*place);
+	*place = s = mem_alloc(sizeof(*s));
+	*s = (struct listener_socket){ .use = u, .index = index, .fd = take_fd };
+	if (now && !u->conf)
+		u->conf = (const struct listener *)snapshot_fact(now->snap, FACT_LISTENER, slice_str(u->name));
+	if (u->conf)
+		socket_start(s);
+}
+
+struct give_letter {
+	struct letter letter;
+	struct worker *worker;
+	unsigned index;
+	int fd;
+	struct listener_shared *shared;
+	size_t n;
+	char name[];
+};
+
+static void given(struct letter *x)
+{
+	struct give_letter *m = container_of(x, struct give_letter, letter);
+	struct listeners *l = m->worker->listeners;
+	struct slice name = { m->name, m->n };
+
+	if (!l) {
+		listener_shared_drop(m->shared);
+		close(m->fd);
+	} else {
+		struct listener_use *u = table_get(&l->by_name, name);
+
+		if (u)
+			listener_shared_drop(m->shared);
+		else
+			u = use_new(l, name, m->shared);
+		use_take(u, m->index, m->fd);
+	}
+	free(m);
+}
+
+void listeners_give(struct worker *w, struct slice name, unsigned index, int take_fd, struct listener_shared *hold)
+{
+	struct give_letter *m = mem_alloc(sizeof(*m) + name.n);
+
+	m->worker = w;
+	m->index = index;
+	m->fd = take_fd;
+	m->shared = listener_shared_hold(hold);
+	m->n = name.n;
+	memcpy(m->name, name.p, name.n);
+	mailbox_post(&w->thread.mail, &m->letter, given);
+}
+
+struct listeners *listeners_new(struct worker *w)
+{
+	struct listeners *l = mem_alloc(sizeof(*l));
+
+	l->worker = w;
+	table_init(&l->by_name, 0);
+	return l;
+}
+
+void listeners_free(struct listeners *l)
+{
+	for (struct table_entry *e = table_next(&l->by_name, NULL); e; e = table_next(&l->by_name, e)) {
+		struct listener_use *u = CAST(listener_use, e->value);
+
+		u->conf = NULL;
+		sockets_end(u);
+		use_end(u);
+	}
+	table_fini(&l->by_name);
+	free(l);
+}

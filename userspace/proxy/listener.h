@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The listeners of one worker: it accepts from its own sockets, and gives each connection to the protocol of its
+ * listener. Sockets come from the agent, before the snapshot that names their listener; a listener that the newest
+ * snapshot does not have closes its sockets, and ends when its last connection has ended. Worker's thread, but for what is
+ * marked.
+ */
+#pragma once
+#include "base/vec.h"
+#include "kern/limits.h"
+#include "model/listener_stat.h"
+#include "net/conn.h"
+#include "proxy/worker.h"
+
+/* What all workers' uses of one listener have in common. Any thread; lives until the last use and the inventory let go. */
+struct listener_shared {
+	_Atomic uint32_t refs;
+	_Atomic uint32_t open;                  /* connections of the node */
+	struct listener_cell {
+		_Alignas(64) struct listener_stat stat; /* writer: that worker */
+	} worker[WORKERS_MAX];
+};
+struct listener_shared *listener_shared_new(void);
+struct listener_shared *listener_shared_hold(struct listener_shared *s);
+void listener_shared_drop(struct listener_shared *s);
+
+struct listeners;                               /* of one worker */
+struct listener_use;
+
+struct listener_socket {                        /* one of its descriptors */
+	struct loop_io io;
+	struct listener_use *use;
+	unsigned index;                         /* the agent's number */
+	int fd;
+	void (*stop)(struct listener_socket *s); /* of a protocol that reads it by itself; else NULL */
+	void *udp;                              /* udp.c's */
+	struct loop_deferred more;              /* budget was spent, or it ends */
+};
+
+/* One listener on one worker. */
+struct listener_use {
+	unsigned magic;
+	struct worker *worker;
+	char *name;
+	const struct listener *conf;            /* of the worker's newest snapshot; NULL: it has none of this name */
+	VEC(struct listener_socket *) sockets;
+	struct timer pause;
+	struct listener_shared *shared;
+	struct listener_stat *stat;             /* this worker's */
+	unsigned users;                         /* connections and sessions */
+};
+
+struct listeners *listeners_new(struct worker *w);
+void listeners_free(struct listeners *l);       /* every connection is gone */
+void listeners_adopt(struct listeners *l);      /* the worker has a new snapshot */
+/* Control thread: the index-th socket of a listener; takes the place of one of the same index. */
+void listeners_give(struct worker *w, struct slice name, unsigned index, int take_fd, struct listener_shared *hold);
+
+/* ---- for the owners of connections ---------------------------------------------------------------------------- */
+
+/* A connection or session begins; mirrored by listener_leave(), after which u may be gone. False: maxConnections. */
+bool listener_enter(struct listener_use *u);
+void listener_leave(struct listener_use *u);
+/* conn_open() with the listener's layers, capture done: peer->original is what the client dialled. 0 or -errno. */
+int listener_conn_open(struct listener_use *u, struct conn *c, int take_fd, const struct conn_events *on);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "weft/log.h"
+#include "weft/str.h"
+
+static void entry_fini(struct sockets_entry *e)
+{
+	for (size_t i = 0; i < e->fds.n; i++) {
+		if (e->fds.v[i] >= 0)
+			close(e->fds.v[i]);
+	}
+	vec_fini(&e->fds);
+	listener_shared_drop(e->shared);
+	free(e->name);
+}
+
+void sockets_fini(struct sockets *s)
+{
+	for (size_t i = 0; i < s->all.n; i++)
+		entry_fini(&s->all.v[i]);
+	vec_fini(&s->all);
+}
+
+static struct sockets_entry *entry(struct sockets *s, struct slice name)
+{
+	for (size_t i = 0; i < s->all.n; i++) {
+		if (slice_eq_str(name, s->all.v[i].name))
+			return &s->all.v[i];
+	}
+	vec_push(&s->all, (struct sockets_entry){ .name = mem_dup(name.p, name.n), .shared = listener_shared_new() });
+	return &s->all.v[s->all.n - 1];
+}
+
+void sockets_take(struct sockets *s, struct slice listener, unsigned index, int take_fd, struct worker *workers, unsigned n)
+{
+	struct sockets_entry *e = entry(s, listener);
+	int copy = fcntl(take_fd, F_DUPFD_CLOEXEC, 0);
+
+	while (e->fds.n <= index)
+		vec_push(&e->fds, -1);
+	if (e->fds.v[index] >= 0)
+		close(e->fds.v[index]);
+	e->fds.v[index] = take_fd;
+	if (copy < 0) {
+		log_error(e->name, "a socket cannot be given to its worker: %s", strerror(errno));
+		return;
+	}
+	listeners_give(&workers[index % n], listener, index, copy, e->shared);
+}
+
+void sockets_stat(const struct sockets_entry *e, unsigned workers, uint64_t *v)
+{
+	for (size_t row = 0; row < listener_stat_desc.n; row++) {
+		v[row] = 0;
+		for (unsigned i = 0; i < workers; i++)
+			v[row] += stat_get((const _Atomic uint64_t *)&e->shared->worker[i].stat + row);
+	}
+}
+
+void sockets_keep(struct sockets *s, const struct snapshot *snap)
+{
+	for (size_t i = s->all.n; i-- > 0;) {
+		if (snapshot_fact(snap, FACT_LISTENER, slice_str(s->all.v[i].name)))
+			continue;
+		entry_fini(&s->all.v[i]);
+		vec_remove_swap(&s->all, i);
+	}
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/tcp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/magic.h"
+#include "base/rand.h"
+#include "net/addr.h"
+#include "net/sock.h"
+#include "proxy/cluster.h"
+#include "proxy/relay.h"
+#include "proxy/stream_rule.h"
+#include "weft/log.h"
+
+#define tcp_MAGIC 0x7c9c0e11u
+#define TRIES 5                                 /* hosts, the first one among them */
+#define HALF_CLOSED_NS (300 * SEC)
+#define KEEPALIVE_S 180
+#define USER_TIMEOUT_MS 300000                  /* a peer that acknowledges nothing for so long is gone */
+
+/* A client's connection and its host's. */
+struct tcp {
+	unsigned magic;
+	struct list node;
+	struct tcps *all;
+	struct listener_use *listener;
+	struct hold *hold;                      /* until a host is reached: of conf */
+	const struct listener *conf;
+	struct conn down, up;
+	struct relay request, response;         /* down to up, up to down */
+	struct pick pick;                       /* pick.use: something was picked */
+	struct cluster_ask ask;
+	uint64_t began_ns, dialled_ns, took_ns; /* took: until the host was reached */
+	uint64_t last_ns, idle_ns;              /* last: something moved */
+	uint64_t counted_up, counted_down;      /* bytes in the listener's counters already */
+	struct timer idle;
+	struct loop_deferred later;             /* more to move, or its end */
+	bool ended;
+};
+
+struct tcps {
+	struct worker *worker;
+	struct list list;
+	struct relay_pipes pipes;
+	struct rand rand;
+};
+
+static const struct tcp_end_text {
+	const char *flag, *text;
+} ends[TCP_END_COUNT] = {
+#define TCP_END_TEXT_(NAME, flag, text) { flag, text },
+	TCP_ENDS(TCP_END_TEXT_)
+#undef TCP_END_TEXT_
+};
+
+static struct loop *loop_of(const struct tcp *t)
+{
+	return &t->all->worker->thread.loop;
+}
+
+/* ---- its end ------------------------------------------------------------------------------------------------ */
+
+static void tcp_free(struct loop_deferred *d)
+{
+	struct tcp *t = container_of(d, struct tcp, later);
+
+	t->magic = 0;
+	free(t);
+}
+
+static void unpick(struct tcp *t, bool ok)
+{
+	struct lb_result r = { .now_ns = loop_of(t)->now_ns, .ok = ok };
+
+	if (!t->pick.use)
+		return;
+	r.took_ns = ok ? t->took_ns : 0;
+	pick_done(&t->pick, &r);
+}
+
+static void say(const struct tcp *t, enum tcp_end end)
+{
+	char from[ADDR_TEXT_MAX], to[ADDR_TEXT_MAX];
+
+	if (!log_enabled(LOG_LEVEL_DEBUG) || !t->down.peer)
+		return;
+	log_debug(t->listener->name, "%s -> %s, %llu bytes in, %llu out, %llu ms, %u hosts tried: %s %s%s%s",
+		  addr_text(&t->down.peer->source, from), t->pick.use ? addr_text(&t->pick.addr, to) : "nowhere",
+		  (unsigned long long)t->request.bytes, (unsigned long long)t->response.bytes,
+		  (unsigned long long)((loop_of(t)->now_ns - t->began_ns) / MSEC), t->ask.ntried, ends[end].flag, ends[end].text,
+		  t->up.detail ? ": " : "", t->up.detail ? t->up.detail : "");
+}
+
+static void count(struct tcp *t)
+{
+	stat_add(&t->listener->stat->received, t->request.bytes - t->counted_up);
+	stat_add(&t->listener->stat->sent, t->response.bytes - t->counted_down);
+	t->counted_up = t->request.bytes;
+	t->counted_down = t->response.bytes;
+}
+
+/* What ended badly ends with RST, so that nobody takes a part for the whole. */
+static void tcp_finish(struct tcp *t, enum tcp_end end)
+{
+	if (t->ended)
+		return;
+	t->ended = true;
+	count(t);
+	say(t, end);
+	stat_add(&(&t->listener->stat->done)[end], 1);
+	if (end != TCP_DONE && conn_is_open(&t->down))
+		conn_reset(&t->down);
+	if (end != TCP_DONE && conn_is_open(&t->up))
+		conn_reset(&t->up);
+	unpick(t, end != TCP_HOST && end != TCP_CONNECT);
+	relay_fini(&t->request, &t->all->pipes);
+	relay_fini(&t->response, &t->all->pipes);
+	conn_close(&t->up);
+	conn_close(&t->down);
+	timer_disarm(loop_of(t), &t->idle);
+	hold_drop(t->hold);
+	list_del(&t->node);
+	listener_leave(t->listener);
+	loop_defer(loop_of(t), &t->later, tcp_free);
+}
+
+/* ---- bytes -------------------------------------------------------------------------------------------------- */
+
+static void arm_idle(struct tcp *t, uint64_t ns);
+
+static void on_idle(struct timer *timer)
+{
+	struct tcp *t = CAST(tcp, timer->arg);
+	uint64_t quiet = loop_of(t)->now_ns - t->last_ns;
+
+	if (quiet >= t->idle_ns)
+		tcp_finish(t, TCP_IDLE);
+	else
+		arm_idle(t, t->idle_ns - quiet);
+}
+
+static void arm_idle(struct tcp *t, uint64_t ns)
+{
+	if (t->idle_ns)
+		timer_arm(loop_of(t), &t->idle, ns, on_idle, t);
+}
+
+static void half_closed(struct tcp *t)
+{
+	if (t->idle_ns && t->idle_ns <= HALF_CLOSED_NS)
+		return;
+	t->idle_ns = HALF_CLOSED_NS;
+	arm_idle(t, t->idle_ns);
+}
+
+static void move(struct tcp *t);
+
+static void move_later(struct loop_deferred *d)
+{
+	move(container_of(d, struct tcp, later));
+}
+
+static bool move_one(struct tcp *t, struct relay *r, struct conn *from, struct conn *to)
+{
+	bool was_shut = r->shut;
+
+	switch (relay_move(r, from, to, &t->all->pipes)) {
+	case RELAY_FROM_BROKE:
+		tcp_finish(t, from == &t->down ? TCP_CLIENT : TCP_HOST);
+		return false;
+	case RELAY_TO_BROKE:
+		tcp_finish(t, to == &t->down ? TCP_CLIENT : TCP_HOST);
+		return false;
+	case RELAY_MORE:
+		loop_defer(loop_of(t), &t->later, move_later);
+		break;
+	case RELAY_WAIT:
+		break;
+	}
+	if (r->shut && !was_shut)
+		half_closed(t);
+	return true;
+}
+
+static void move(struct tcp *t)
+{
+	uint64_t before = t->request.bytes + t->response.bytes;
+
+	if (!move_one(t, &t->request, &t->down, &t->up) || !move_one(t, &t->response, &t->up, &t->down))
+		return;
+	if (t->request.bytes + t->response.bytes != before) {
+		t->last_ns = loop_of(t)->now_ns;
+		count(t);
+	}
+	if (t->request.shut && t->response.shut)
+		tcp_finish(t, TCP_DONE);
+}
+
+/* ---- the host ----------------------------------------------------------------------------------------------- */
+
+static void dial(struct tcp *t);
+
+static void up_open(struct conn *c)
+{
+	struct tcp *t = container_of(c, struct tcp, up);
+
+	/* Long connections keep no snapshot alive but by their cluster. */
+	hold_drop(t->hold);
+	t->hold = NULL;
+	t->conf = NULL;
+	t->last_ns = loop_of(t)->now_ns;
+	t->took_ns = t->last_ns - t->dialled_ns;
+	arm_idle(t, t->idle_ns);
+	move(t);
+}
+
+static void up_failed(struct conn *c, int err)
+{
+	struct tcp *t = container_of(c, struct tcp, up);
+	char to[ADDR_TEXT_MAX];
+
+	log_debug(t->listener->name, "%s: %s%s%s", addr_text(&t->pick.addr, to), strerror(-err), c->detail ? ": " : "",
+		  c->detail ? c->detail : "");
+	conn_close(c);
+	unpick(t, false);
+	dial(t);
+}
+
+static void up_event(struct conn *c)
+{
+	struct tcp *t = container_of(c, struct tcp, up);
+
+	move(t);
+}
+
+static const struct conn_events up_events = { up_open, up_event, up_event, up_failed };
+
+static int connect_to(struct tcp *t)
+{
+	const struct sock_options o = { .nodelay = true, .keepalive_s = KEEPALIVE_S, .user_timeout_ms = USER_TIMEOUT_MS };
+	int fd = sock_connect(&t->pick.addr, NULL, &o);
+
+	if (fd < 0)
+		return fd;
+	t->dialled_ns = loop_of(t)->now_ns;
+	return conn_open(&t->up, loop_of(t), fd, false, NULL, 0, cluster_conf(t->pick.use)->connect_ms, &up_events);
+}
+
+static enum tcp_end end_of(int err, const struct tcp *t)
+{
+	if (t->ask.ntried)
+		return TCP_CONNECT;
+	return err == -ENOENT ? TCP_NO_CLUSTER : err == -EBUSY ? TCP_OVERFLOW : TCP_NO_HOST;
+}
+
+static bool was_tried(const struct tcp *t)
+{
+	for (uint32_t i = 0; i < t->ask.ntried; i++) {
+		if (t->ask.tried[i] == t->pick.key)
+			return true;
+	}
+	return false;
+}
+
+/* One host after another, until one can be connected to or none is left that was not tried. */
+static void dial(struct tcp *t)
+{
+	while (t->ask.ntried < TRIES) {
+		int err;
+
+		t->ask.lb.now_ns = loop_of(t)->now_ns;
+		err = cluster_pick(t->all->worker->clusters, &t->ask, CLUSTER_CONNECTION, &t->pick);
+		if (err) {
+			tcp_finish(t, end_of(err, t));
+			return;
+		}
+		if (was_tried(t)) {
+			pick_done(&t->pick, NULL);
+			break;
+		}
+		stat_add(&t->listener->stat->retried, t->ask.ntried > 0);
+		t->ask.tried[t->ask.ntried++] = t->pick.key;
+		if (!connect_to(t))
+			return;
+		unpick(t, false);
+	}
+	tcp_finish(t, TCP_CONNECT);
+}
+
+/* ---- the client --------------------------------------------------------------------------------------------- */
+
+static void choose(struct tcp *t)
+{
+	const struct net_peer *peer = t->down.peer;
+	const struct stream_rule *r = stream_rule_find(t->conf, peer);
+	const struct route_backend *b = r ? stream_rule_backend(r, rand_u64(&t->all->rand)) : NULL;
+
+	if (!b) {
+		tcp_finish(t, TCP_NO_RULE);
+		return;
+	}
+	t->ask = (struct cluster_ask){
+		.lb = { .has_hash = true, .original = &peer->original },
+		.backend = b,
+	};
+	t->ask.lb.hash = hash_bytes((struct slice){ (const char *)peer->source.ip.b, 16 }, HASH_STABLE);
+	dial(t);
+}
+
+static void down_open(struct conn *c)
+{
+	choose(container_of(c, struct tcp, down));
+}
+
+static void down_failed(struct conn *c, int err)
+{
+	struct tcp *t = container_of(c, struct tcp, down);
+
+	log_debug(t->listener->name, "never opened: %s%s%s", strerror(-err), c->detail ? ": " : "", c->detail ? c->detail : "");
+	tcp_finish(t, TCP_HANDSHAKE);
+}
+
+static void down_event(struct conn *c)
+{
+	struct tcp *t = container_of(c, struct tcp, down);
+
+	if (t->up.opened)
+		move(t);
+}
+
+static const struct conn_events down_events = { down_open, down_event, down_event, down_failed };
+
+void tcp_accepted(struct listener_use *u, int take_fd)
+{
+	const struct sock_options o = { .keepalive_s = KEEPALIVE_S, .user_timeout_ms = USER_TIMEOUT_MS };
+	struct tcps *all = u->worker->tcps;
+	struct tcp *t = mem_alloc(sizeof(*t));
+
+	t->magic = tcp_MAGIC;
+	t->all = all;
+	t->listener = u;
+	t->conf = u->conf;
+	t->hold = hold_use(&u->worker->adoption);
+	t->idle_ns = (uint64_t)u->conf->idle_ms * MSEC;
+	t->began_ns = t->last_ns = loop_of(t)->now_ns;
+	list_add_tail(&all->list, &t->node);
+	sock_configure(take_fd, &o);
+	if (listener_conn_open(u, &t->down, take_fd, &down_events))
+		tcp_finish(t, TCP_HANDSHAKE);
+}
+
+/* ---- all of a worker ---------------------------------------------------------------------------------------- */
+
+struct tcps *tcps_new(struct worker *w, bool splice)
+{
+	struct tcps *all = mem_alloc(sizeof(*all));
+
+	all->worker = w;
+	all->pipes.off = !splice;
+	list_init(&all->list);
+	rand_init(&all->rand);
+	return all;
+}
+
+void tcps_free(struct tcps *all)
+{
+	if (!all)
+		return;
+	list_for(p, &all->list)
+		tcp_finish(container_of(p, struct tcp, node), TCP_STOPPED);
+	relay_pipes_fini(&all->pipes);
+	free(all);
+}
