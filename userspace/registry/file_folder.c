@@ -39,6 +39,7 @@ static void file_free(struct file *f)
 	watch_forget(f->state, f->name);
 	unit_fini(&f->unit);
 	free(f->error);
+	free(f->passed);
 	free(f->path);
 	free(f);
 }
@@ -149,6 +150,16 @@ static int slurp(struct file *f, char **text, size_t *n)
 	return err;
 }
 
+/* Once for what a file holds now, not each time it is read. */
+static void say_passed(struct file *f, const struct kube_objects *o)
+{
+	char *words = kube_passed_words(o);
+
+	if (words && (!f->passed || strcmp(words, f->passed)))
+		log_info(f->state->r->name.p, "%s: passed over: %s", f->path, words);
+	set_words(&f->passed, words);
+}
+
 bool file_emit(struct file *f)
 {
 	struct parse p = {0};
@@ -169,6 +180,7 @@ bool file_emit(struct file *f)
 		for (size_t i = 0; i < p.facts.n; i++)
 			unit_put(f->state, &f->unit, p.facts.v[i]);
 		p.facts.n = 0;
+		say_passed(f, &p.objects);
 		kube_replace(f, &p.objects);
 	}
 	parse_fini(&p);
