@@ -109,20 +109,20 @@ static void parse_fini(struct parse *p)
 	kube_objects_fini(&p->objects);
 }
 
-/* The first line goes into the file's state, and with it into the log; the others only there. */
+/* The first line is logged with the file's state, the others here. */
 static void say(struct file *f, struct conf_errors *errors)
 {
-	struct err e = {0};
+	char *all = mem_str(errors->n ? errors->text[0] : "");
 
-	for (size_t i = 1; i < errors->n; i++)
+	for (size_t i = 1; i < errors->n; i++) {
 		log_error(f->state->r->name.p, "%s", errors->text[i]);
-	if (errors->more)
+		set_words(&all, mem_printf("%s\n%s", all, errors->text[i]));
+	}
+	if (errors->more) {
 		log_error(f->state->r->name.p, "%s: and %zu errors more", f->path, errors->more);
-	if (errors->n > 1)
-		set_words(&f->error, mem_printf("%s (and %zu more)", errors->text[0],
-						errors->n + errors->more - 1));
-	else
-		set_words(&f->error, mem_str(conf_errors_words(errors, 0, &e) ? "" : err_text(&e)));
+		set_words(&all, mem_printf("%s\n%s: and %zu errors more", all, f->path, errors->more));
+	}
+	set_words(&f->error, all);
 }
 
 static bool parse_file(struct parse *p, struct file *f, struct slice text)

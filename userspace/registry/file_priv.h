@@ -38,7 +38,7 @@ struct unit {
 	bool touched;                           /* differs, or may, from what was taken */
 	bool active;                            /* in the transaction under way */
 	bool aside;                             /* refused by the store, to be left with the hub */
-	char *refusal;                          /* why it was refused, "FILE:LINE: words"; NULL: it was not */
+	char *refusal;                          /* why it was refused, lines "FILE:LINE: words"; NULL: it was not */
 };
 
 void unit_init(struct file_state *s, struct unit *u, struct file *f);
@@ -71,7 +71,7 @@ struct file {
 	bool parsed;                            /* hash is set */
 	bool seen;                              /* by the scan under way */
 	bool gone;
-	char *error;                            /* why its last version is not in use; NULL: it is */
+	char *error;                            /* why its last version is not in use, lines; NULL: it is */
 	char *passed;                           /* objects of it that are none of ours, as said last; NULL: none */
 	struct arena arena;                     /* of objects */
 	struct list objects;                    /* struct kube_object */
