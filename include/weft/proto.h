@@ -219,8 +219,8 @@ struct proto_ops {
 	/* NULL = dropped, data's end is sent */
 	int (*put_trailers)(struct codec *c, uint64_t id, const struct msg *m);
 	/*
-	 * -EPIPE = can only be said by closing the connection. NULL = nothing is said, a late
-	 * answer is dropped.
+	 * -EPIPE = can only be said by closing the connection; -ECONNRESET = by resetting it, FIN
+	 * would end the message well. NULL = nothing is said, a late answer is dropped.
 	 */
 	int (*put_reset)(struct codec *c, uint64_t id, enum proto_why why);
 	/*

@@ -437,6 +437,7 @@ static bool reusable(const struct codec *c)
 static int put_reset(struct codec *c, uint64_t id, enum proto_why why)
 {
 	struct http1 *h = http1_of(c);
+	int how = h->tx == TX_TO_EOF ? -ECONNRESET : -EPIPE;
 
 	(void)why;
 	if (!id || id != h->id)
@@ -444,7 +445,7 @@ static int put_reset(struct codec *c, uint64_t id, enum proto_why why)
 	h->closing = true;
 	h->rx = RX_CLOSED;
 	h->tx = TX_DONE;
-	return -EPIPE;
+	return how;
 }
 
 static int put_goaway(struct codec *c, bool final, enum proto_why why)

@@ -11,6 +11,7 @@
 #include "base/table.h"
 #include "net/addr.h"
 #include "net/sock.h"
+#include "proxy/downstream.h"
 #include "proxy/tcp.h"
 #include "proxy/udp.h"
 #include "weft/log.h"
@@ -26,6 +27,11 @@ struct listeners {
 	struct table by_name;
 };
 
+static void http_accepted(struct listener_use *u, int take_fd)
+{
+	downstream_open(u->worker, u, take_fd);
+}
+
 /* Who gets a listener's connections. datagrams: by socket instead of by connection. */
 static const struct protocol {
 	const char *name;
@@ -33,6 +39,7 @@ static const struct protocol {
 	int (*datagrams)(struct listener_socket *s);
 	void (*datagrams_end)(struct listener_socket *s);
 } protocols[] = {
+	{ "http", http_accepted, NULL, NULL },
 	{ "tcp", tcp_accepted, NULL, NULL },
 	{ "udp", NULL, udp_start, udp_stop },
 };
@@ -284,8 +291,12 @@ void listeners_adopt(struct listeners *l)
 		u->conf = (const struct listener *)snapshot_fact(s, FACT_LISTENER, slice_str(u->name));
 		for (size_t i = 0; u->conf && i < u->sockets.n; i++)
 			socket_start(u->sockets.v[i]);
-		if (!u->conf)
+		if (!u->conf) {
 			sockets_end(u);
+			u->users++;     /* its last connection may go with the draining */
+			downstream_drain(u->worker, u);
+			u->users--;
+		}
 		use_end(u);
 	}
 }

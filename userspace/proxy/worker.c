@@ -7,7 +7,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "proxy/http.h"
 #include "proxy/listener.h"
+#include "proxy/pool.h"
 #include "proxy/tcp.h"
 #include "proxy/udp.h"
 
@@ -40,7 +42,7 @@ static void beat(struct loop *l, void *arg)
 static struct clusters *clusters_of(struct worker *w)
 {
 	struct clusters_conf c = { .loop = &w->thread.loop, .adoption = &w->adoption, .worker = w->index, .up = w->up,
-				   .up_arg = w->outlier };
+				   .up_arg = w->outlier, .changed = pool_changed, .arg = w };
 	struct rand r;
 
 	rand_init(&r);
@@ -56,6 +58,7 @@ static int start(struct thread *t, void *arg)
 	t->loop.tick = beat;
 	t->loop.tick_arg = arg;
 	t->loop.tick_max_ns = WORKER_BEAT_MS * MSEC;
+	w->http = http_new(w);
 	w->listeners = listeners_new(w);
 	w->tcps = tcps_new(w, w->splice);
 	return 0;
@@ -66,6 +69,7 @@ static void stop(struct thread *t, void *arg)
 	struct worker *w = arg;
 
 	(void)t;
+	http_free(w->http);
 	tcps_free(w->tcps);
 	listeners_free(w->listeners);
 	udps_free(w->udps);

@@ -11,6 +11,7 @@
 #define WORKER_BEAT_MS 100                      /* longest time between two beats of a worker that is well */
 
 struct worker;
+struct http;
 struct listeners;
 struct clusters;
 struct tcps;
@@ -24,6 +25,7 @@ struct worker {
 	struct listeners *listeners;            /* the thread's own, as the ones below; NULL: it has ended */
 	struct clusters *clusters;
 	struct tcps *tcps;
+	struct http *http;
 	struct udps *udps;                      /* from the first udp listener on */
 	bool splice;                            /* bulk may go through pipes */
 	_Atomic uint64_t *beat;                 /* its word in the kernel's map, or NULL; set by letter, worker_set_beat() */

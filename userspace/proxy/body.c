@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Bodies, both ways. What a codec decoded waits in the stream until the other codec takes it, and in that one's out until
+ * the socket does; the sum is what may not pass LEG_HIGH, and reading is what stops.
+ */
+#include "proxy/stream_priv.h"
+
+#include "proxy/downstream.h"
+#include "proxy/upstream.h"
+#include "proxy/http.h"
+#include "proxy/worker.h"
+
+static size_t lying(const struct buf *body, const struct leg *to)
+{
+	return body->len + (to ? to->codec.out.len : 0);
+}
+
+/* How much may come; with the memory of a thermostat: once full, not before half of it is gone. */
+static size_t room(bool *full, size_t used)
+{
+	if (used >= LEG_HIGH || (*full && used > LEG_LOW)) {
+		*full = true;
+		return 0;
+	}
+	*full = false;
+	return LEG_HIGH - used;
+}
+
+size_t stream_request_room(struct stream *s)
+{
+	return room(&s->request_full, lying(&s->request_body, s->up ? &s->up->leg : NULL));
+}
+
+size_t stream_response_room(struct stream *s)
+{
+	return room(&s->response_full, lying(&s->response_body, s->down ? &s->down->leg : NULL));
+}
+
+/* ---- to the host -------------------------------------------------------------------------------------------- */
+
+static void request_is_sent(struct stream *s)
+{
+	struct codec *c = &s->up->leg.codec;
+
+	if (s->request_trailed && c->ops->put_trailers)
+		c->ops->put_trailers(c, s->up_id, &s->request_trailers);
+	s->request_sent = true;
+}
+
+/* A put that fails is told of by the connection's end, or by a reset: nothing is to be done about it here. */
+void body_to_host(struct stream *s)
+{
+	bool end = s->request_end && !s->request_trailed;
+	struct codec *c;
+
+	if (!s->up || !s->up_id || s->request_sent || (!s->request_body.len && !s->request_end))
+		return;
+	c = &s->up->leg.codec;
+	if (s->request_body.len || end) {
+		s->body_sent = true;
+		if (c->ops->put_data(c, s->up_id, &s->request_body, end) < 0)
+			return;
+	}
+	leg_touch(&s->up->leg);
+	if (s->request_end && !s->request_body.len)
+		request_is_sent(s);
+}
+
+static void request_ended(struct stream *s)
+{
+	s->request_end = true;
+	s->info.request_end_ns = stream_age_ns(s);
+	stream_deadline(s);
+}
+
+/* Bytes for which nobody is left any more are dropped. */
+void stream_data(struct stream *s, struct slice d, bool end)
+{
+	s->active_ns = s->w->thread.loop.now_ns;
+	s->info.request_bytes += d.n;
+	if (s->state >= STREAM_REPLY || s->response_end)
+		d.n = 0;
+	retry_keep(s, d);
+	if (buf_add(&s->request_body, d.p, d.n)) {
+		stream_abort(s, STREAM_OVERLOADED, "out of memory");
+		return;
+	}
+	if (end)
+		request_ended(s);
+	stream_run(s);
+}
+
+void stream_trailers(struct stream *s)
+{
+	s->request_trailed = s->request_trailers.nheaders;
+	request_ended(s);
+	stream_run(s);
+}
+
+/* The stream may end in its run; the connection's memory stays until the loop's deferred work. */
+void stream_up_sent(struct stream *s)
+{
+	struct downstream *d = s->down;
+	bool full = s->request_full;
+
+	if (!s->request_sent || s->state == STREAM_TUNNEL)
+		stream_run(s);
+	if (full)
+		downstream_pump(d);
+}
+
+/* ---- to the client ------------------------------------------------------------------------------------------ */
+
+static void response_is_sent(struct stream *s)
+{
+	struct codec *c = &s->down->leg.codec;
+
+	if (s->response_trailed && c->ops->put_trailers)
+		c->ops->put_trailers(c, s->down_id, &s->extra);
+	s->response_sent = true;
+}
+
+void body_to_client(struct stream *s)
+{
+	bool end = s->response_end && !s->response_trailed;
+	struct codec *c;
+
+	if (!s->down || s->response_sent || (!s->response_body.len && !s->response_end))
+		return;
+	c = &s->down->leg.codec;
+	if ((s->response_body.len || end) && c->ops->put_data(c, s->down_id, &s->response_body, end) < 0)
+		return;
+	leg_touch(&s->down->leg);
+	if (s->response_end && !s->response_body.len)
+		response_is_sent(s);
+}
+
+void stream_up_data(struct stream *s, struct slice d, bool end)
+{
+	s->active_ns = s->w->thread.loop.now_ns;
+	s->info.response_bytes += d.n;
+	if (buf_add(&s->response_body, d.p, d.n)) {
+		stream_abort(s, STREAM_OVERLOADED, "out of memory");
+		return;
+	}
+	s->response_end = end;
+	stream_run(s);
+}
+
+void stream_up_trailers(struct stream *s)
+{
+	s->response_trailed = s->extra.nheaders;
+	s->response_end = true;
+	stream_run(s);
+}
+
+void stream_client_sent(struct stream *s)
+{
+	struct upstream *u = s->up;
+	bool full = s->response_full;
+
+	if (s->state > STREAM_WAIT)
+		stream_run(s);
+	if (full && u && u->stream == s)
+		upstream_pump(u);
+}

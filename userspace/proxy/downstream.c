@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/downstream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/magic.h"
+#include "proto/http1.h"
+#include "proxy/listener.h"
+#include "proxy/stream.h"
+#include "proxy/http.h"
+#include "proxy/worker.h"
+
+#define downstream_MAGIC 0xd0574ea1u
+#define PIPELINED_MAX LEG_READ_MAX              /* bytes read ahead of requests behind the one under way */
+
+static const struct leg_events leg_events;
+static const struct proto_sink sink;
+
+static void on_time(struct timer *t);
+static void end(struct downstream *d);
+
+const struct listener *downstream_conf(const struct downstream *d)
+{
+	return d->listener->conf;
+}
+
+bool downstream_draining(const struct downstream *d)
+{
+	return d->last || !d->listener->conf || d->leg.w->http->stopping;
+}
+
+static bool busy(const struct downstream *d)
+{
+	return !list_empty(&d->streams);
+}
+
+/* ---- time --------------------------------------------------------------------------------------------------- */
+
+/* Armed for what is earlier than before only: what is later is found when the timer comes. */
+static void enter(struct downstream *d, enum downstream_phase phase, uint64_t ms)
+{
+	struct loop *l = &d->leg.w->thread.loop;
+
+	d->phase = phase;
+	d->due_ns = ms ? l->now_ns + ms * MSEC : UINT64_MAX;
+	if (ms && (!timer_armed(&d->timer) || d->timer.due_ns > d->due_ns))
+		timer_arm(l, &d->timer, ms * MSEC, on_time, d);
+}
+
+static void idle(struct downstream *d)
+{
+	enter(d, DOWNSTREAM_IDLE, d->listener->conf ? d->listener->conf->idle_ms : 0);
+}
+
+static struct stream *first(const struct downstream *d)
+{
+	return container_of(d->streams.next, struct stream, node);
+}
+
+static void on_time(struct timer *t)
+{
+	struct downstream *d = CAST(downstream, t->arg);
+	struct worker *w = d->leg.w;
+
+	if (d->due_ns == UINT64_MAX)
+		return;
+	if (w->thread.loop.now_ns < d->due_ns) {
+		timer_arm(&w->thread.loop, t, d->due_ns - w->thread.loop.now_ns, on_time, d);
+		return;
+	}
+	if (d->phase == DOWNSTREAM_HEAD && busy(d)) {
+		stat_add(&w->http->stat.head_timeouts, 1);
+		stream_refuse(first(d), 408, STREAM_CLIENT_MALFORMED, "request's head took too long");
+	} else {
+		end(d);
+	}
+	legs_flush(w);
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------- */
+
+static void destroy(struct loop_deferred *x)
+{
+	free(container_of(x, struct downstream, gone));
+}
+
+static void take_apart(struct downstream *d)
+{
+	struct worker *w = d->leg.w;
+
+	d->magic = 0;
+	timer_disarm(&w->thread.loop, &d->timer);
+	list_del(&d->all);
+	list_del(&d->next.node);
+	leg_fini(&d->leg);
+	listener_leave(d->listener);
+	loop_defer(&w->thread.loop, &d->gone, destroy);
+}
+
+/* Closes now, or behind decode(); streams that are left lose their client. */
+static void end(struct downstream *d)
+{
+	d->ending = true;
+	if (d->leg.decoding || !d->magic)
+		return;
+	while (busy(d)) {
+		struct stream *s = first(d);
+
+		list_del(&s->node);
+		stream_client_gone(s, STREAM_CLIENT_CLOSED, "client closed before its answer was complete");
+	}
+	take_apart(d);
+}
+
+int downstream_open(struct worker *w, struct listener_use *l, int take_fd)
+{
+	const struct proto_ops *ops = &proto_http1;
+	struct downstream *d = calloc(1, sizeof(*d) + ops->state_size);
+	int err;
+
+	if (!d) {
+		close(take_fd);
+		listener_leave(l);
+		return -ENOMEM;
+	}
+	d->magic = downstream_MAGIC;
+	d->listener = l;
+	d->due_ns = UINT64_MAX;
+	d->leg.w = w;
+	d->leg.on = &leg_events;
+	list_init(&d->streams);
+	list_add_tail(&w->http->downstreams, &d->all);
+	err = listener_conn_open(l, &d->leg.conn, take_fd, &leg_conn_events);
+	if (err)
+		end(d);
+	return err;
+}
+
+void downstream_drain(struct worker *w, const struct listener_use *l)
+{
+	list_for(x, &w->http->downstreams) {
+		struct downstream *d = container_of(x, struct downstream, all);
+
+		if (l && d->listener != l)
+			continue;
+		d->last = true;
+		if (d->phase == DOWNSTREAM_IDLE && !busy(d) && !d->leg.in.len)
+			end(d);
+	}
+	legs_flush(w);
+}
+
+void downstream_close_all(struct worker *w)
+{
+	while (!list_empty(&w->http->downstreams))
+		end(container_of(w->http->downstreams.next, struct downstream, all));
+	legs_flush(w);
+}
+
+/* ---- the end of an answer ----------------------------------------------------------------------------------- */
+
+/*
+ * With unread bytes in its socket, close(2) sends RST, which may overtake the answer on its way: so FIN first, and what
+ * comes is dropped for a while (RFC 9112 9.6).
+ */
+static void linger(struct downstream *d)
+{
+	if (d->leg.broken || d->leg.conn.eof || conn_shut(&d->leg.conn)) {
+		end(d);
+		return;
+	}
+	enter(d, DOWNSTREAM_LINGER, DOWNSTREAM_LINGER_MS);
+	downstream_pump(d);
+}
+
+static void read_on(struct loop_deferred *x)
+{
+	struct downstream *d = container_of(x, struct downstream, next);
+	struct worker *w = d->leg.w;
+
+	downstream_pump(d);
+	legs_flush(w);
+}
+
+/* What there is of the answer still goes; its end must not look like one. */
+static void cut(struct downstream *d, const struct stream *s)
+{
+	struct codec *c = &d->leg.codec;
+	int how = c->ops->put_reset ? c->ops->put_reset(c, s->down_id, PROTO_CLOSED) : 0;
+
+	if (how == -ECONNRESET)
+		conn_reset(&d->leg.conn);
+	else if (!d->leg.broken)
+		conn_write(&d->leg.conn, &c->out);
+	if (how)
+		end(d);
+}
+
+/* Some of it may be here already, but others are in the middle of something: not now. */
+static void next_request(struct downstream *d)
+{
+	idle(d);
+	if (d->leg.in.len)
+		loop_defer(&d->leg.w->thread.loop, &d->next, read_on);
+}
+
+void downstream_stream_done(struct downstream *d, struct stream *s)
+{
+	const struct proto_ops *ops = d->leg.codec.ops;
+	bool live;
+
+	list_del(&s->node);
+	live = !s->close && !d->last && (!ops->reusable || ops->reusable(&d->leg.codec));
+	if (s->cut)
+		cut(d, s);
+	else if (!live && (!s->request_end || d->leg.in.len))
+		linger(d);
+	else if (!live)
+		end(d);
+	else if (!busy(d))
+		next_request(d);
+}
+
+/* ---- what the client sends ---------------------------------------------------------------------------------- */
+
+static struct stream *of(void *arg, uint64_t id)
+{
+	struct downstream *d = CAST(downstream, arg);
+
+	list_for(x, &d->streams) {
+		struct stream *s = container_of(x, struct stream, node);
+
+		if (s->down_id == id)
+			return s;
+	}
+	return NULL;
+}
+
+static struct msg *on_begin(void *arg, uint64_t id, enum msg_kind kind)
+{
+	struct downstream *d = CAST(downstream, arg);
+	struct stream *s;
+
+	if (kind != MSG_REQUEST && kind != MSG_ONEWAY) {
+		s = of(arg, id);
+		if (s)
+			s->request_trailers = (struct msg){ .arena = &s->arena };
+		return s ? &s->request_trailers : NULL;
+	}
+	s = stream_new(d, id);
+	if (!s)
+		return NULL;
+	list_add_tail(&d->streams, &s->node);
+	enter(d, DOWNSTREAM_HEAD, d->listener->conf ? d->listener->conf->head_ms : 0);
+	return &s->request;
+}
+
+/* -EAGAIN: it was answered already, and that goes out before more is looked at. */
+static int on_head(void *arg, uint64_t id, struct msg *m, bool last)
+{
+	struct downstream *d = CAST(downstream, arg);
+	struct stream *s = of(arg, id);
+
+	(void)m;
+	d->phase = DOWNSTREAM_BUSY;
+	d->due_ns = UINT64_MAX;
+	if (s)
+		stream_head(s, last);
+	return d->leg.codec.out.len ? -EAGAIN : 0;
+}
+
+static void on_data(void *arg, uint64_t id, struct buf *in, struct slice b, bool last)
+{
+	struct stream *s = of(arg, id);
+
+	(void)in;
+	if (s)
+		stream_data(s, b, last);
+}
+
+static void on_trailers(void *arg, uint64_t id, struct msg *m)
+{
+	struct stream *s = of(arg, id);
+
+	(void)m;
+	if (s)
+		stream_trailers(s);
+}
+
+static void on_reset(void *arg, uint64_t id, enum proto_why why)
+{
+	struct stream *s = of(arg, id);
+
+	(void)why;
+	if (!s)
+		return;
+	list_del(&s->node);
+	stream_client_gone(s, STREAM_CLIENT_CLOSED, "client reset the stream");
+}
+
+static void on_opaque(void *arg, uint64_t id)
+{
+	struct stream *s = of(arg, id);
+
+	if (s)
+		stream_client_opaque(s);
+}
+
+static void on_writable(void *arg, uint64_t id)
+{
+	struct stream *s = of(arg, id);
+
+	if (s)
+		stream_client_sent(s);
+}
+
+static void on_room(void *arg)
+{
+	(void)arg;
+}
+
+static void on_goaway(void *arg, uint64_t last, enum proto_why why)
+{
+	(void)arg;
+	(void)last;
+	(void)why;
+}
+
+static void on_ping(void *arg, uint64_t token, bool ack)
+{
+	(void)arg;
+	(void)token;
+	(void)ack;
+}
+
+static int on_glitch(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static const struct proto_sink sink = { on_begin, on_head, on_data, on_trailers, on_reset, on_writable, on_room,
+					on_goaway, on_ping, on_glitch, on_opaque };
+
+/* The codec has put its answer, if there was one to put, into out. */
+static void malformed(struct downstream *d)
+{
+	const char *detail = d->leg.codec.detail;
+
+	stat_add(&d->leg.w->http->stat.malformed, 1);
+	while (busy(d)) {
+		struct stream *s = first(d);
+
+		list_del(&s->node);
+		stream_client_gone(s, STREAM_CLIENT_MALFORMED, detail ? detail : "client spoke nonsense");
+	}
+	d->refused = true;
+	leg_touch(&d->leg);
+}
+
+/* False: nothing more may be read. */
+static bool decode(struct downstream *d)
+{
+	int err;
+
+	if (d->phase == DOWNSTREAM_LINGER || d->refused) {
+		buf_drop(&d->leg.in, d->leg.in.len);
+		return true;
+	}
+	err = leg_decode(&d->leg);
+	if (d->ending) {
+		end(d);
+		return false;
+	}
+	if (err && err != -EAGAIN) {
+		malformed(d);
+		return false;
+	}
+	return !d->leg.opaque;
+}
+
+/* How much may be read now. Behind a whole request still a little: it tells of a client that goes away. */
+static size_t room(struct downstream *d)
+{
+	struct stream *s;
+
+	if (d->phase == DOWNSTREAM_LINGER || !busy(d))
+		return LEG_READ_MAX;
+	s = container_of(d->streams.prev, struct stream, node);
+	if (s->request_end)
+		return d->leg.in.len < PIPELINED_MAX ? PIPELINED_MAX - d->leg.in.len : 0;
+	return stream_request_room(s);
+}
+
+void downstream_pump(struct downstream *d)
+{
+	struct leg *l = &d->leg;
+
+	if (!d->magic || d->refused || l->decoding)
+		return;
+	if (l->opaque && busy(d)) {
+		stream_run(first(d));
+		return;
+	}
+	if (l->in.len && !decode(d))
+		return;
+	for (;;) {
+		size_t most = room(d);
+		ssize_t n = most ? leg_read(l, &l->in, most) : -EAGAIN;
+
+		if (n == -EAGAIN)
+			return;
+		if (n <= 0) {
+			end(d);
+			return;
+		}
+		if (!decode(d))
+			return;
+	}
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------- */
+
+static void open_now(struct leg *l)
+{
+	struct downstream *d = container_of(l, struct downstream, leg);
+	const struct listener *conf = d->listener->conf;
+
+	if (conf)
+		d->limits = (struct proto_limits){ .head_bytes = conf->max_head_bytes, .headers = conf->max_headers,
+						   .target_bytes = conf->max_target_bytes };
+	if (!conf || leg_init(l, &proto_http1, d->state, true, &d->limits, &sink, d))
+		end(d);
+	else
+		idle(d);
+}
+
+static void open_failed(struct leg *l, int err)
+{
+	(void)err;
+	end(container_of(l, struct downstream, leg));
+}
+
+static void readable(struct leg *l)
+{
+	downstream_pump(container_of(l, struct downstream, leg));
+}
+
+static void sent(struct leg *l)
+{
+	struct downstream *d = container_of(l, struct downstream, leg);
+
+	if (d->refused && !l->codec.out.len) {
+		d->refused = false;
+		linger(d);
+		return;
+	}
+	list_for(x, &d->streams) {
+		stream_client_sent(container_of(x, struct stream, node));
+		if (!d->magic)
+			return;
+	}
+}
+
+static void broken(struct leg *l, int err)
+{
+	(void)err;
+	end(container_of(l, struct downstream, leg));
+}
+
+static const struct leg_events leg_events = { open_now, open_failed, readable, sent, broken };

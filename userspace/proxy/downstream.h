@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A client's connection: its codec, its streams, and the time it is given. listener.c accepts and hands the descriptor
+ * over; from then on the connection is the downstream's until it closes. An idle one holds no buffer, no stream and no
+ * snapshot. One worker.
+ */
+#pragma once
+#include "base/list.h"
+#include "proxy/leg.h"
+
+struct listener_use;
+struct stream;
+struct worker;
+
+#define DOWNSTREAM_LINGER_MS 1000u              /* for the client to read the last answer before it would see a reset */
+
+enum downstream_phase {
+	DOWNSTREAM_OPENING,                     /* the connection keeps the time itself */
+	DOWNSTREAM_IDLE,                        /* between requests */
+	DOWNSTREAM_HEAD,                        /* some of a head is there */
+	DOWNSTREAM_BUSY,                        /* streams keep their own time */
+	DOWNSTREAM_LINGER,                      /* all is said: what still comes is dropped until the client's FIN */
+};
+
+struct downstream {
+	unsigned magic;
+	uint8_t phase;                          /* enum downstream_phase */
+	bool last;                              /* no request after the one under way */
+	bool refused;                           /* the codec has said its last words */
+	bool ending;                            /* closed in the middle of decode() */
+	struct leg leg;
+	struct listener_use *listener;
+	struct proto_limits limits;
+	struct list all;                        /* in the worker's list */
+	struct list streams;                    /* oldest first */
+	struct timer timer;                     /* may be armed for earlier than due_ns */
+	uint64_t due_ns;                        /* UINT64_MAX: never */
+	struct loop_deferred next, gone;
+	_Alignas(16) char state[];              /* the codec's */
+};
+
+/*
+ * For a listener whose protocol is "http". take_fd: accepted, non-blocking; listener_enter(l) was called for it. Opened by
+ * listener_conn_open(), left by listener_leave() when the connection is gone. Settings are read from l->conf at each
+ * request, and NULL there means to drain. 0 or -errno: then the descriptor is closed and l was left.
+ */
+int downstream_open(struct worker *w, struct listener_use *l, int take_fd);
+/* Idle connections of l (NULL: of all) close, busy ones after the answer that is under way, which says so. */
+void downstream_drain(struct worker *w, const struct listener_use *l);
+void downstream_close_all(struct worker *w);    /* at the worker's end, at once */
+
+/* ---- for its streams ---------------------------------------------------------------------------------------- */
+
+const struct listener *downstream_conf(const struct downstream *d); /* NULL: the listener is no more */
+bool downstream_draining(const struct downstream *d);
+void downstream_stream_done(struct downstream *d, struct stream *s); /* its last byte is with the socket, or it was cut */
+void downstream_pump(struct downstream *d);     /* there is room again for what the client sends */

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/http.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "model/matcher.h"
+#include "proxy/downstream.h"
+#include "proxy/pool.h"
+#include "proxy/stream.h"
+#include "proxy/worker.h"
+
+STAT_DEFINE(http_stat, "http", HTTP_STATS);
+
+struct http *http_new(struct worker *w)
+{
+	struct http *h = mem_alloc(sizeof(*h));
+
+	h->worker = w;
+	h->matcher = matcher_new();
+	rand_init(&h->rand);
+	list_init(&h->dirty);
+	list_init(&h->downstreams);
+	list_init(&h->pools);
+	list_init(&h->free_streams);
+	return h;
+}
+
+void http_free(struct http *h)
+{
+	if (!h)
+		return;
+	h->stopping = true;
+	downstream_close_all(h->worker);
+	pool_close_idle(h->worker);
+	streams_free(h->worker);
+	matcher_free(h->matcher);
+	free(h);
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/leg.h"
+
+#include <errno.h>
+
+#include "proxy/http.h"
+#include "proxy/worker.h"
+
+/* ---- events ------------------------------------------------------------------------------------------------- */
+
+static void on_open(struct conn *c)
+{
+	struct leg *l = container_of(c, struct leg, conn);
+	struct worker *w = l->w;
+
+	l->on->open(l);
+	legs_flush(w);
+}
+
+static void on_readable(struct conn *c)
+{
+	struct leg *l = container_of(c, struct leg, conn);
+	struct worker *w = l->w;
+
+	l->on->readable(l);
+	legs_flush(w);
+}
+
+static void on_writable(struct conn *c)
+{
+	struct leg *l = container_of(c, struct leg, conn);
+
+	leg_touch(l);
+	legs_flush(l->w);
+}
+
+static void on_failed(struct conn *c, int err)
+{
+	struct leg *l = container_of(c, struct leg, conn);
+	struct worker *w = l->w;
+
+	l->on->failed(l, err);
+	legs_flush(w);
+}
+
+const struct conn_events leg_conn_events = { on_open, on_readable, on_writable, on_failed };
+
+static void go_on(struct loop_deferred *d)
+{
+	struct leg *l = container_of(d, struct leg, more);
+	struct worker *w = l->w;
+
+	l->on->readable(l);
+	legs_flush(w);
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------- */
+
+int leg_init(struct leg *l, const struct proto_ops *ops, void *state, bool server, const struct proto_limits *limits,
+	     const struct proto_sink *sink, void *sink_arg)
+{
+	int err;
+
+	l->codec = (struct codec){ .ops = ops, .state = state, .limits = limits, .sink = sink, .sink_arg = sink_arg,
+				   .server = server };
+	l->ready = true;
+	err = ops->init ? ops->init(&l->codec) : 0;
+	if (!err && l->codec.out.len)
+		leg_touch(l);
+	return err;
+}
+
+void leg_fini(struct leg *l)
+{
+	list_del(&l->dirty);
+	list_del(&l->more.node);
+	conn_close(&l->conn);
+	if (l->ready && l->codec.ops->fini)
+		l->codec.ops->fini(&l->codec);
+	l->ready = false;
+	buf_fini(&l->codec.out);
+	buf_fini(&l->in);
+}
+
+/* ---- bytes -------------------------------------------------------------------------------------------------- */
+
+ssize_t leg_read(struct leg *l, struct buf *dst, size_t most)
+{
+	struct loop *loop = &l->w->thread.loop;
+
+	if (l->turn != loop->iterations) {
+		l->turn = loop->iterations;
+		l->reads = 0;
+	}
+	if (++l->reads <= LEG_READS)
+		return conn_read(&l->conn, dst, most);
+	loop_defer(loop, &l->more, go_on);
+	return -EAGAIN;
+}
+
+int leg_decode(struct leg *l)
+{
+	int err;
+
+	l->decoding = true;
+	err = l->codec.ops->decode(&l->codec, &l->in);
+	l->decoding = false;
+	/* It may have answered by itself: a heartbeat, settings, the last words before an error. */
+	if (l->codec.out.len)
+		leg_touch(l);
+	return err;
+}
+
+void leg_touch(struct leg *l)
+{
+	if (!list_linked(&l->dirty))
+		list_add_tail(&l->w->http->dirty, &l->dirty);
+}
+
+static void flush(struct leg *l)
+{
+	const struct proto_ops *ops = l->codec.ops;
+	ssize_t n = 0;
+
+	if (l->broken || !l->conn.opened)
+		return;
+	if (!l->opaque && ops->flush && ops->flush(&l->codec))
+		n = -EPROTO;
+	else if (l->codec.out.len)
+		n = conn_write(&l->conn, &l->codec.out);
+	if (n < 0) {
+		l->broken = true;
+		l->on->broken(l, (int)n);
+	} else {
+		l->on->sent(l);
+	}
+}
+
+/* What sent() and broken() do may touch further legs, or these again. */
+void legs_flush(struct worker *w)
+{
+	while (!list_empty(&w->http->dirty)) {
+		struct leg *l = container_of(w->http->dirty.next, struct leg, dirty);
+
+		list_del(&l->dirty);
+		flush(l);
+	}
+}

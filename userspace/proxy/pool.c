@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/pool.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "proxy/cluster.h"
+#include "proxy/upstream.h"
+#include "proxy/http.h"
+#include "proxy/worker.h"
+
+#define IDLE_MS_MAX 60000u                      /* whatever the cluster says: hosts close theirs soon after, mostly */
+#define IDLE_MAX 1024u                          /* of one host on one worker */
+
+_Static_assert(sizeof(struct pool_key) == 24, "hashed as bytes: no padding");
+
+/* ---- pools and their hosts ---------------------------------------------------------------------------------- */
+
+static uint64_t add(uint64_t h, struct slice s)
+{
+	return hash_bytes(s, h);
+}
+
+/* What a connection to the cluster is opened with. */
+static uint64_t settings_of(const struct cluster_fact *f)
+{
+	const struct cluster_tls *t = &f->tls;
+	uint64_t h = f->proxy_protocol | (uint64_t)t->enabled << 1 | (uint64_t)t->insecure << 2;
+
+	h = add(add(add(add(h, t->sni), t->ca), t->certificate), f->protocol);
+	for (size_t i = 0; i < t->nalpn; i++)
+		h = add(h, t->alpn[i]);
+	for (size_t i = 0; i < t->nsans; i++)
+		h = add(h, t->sans[i]);
+	return h;
+}
+
+static struct pool *pool_of(struct worker *w, struct cluster_use *use)
+{
+	struct pool *p = cluster_pool(use);
+
+	if (p)
+		return p;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	p->w = w;
+	p->use = use;
+	p->settings = settings_of(cluster_conf(use));
+	table_init(&p->hosts, 0);
+	list_add_tail(&w->http->pools, &p->node);
+	cluster_set_pool(use, p);
+	return p;
+}
+
+static struct slice key_slice(const struct pool_key *k)
+{
+	return (struct slice){ (const char *)k, sizeof(*k) };
+}
+
+struct pool_host *pool_host_get(struct worker *w, const struct pick *pick)
+{
+	struct pool *p = pool_of(w, pick->use);
+	struct pool_key key = { .host = pick->key, .port = pick->addr.port };
+	struct pool_host *h;
+
+	if (!p)
+		return NULL;
+	key.settings = p->settings;
+	h = table_get(&p->hosts, key_slice(&key));
+	if (h)
+		return h;
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return NULL;
+	h->pool = p;
+	h->key = key;
+	list_init(&h->idle);
+	table_put(&p->hosts, key_slice(&h->key), h);
+	p->nhosts++;
+	return h;
+}
+
+/* The cluster may end with its pool. */
+static void pool_free(struct pool *p)
+{
+	list_del(&p->node);
+	table_fini(&p->hosts);
+	cluster_set_pool(p->use, NULL);
+	free(p);
+}
+
+void pool_opened(struct pool_host *h)
+{
+	h->nopen++;
+}
+
+void pool_closed(struct pool_host *h)
+{
+	struct pool *p = h->pool;
+
+	cluster_conn_closed(p->use, h->key.host);
+	if (--h->nopen)
+		return;
+	timer_disarm(&p->w->thread.loop, &h->old);
+	table_del(&p->hosts, key_slice(&h->key));
+	free(h);
+	if (!--p->nhosts && cluster_gone(p->use))
+		pool_free(p);
+}
+
+/* ---- idle connections --------------------------------------------------------------------------------------- */
+
+static uint64_t idle_ns(const struct pool *p)
+{
+	uint32_t ms = cluster_conf(p->use)->pool.idle_ms;
+
+	return (ms && ms < IDLE_MS_MAX ? ms : IDLE_MS_MAX) * MSEC;
+}
+
+static struct upstream *oldest(struct pool_host *h)
+{
+	return container_of(h->idle.prev, struct upstream, idle);
+}
+
+static void close_idle(struct upstream *u)
+{
+	pool_forget(u);
+	upstream_close(u);
+}
+
+static void close_old(struct timer *t)
+{
+	struct pool_host *h = t->arg;
+	struct loop *l = &h->pool->w->thread.loop;
+	uint64_t limit = idle_ns(h->pool), age;
+
+	while (h->nidle) {
+		struct upstream *u = oldest(h);
+		bool last = h->nopen == 1;
+
+		age = l->now_ns > u->idle_ns ? l->now_ns - u->idle_ns : 0;
+		if (age < limit) {
+			timer_arm(l, &h->old, limit - age, close_old, h);
+			return;
+		}
+		close_idle(u);
+		if (last)
+			return;
+	}
+}
+
+struct upstream *pool_take(struct pool_host *h)
+{
+	struct upstream *u;
+
+	if (!h->nidle)
+		return NULL;
+	u = container_of(h->idle.next, struct upstream, idle);
+	pool_forget(u);
+	return u;
+}
+
+void pool_put(struct pool_host *h, struct upstream *u)
+{
+	struct loop *l = &h->pool->w->thread.loop;
+
+	if (h->nidle >= IDLE_MAX)
+		close_idle(oldest(h));
+	u->idle_ns = l->now_ns;
+	list_add(&h->idle, &u->idle);
+	h->nidle++;
+	stat_set(&h->pool->w->http->stat.idle_upstreams, stat_get(&h->pool->w->http->stat.idle_upstreams) + 1);
+	if (!timer_armed(&h->old))
+		timer_arm(l, &h->old, idle_ns(h->pool), close_old, h);
+}
+
+void pool_forget(struct upstream *u)
+{
+	struct pool_host *h = u->home;
+
+	if (!list_linked(&u->idle))
+		return;
+	list_del(&u->idle);
+	h->nidle--;
+	stat_set(&h->pool->w->http->stat.idle_upstreams, stat_get(&h->pool->w->http->stat.idle_upstreams) - 1);
+}
+
+static void close_all(struct pool_host *h)
+{
+	unsigned n = h->nidle, open = h->nopen;
+
+	/* The host goes with its last connection. */
+	while (n--) {
+		close_idle(oldest(h));
+		if (!--open)
+			return;
+	}
+}
+
+static void pool_sweep(struct pool *p, bool all)
+{
+	for (struct table_entry *e = table_next(&p->hosts, NULL); e; e = table_next(&p->hosts, e)) {
+		struct pool_host *h = e->value;
+
+		if (all || h->key.settings != p->settings || !cluster_has(p->use, h->key.host))
+			close_all(h);
+	}
+}
+
+void pool_changed(void *worker, struct cluster_use *use)
+{
+	struct pool *p = cluster_pool(use);
+	bool gone = cluster_gone(use);
+
+	(void)worker;
+	if (!p)
+		return;
+	if (!gone)
+		p->settings = settings_of(cluster_conf(use));
+	/* Held by one host more, so that the pool does not go under the sweep. */
+	p->nhosts++;
+	pool_sweep(p, gone);
+	if (!--p->nhosts && gone)
+		pool_free(p);
+}
+
+void pool_close_idle(struct worker *w)
+{
+	list_for(x, &w->http->pools) {
+		struct pool *p = container_of(x, struct pool, node);
+
+		p->nhosts++;
+		pool_sweep(p, true);
+		if (!--p->nhosts)
+			pool_free(p);
+	}
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/reply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "proxy/downstream.h"
+#include "proxy/record.h"
+#include "proxy/stream.h"
+#include "proxy/http.h"
+#include "proxy/worker.h"
+#include "weft/str.h"
+
+#define TEXT_MAX 256
+
+/* RFC 9110 5.6.7; made once a second. */
+static struct slice date(struct worker *w)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (now != w->http->date_at) {
+		w->http->date_at = now;
+		gmtime_r(&now, &tm);
+		strftime(w->http->date, sizeof(w->http->date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	}
+	return slice_str(w->http->date);
+}
+
+/* "no healthy host (UH)" */
+static int say_why(struct stream *s)
+{
+	char text[TEXT_MAX];
+	int n = snprintf(text, sizeof(text), "%s (", s->info.detail);
+
+	n += record_flags(text + n, sizeof(text) - (size_t)n, s->info.flags);
+	n += snprintf(text + n, sizeof(text) - (size_t)n, ")\n");
+	s->reply.text = msg_dup(&s->response, (struct slice){ text, (size_t)n });
+	s->reply.content_type = SLICE_LIT("text/plain");
+	return s->reply.text.p ? 0 : -ENOMEM;
+}
+
+static int head(struct stream *s)
+{
+	struct msg *m = &s->response;
+	int err = 0;
+
+	m->kind = MSG_RESPONSE;
+	m->status = s->reply.status;
+	m->wire_status = s->reply.wire_status;
+	m->body_len = (int64_t)s->reply.text.n;
+	if (s->reply.text.n)
+		err = msg_push(m, SLICE_LIT("content-type"), s->reply.content_type);
+	if (!err && s->location.n)
+		err = msg_push(m, SLICE_LIT("location"), s->location);
+	if (!err)
+		err = msg_push(m, SLICE_LIT("date"), date(s->w));
+	return err ? err : msg_push(m, SLICE_LIT("server"), SLICE_LIT("weft"));
+}
+
+static int put(struct stream *s)
+{
+	struct codec *c = &s->down->leg.codec;
+	struct buf body = { 0 };
+	bool text = s->reply.text.n && !slice_eq_str(s->request.method, "HEAD");
+	int err = c->ops->put_head(c, &s->down_id, &s->response, !text);
+
+	if (!err && text) {
+		err = buf_add(&body, s->reply.text.p, s->reply.text.n);
+		if (!err && c->ops->put_data(c, s->down_id, &body, true) < 0)
+			err = -EPIPE;
+		s->info.response_bytes += s->reply.text.n;
+		buf_fini(&body);
+	}
+	return err;
+}
+
+int reply_put(struct stream *s)
+{
+	struct codec *c = &s->down->leg.codec;
+	int err = 0;
+
+	s->response = (struct msg){ .arena = &s->arena };
+	stat_add(&s->w->http->stat.local_replies, 1);
+	if (!s->reply.text.p && s->info.detail[0])
+		err = say_why(s);
+	if (err)
+		return err;
+	if (c->ops->put_reply)
+		return c->ops->put_reply(c, s->down_id, &s->request, &s->reply);
+	err = head(s);
+	return err ? err : put(s);
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/retry.h"
+
+#include "base/buf_pool.h"
+#include "base/clock.h"
+#include "base/rand.h"
+#include "proxy/stream.h"
+#include "proxy/http.h"
+#include "proxy/worker.h"
+#include "weft/str.h"
+
+uint32_t retry_left(const struct stream *s)
+{
+	uint32_t most = s->hit.rule ? s->hit.rule->retries : 0;
+
+	return most > s->retry.done ? most - s->retry.done : 0;
+}
+
+/* RFC 9110 9.2.2; a key says that the server tells repetitions apart. */
+static bool idempotent(const struct msg *m)
+{
+	static const char *const methods[] = { "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE" };
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (slice_eq_str(m->method, methods[i]))
+			return true;
+	return msg_find(m, SLICE_LIT("idempotency-key"));
+}
+
+void retry_start(struct stream *s)
+{
+	struct retry *r = &s->retry;
+
+	r->idempotent = idempotent(&s->request);
+	r->keep = !s->request_end && (r->idempotent || s->hit.rule->retries);
+}
+
+void retry_keep(struct stream *s, struct slice d)
+{
+	struct retry *r = &s->retry;
+
+	if (!r->keep || r->lost || !d.n)
+		return;
+	if (r->body.len + d.n <= RETRY_BODY_MAX && !buf_add(&r->body, d.p, d.n))
+		return;
+	r->lost = true;
+	buf_fini(&r->body);
+}
+
+static bool replayable(const struct stream *s)
+{
+	return !s->body_sent || (s->retry.keep && !s->retry.lost);
+}
+
+/* The copy is complete: it was kept from the first byte on. */
+int retry_rewind(struct stream *s)
+{
+	struct buf *kept = &s->retry.body, all = { 0 };
+	int err = 0;
+
+	if (!s->body_sent)
+		return 0;
+	for (const struct buf_chunk *c = kept->head; c && !err; c = c->next)
+		err = buf_add(&all, c->data + c->r, c->w - c->r);
+	buf_fini(&s->request_body);
+	buf_move(&s->request_body, &all);
+	s->body_sent = false;
+	return err;
+}
+
+/* ---- conditions --------------------------------------------------------------------------------------------- */
+
+static bool in_ranges(const struct route_rule *r, int status)
+{
+	for (size_t i = 0; i < r->nretry_codes; i++)
+		if (status >= r->retry_codes[i].low && status <= r->retry_codes[i].high)
+			return true;
+	return false;
+}
+
+#define ON(name) (1u << RETRY_ON_##name)
+
+static bool status_asks(const struct route_rule *r, int status)
+{
+	return (status >= 500 && r->retry_on & ON(5XX)) ||
+	       (status >= 502 && status <= 504 && r->retry_on & ON(GATEWAY_ERROR)) ||
+	       (status == 409 && r->retry_on & ON(RETRIABLE_4XX)) ||
+	       (r->retry_on & ON(RETRIABLE_CODES) && in_ranges(r, status));
+}
+
+/* No answer at all counts as one of 5xx, as Envoy has it. */
+static bool cause_asks(const struct route_rule *r, enum retry_cause cause, int status, bool unsent)
+{
+	unsigned none = ON(5XX) | ON(GATEWAY_ERROR);
+
+	switch (cause) {
+	case RETRY_CONNECT:
+		return r->retry_on & (none | ON(CONNECT_FAILURE) | ON(RESET_BEFORE_REQUEST));
+	case RETRY_REFUSED:
+		return r->retry_on & (none | ON(REFUSED_STREAM) | ON(RESET));
+	case RETRY_RESET:
+		return r->retry_on & (none | ON(RESET)) || (unsent && r->retry_on & ON(RESET_BEFORE_REQUEST));
+	case RETRY_TIMEOUT:
+		return r->retry_on & (none | ON(RESET));
+	case RETRY_STATUS:
+		return status_asks(r, status);
+	}
+	return false;
+}
+
+bool retry_wanted(struct stream *s, enum retry_cause cause, int status, bool unsent)
+{
+	const struct route_rule *rule = s->hit.rule;
+	struct retry *r = &s->retry;
+
+	if (!rule || !rule->retries || s->response_said || !s->down || !replayable(s) ||
+	    !cause_asks(rule, cause, status, unsent))
+		return false;
+	if (!retry_left(s)) {
+		stream_flag(s, STREAM_RETRIES_SPENT, "retries spent");
+		return false;
+	}
+	retry_end(s);
+	if (!cluster_retry_begin(s->pick.use, rule->budget_percent, rule->budget_min, s->w->thread.loop.now_ns)) {
+		stream_flag(s, STREAM_OVERFLOW, "retry budget spent");
+		return false;
+	}
+	r->use = s->pick.use;
+	r->done++;
+	return true;
+}
+
+/*
+ * The host closed while the connection was idle, and our request crossed its FIN. Such a request was not processed, but
+ * nobody can know: so only what may be repeated is (RFC 9110 9.2.2), or what never left.
+ */
+bool retry_pooled(struct stream *s, bool unsent)
+{
+	struct retry *r = &s->retry;
+
+	if (r->again || s->response_said || !s->down || !replayable(s) || !(r->idempotent || unsent))
+		return false;
+	r->again = true;
+	return true;
+}
+
+uint64_t retry_pause_ns(struct stream *s)
+{
+	const struct route_rule *rule = s->hit.rule;
+	uint32_t n = s->retry.done < 20 ? s->retry.done : 20;
+	uint64_t most = ((1ull << n) - 1) * rule->backoff_ms;
+
+	if (rule->max_backoff_ms && most > rule->max_backoff_ms)
+		most = rule->max_backoff_ms;
+	return most ? rand_u64(&s->w->http->rand) % (most * MSEC) : 0;
+}
+
+void retry_end(struct stream *s)
+{
+	if (s->retry.use)
+		cluster_retry_end(s->retry.use);
+	s->retry.use = NULL;
+}
+
+void retry_fini(struct stream *s)
+{
+	retry_end(s);
+	buf_fini(&s->retry.body);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sending a request again: the route's conditions, the pause between, the node's budget, and the request's body, of which
+ * a copy is kept while it is streamed. Decides only; stream_try.c does.
+ */
+#pragma once
+#include "weft/buf.h"
+#include "weft/model.h"
+#include "weft/proto.h"
+
+#define RETRY_BODY_MAX (64u << 10)              /* of a request that can be sent again */
+
+struct cluster_use;
+struct stream;
+
+struct retry {
+	uint32_t done;                          /* tries of the policy beyond the first */
+	uint8_t connecting;                     /* hosts left because they could not be connected to */
+	bool idempotent;
+	bool again;                             /* a dead pooled connection was replaced already */
+	bool keep;                              /* a copy of the body is being kept */
+	bool lost;                              /* it was longer than that */
+	struct cluster_use *use;                /* cluster_retry_end() is due; NULL: not */
+	struct buf body;
+};
+
+/* What became of a try. */
+enum retry_cause { RETRY_CONNECT, RETRY_REFUSED, RETRY_RESET, RETRY_TIMEOUT, RETRY_STATUS };
+
+void retry_start(struct stream *s);             /* the rule is known */
+void retry_keep(struct stream *s, struct slice d); /* bytes of the body on their way */
+/* All of the body that came waits to be sent, again. 0 or -ENOMEM. */
+int retry_rewind(struct stream *s);
+/* The policy's word. unsent: the host saw nothing of the request. While the pick of the failed try is not done yet. */
+bool retry_wanted(struct stream *s, enum retry_cause cause, int status, bool unsent);
+uint32_t retry_left(const struct stream *s);
+/* Beside the policy, once: may a request that a pooled connection swallowed be sent again? */
+bool retry_pooled(struct stream *s, bool unsent);
+uint64_t retry_pause_ns(struct stream *s);      /* before the try that is `done` now; full jitter */
+void retry_end(struct stream *s);               /* gives back the budget */
+void retry_fini(struct stream *s);

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The answer: the host's, or one of our own, until its last byte is with the client's socket. */
+#include "proxy/stream_priv.h"
+
+#include "proxy/downstream.h"
+#include "proxy/headers.h"
+#include "proxy/reply.h"
+#include "proxy/upstream.h"
+#include "proxy/http.h"
+#include "proxy/worker.h"
+#include "weft/str.h"
+
+/*
+ * The connection cannot live on behind a request that will not be read, or when it is told to end: the head of the last
+ * answer says so.
+ */
+static void close_behind(struct stream *s, int status)
+{
+	struct codec *c = &s->down->leg.codec;
+
+	if (!downstream_draining(s->down) && (s->request_end || status < 400))
+		return;
+	s->close = true;
+	if (!(c->ops->flags & PROTO_MULTIPLEX) && c->ops->put_goaway)
+		c->ops->put_goaway(c, true, PROTO_DRAINING);
+}
+
+enum stream_state step_respond(struct stream *s)
+{
+	struct codec *c = &s->down->leg.codec;
+	struct msg *m = &s->response;
+	bool end = s->response_end && !s->response_body.len && !s->response_trailed;
+
+	if (headers_response(s))
+		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
+	s->info.status = m->status;
+	s->info.wire_status = m->wire_status;
+	if (s->retry.done && m->status >= 500 && retry_left(s) == 0)
+		stream_flag(s, STREAM_RETRIES_SPENT, "retries spent");
+	close_behind(s, m->status);
+	if (c->ops->put_head(c, &s->down_id, m, end))
+		return stream_say(s, 502, STREAM_UPSTREAM_MALFORMED, "answer cannot be said in the client's protocol");
+	s->response_said = true;
+	s->response_sent = end;
+	leg_touch(&s->down->leg);
+	stream_deadline(s);
+	return STREAM_RELAY;
+}
+
+enum stream_state step_relay(struct stream *s)
+{
+	if (s->client_opaque || s->host_opaque)
+		return s->client_opaque && s->host_opaque ? STREAM_TUNNEL : STREAM_BLOCKED;
+	if (!s->response_end)
+		body_to_host(s);
+	body_to_client(s);
+	if (s->response_end && s->up)
+		stream_end_try(s, true);
+	if (!s->response_sent)
+		return STREAM_BLOCKED;
+	s->close |= !s->request_end;
+	return STREAM_FLUSH;
+}
+
+enum stream_state stream_say(struct stream *s, int status, enum stream_flag f, const char *detail)
+{
+	stream_flag(s, f, detail);
+	stream_end_try(s, false);
+	if (s->response_said || !s->down) {
+		s->cut = s->close = true;
+		return STREAM_DONE;
+	}
+	s->reply = (struct proto_reply){ .status = status, .wire_status = MSG_NO_STATUS,
+					 .content_type = SLICE_LIT("text/plain") };
+	return STREAM_REPLY;
+}
+
+void stream_refuse(struct stream *s, int status, enum stream_flag f, const char *detail)
+{
+	stream_go(s, stream_say(s, status, f, detail));
+	stream_run(s);
+}
+
+enum stream_state step_reply(struct stream *s)
+{
+	close_behind(s, s->request_end ? s->reply.status : 400);
+	s->info.status = s->reply.status;
+	s->response_said = true;
+	if (reply_put(s)) {
+		s->cut = s->close = true;
+		return STREAM_DONE;
+	}
+	leg_touch(&s->down->leg);
+	s->response_end = s->response_sent = true;
+	s->active_ns = s->w->thread.loop.now_ns;
+	return STREAM_FLUSH;
+}
+
+enum stream_state step_flush(struct stream *s)
+{
+	if (!s->down->leg.codec.out.len)
+		return STREAM_DONE;
+	stream_deadline(s);
+	return STREAM_BLOCKED;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of a stream share: its steps, one for each state, and how it moves between them. */
+#pragma once
+#include "proxy/stream.h"
+
+#define stream_MAGIC 0x57ea4001u
+
+#define STREAM_STEP_(NAME, name) enum stream_state step_##name(struct stream *s);
+STREAM_STATES(STREAM_STEP_)
+#undef STREAM_STEP_
+
+/* The next state, also from a callback while a step is running. stream_run() follows. */
+void stream_go(struct stream *s, enum stream_state to);
+/* An answer of our own, with flag and detail; REPLY, or DONE with the answer cut off where one was begun. */
+enum stream_state stream_say(struct stream *s, int status, enum stream_flag f, const char *detail);
+/* This try has failed without an answer: BACKOFF, or what stream_say() gives. */
+enum stream_state stream_try_failed(struct stream *s, enum retry_cause cause, bool unsent, int status, enum stream_flag f,
+				    const char *detail);
+
+/* ---- body.c ---- */
+
+void body_to_host(struct stream *s);            /* what of the request's body the host's codec takes */
+void body_to_client(struct stream *s);

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Where a request goes: its rule, what the rule does to it, its backend. Nothing here waits. */
+#include "proxy/stream_priv.h"
+
+#include <errno.h>
+
+#include "model/hold.h"
+#include "model/rewrite.h"
+#include "model/routers.h"
+#include "proxy/downstream.h"
+#include "proxy/headers.h"
+#include "proxy/http.h"
+#include "proxy/worker.h"
+#include "weft/str.h"
+
+int stream_head(struct stream *s, bool end)
+{
+	s->info.head_ns = stream_age_ns(s);
+	s->active_ns = s->w->thread.loop.now_ns;
+	/* Nothing follows an offered upgrade unless it is granted. */
+	if (end || s->request.upgrade.n) {
+		s->request_end = true;
+		s->info.request_end_ns = s->info.head_ns;
+	}
+	stream_go(s, STREAM_ROUTE);
+	stream_run(s);
+	return 0;
+}
+
+static bool upgrade_allowed(const struct stream *s)
+{
+	unsigned bit = slice_eq_str(s->request.upgrade, "connect") ? UPGRADE_CONNECT : UPGRADE_WEBSOCKET;
+
+	return s->hit.rule->upgrades & bit;
+}
+
+/* An upgrade that the route does not allow is not offered to the host; CONNECT has no other meaning. */
+static enum stream_state check_upgrade(struct stream *s)
+{
+	if (!s->request.upgrade.n || upgrade_allowed(s))
+		return STREAM_BLOCKED;
+	if (slice_eq_str(s->request.upgrade, "connect"))
+		return stream_say(s, 405, STREAM_NO_ROUTE, "CONNECT is not allowed by the route");
+	s->request.upgrade = (struct slice){ 0 };
+	msg_touch(&s->request);
+	return STREAM_BLOCKED;
+}
+
+static enum stream_state redirect(struct stream *s)
+{
+	s->location = redirect_location(&s->hit, &s->request);
+	s->reply = (struct proto_reply){ .status = s->hit.rule->redirect_status, .wire_status = MSG_NO_STATUS };
+	if (!s->location.p)
+		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
+	return STREAM_REPLY;
+}
+
+static enum stream_state answer_directly(struct stream *s)
+{
+	const struct route_rule *r = s->hit.rule;
+
+	s->reply = (struct proto_reply){ .status = r->direct_status, .wire_status = MSG_NO_STATUS,
+					 .text = r->direct_body, .content_type = SLICE_LIT("text/plain") };
+	return STREAM_REPLY;
+}
+
+/* Hashes look at the request as it came, so before it is rewritten. */
+static int prepare(struct stream *s)
+{
+	const struct route_rule *r = s->hit.rule;
+	struct route_hash hash = { 0 };
+	int err = 0;
+
+	if (r->nhash)
+		err = route_hash(&s->hit, s->w->http->matcher, &s->request, s->info.peer, &hash);
+	s->ask.lb.hash = hash.value;
+	s->ask.lb.has_hash = hash.has;
+	s->set_cookie = hash.set_cookie;
+	if (!err)
+		err = rewrite_request(&s->hit, s->w->http->matcher, &s->request);
+	return err ? err : headers_request(s, downstream_conf(s->down));
+}
+
+static enum stream_state forward(struct stream *s)
+{
+	s->backend = router_backend(&s->hit, s->w->http->matcher);
+	if (!s->backend)
+		return stream_say(s, 503, STREAM_NO_CLUSTER, "route has no backend");
+	s->info.cluster = s->backend->cluster;
+	if (prepare(s))
+		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
+	s->ask.backend = s->backend;
+	s->ask.lb.original = &s->info.peer->original;
+	retry_start(s);
+	stream_deadline(s);
+	return STREAM_PICK;
+}
+
+enum stream_state step_route(struct stream *s)
+{
+	const struct listener *l = downstream_conf(s->down);
+	enum stream_state next;
+
+	s->hold = hold_use(&s->w->adoption);
+	if (!l || !s->hold)
+		return stream_say(s, 503, STREAM_NO_ROUTE, "listener is being removed");
+	s->info.listener = l->name;
+	s->router = snapshot_router(s->hold->snap, &l->fact);
+	if (!s->router || !router_match(s->router, s->w->http->matcher, &s->request, s->info.peer->identity, &s->hit))
+		return stream_say(s, 404, STREAM_NO_ROUTE, "no route for this request");
+	s->info.route = s->hit.route->name;
+	next = check_upgrade(s);
+	if (next != STREAM_BLOCKED)
+		return next;
+	if (s->hit.rule->redirect_status)
+		return redirect(s);
+	if (s->hit.rule->direct_status)
+		return answer_directly(s);
+	return forward(s);
+}
+
+static enum stream_state no_host(struct stream *s, int err)
+{
+	if (err == -ENOENT)
+		return stream_say(s, 503, STREAM_NO_CLUSTER, "no such cluster");
+	if (err == -EHOSTUNREACH)
+		return stream_say(s, 503, STREAM_NO_HEALTHY_HOST, "no usable host");
+	return stream_say(s, 503, STREAM_OVERFLOW, "limit of the cluster is reached");
+}
+
+static void waited(struct cluster_wait *x, int err)
+{
+	struct stream *s = container_of(x, struct stream, wait);
+	struct worker *w = s->w;
+
+	s->ask.wait = err ? NULL : x;
+	stream_go(s, err ? stream_say(s, 503, STREAM_OVERFLOW, "waited too long for a place under maxRequests") : STREAM_PICK);
+	stream_run(s);
+	legs_flush(w);
+}
+
+enum stream_state step_pick(struct stream *s)
+{
+	int err;
+
+	s->ask.lb.now_ns = s->try_ns = s->w->thread.loop.now_ns;
+	err = cluster_pick(s->w->clusters, &s->ask, CLUSTER_REQUEST, &s->pick);
+	s->ask.wait = NULL;
+	if (err == -EBUSY && !cluster_wait_begin(s->w->clusters, s->backend->cluster, &s->wait, waited))
+		return STREAM_QUEUE;
+	if (err)
+		return no_host(s, err);
+	s->picked = true;
+	if (s->ask.ntried < CLUSTER_TRIED_MAX)
+		s->ask.tried[s->ask.ntried++] = s->pick.key;
+	s->info.host = s->pick.host;
+	s->info.tries++;
+	s->info.picked_ns = stream_age_ns(s);
+	return STREAM_CONNECT;
+}
+
+enum stream_state step_queue(struct stream *s)
+{
+	stream_deadline(s);
+	return STREAM_BLOCKED;
+}

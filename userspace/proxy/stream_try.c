@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One try: a connection to the picked host, the request on it, and what comes of it until the answer's head. */
+#include "proxy/stream_priv.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "proxy/downstream.h"
+#include "proxy/headers.h"
+#include "proxy/upstream.h"
+#include "proxy/http.h"
+#include "proxy/worker.h"
+
+#define CONNECTS_MAX 2                          /* hosts asked after one that cannot be connected to, beside the policy */
+
+/* ---- the end of a try --------------------------------------------------------------------------------------- */
+
+/* A client that went away says nothing about the host. */
+static void settle_pick(struct stream *s, bool ok)
+{
+	struct lb_result r = { .now_ns = s->w->thread.loop.now_ns, .ok = ok };
+
+	if (!s->picked)
+		return;
+	s->picked = false;
+	if (s->response_begun) {
+		r.status = s->response.status;
+		r.took_ns = s->info.begin_ns + s->info.first_byte_ns - s->try_ns;
+		r.ok = ok && r.status < 500;
+	}
+	pick_done(&s->pick, s->response_begun || !ok ? &r : NULL);
+}
+
+void stream_end_try(struct stream *s, bool ok)
+{
+	struct upstream *u = s->up;
+
+	s->up = NULL;
+	s->up_id = 0;
+	if (u)
+		upstream_release(u, s->response_end && s->request_sent);
+	settle_pick(s, ok);
+}
+
+/* Forgets what this try left behind. */
+static void start_over(struct stream *s)
+{
+	s->request_sent = s->response_begun = s->response_end = s->response_trailed = s->host_opaque = false;
+	buf_fini(&s->response_body);
+}
+
+/* Another try is granted. */
+static enum stream_state try_again(struct stream *s)
+{
+	stream_end_try(s, false);
+	start_over(s);
+	stat_add(&s->w->http->stat.retries, 1);
+	s->wake_ns = s->w->thread.loop.now_ns + retry_pause_ns(s);
+	return STREAM_BACKOFF;
+}
+
+enum stream_state stream_try_failed(struct stream *s, enum retry_cause cause, bool unsent, int status, enum stream_flag f,
+				    const char *detail)
+{
+	return retry_wanted(s, cause, status, unsent) && !retry_rewind(s) ? try_again(s) : stream_say(s, status, f, detail);
+}
+
+enum stream_state step_backoff(struct stream *s)
+{
+	if (s->w->thread.loop.now_ns >= s->wake_ns)
+		return STREAM_PICK;
+	stream_deadline(s);
+	return STREAM_BLOCKED;
+}
+
+/* ---- connecting --------------------------------------------------------------------------------------------- */
+
+/* Nothing was sent, so another host may be asked whatever the policy says. */
+static enum stream_state connect_failed(struct stream *s, int err)
+{
+	const char *detail = err == -ETIMEDOUT ? "connecting to the host took too long" :
+			     err == -EPROTO    ? "TLS with the host failed" :
+						 "connection to the host failed";
+
+	stat_add(&s->w->http->stat.connect_failed, 1);
+	if (s->retry.connecting < CONNECTS_MAX) {
+		s->retry.connecting++;
+		stream_end_try(s, false);
+		stream_flag(s, STREAM_CONNECT_FAILED, detail);
+		return STREAM_PICK;
+	}
+	return stream_try_failed(s, RETRY_CONNECT, true, 503, STREAM_CONNECT_FAILED, detail);
+}
+
+enum stream_state step_connect(struct stream *s)
+{
+	int err;
+
+	if (s->up)
+		return upstream_ready(s->up) ? STREAM_SEND : STREAM_BLOCKED;
+	err = upstream_take(s, !s->retry.again);
+	stream_deadline(s);
+	if (err == -EBUSY)
+		return stream_say(s, 503, STREAM_OVERFLOW, "maxConnections of the cluster is reached");
+	if (err)
+		return connect_failed(s, err);
+	return upstream_ready(s->up) ? STREAM_SEND : STREAM_BLOCKED;
+}
+
+void stream_up_open(struct stream *s)
+{
+	stream_run(s);
+}
+
+void stream_up_failed(struct stream *s, int err)
+{
+	s->up = NULL;
+	stream_go(s, connect_failed(s, err));
+	stream_run(s);
+}
+
+/* ---- sending, waiting --------------------------------------------------------------------------------------- */
+
+/* 100 is ours to say (Expect was taken off), once it is known that somebody will read the body. */
+static void say_continue(struct stream *s)
+{
+	struct msg *m = &s->extra;
+	struct codec *c = &s->down->leg.codec;
+
+	if (!(s->request.flags & MSG_EXPECT_CONTINUE) || s->continued || s->request_end || s->request_body.len)
+		return;
+	s->continued = true;
+	*m = (struct msg){ .kind = MSG_INFO, .status = 100, .arena = &s->arena, .wire_status = MSG_NO_STATUS };
+	c->ops->put_head(c, &s->down_id, m, false);
+	leg_touch(&s->down->leg);
+}
+
+enum stream_state step_send(struct stream *s)
+{
+	struct codec *c = &s->up->leg.codec;
+	bool end = s->request_end && !s->request_body.len && !s->request_trailed && !s->request.upgrade.n;
+	int err;
+
+	s->info.connected_ns = stream_age_ns(s);
+	s->info.upstream_proto = c->ops;
+	s->up_id = 0;
+	err = c->ops->put_head(c, &s->up_id, &s->request, end);
+	if (err)
+		return stream_say(s, 502, STREAM_UPSTREAM_RESET, "request cannot be said in the host's protocol");
+	s->up->id = s->up_id;
+	s->request_sent = end || s->request.upgrade.n;
+	leg_touch(&s->up->leg);
+	say_continue(s);
+	return STREAM_WAIT;
+}
+
+enum stream_state step_wait(struct stream *s)
+{
+	if (s->response_begun)
+		return STREAM_RESPOND;
+	body_to_host(s);
+	return STREAM_BLOCKED;
+}
+
+void stream_up_reset(struct stream *s, enum proto_why why, bool unsent)
+{
+	bool nonsense = why == PROTO_MALFORMED || why == PROTO_HEAD_TOO_LARGE || why == PROTO_UNSUPPORTED;
+	enum stream_flag f = nonsense ? STREAM_UPSTREAM_MALFORMED : STREAM_UPSTREAM_CLOSED;
+	const char *detail = nonsense ? "host answered nonsense" : "host closed before its answer was complete";
+	bool pooled = s->up && s->up->requests > 1;
+
+	s->info.wire_status = MSG_NO_STATUS;
+	if (s->response_begun && !s->response_said && !nonsense && !s->response_end)
+		s->response_begun = false;
+	if (s->response_begun) {
+		stream_end_try(s, false);
+		stream_abort(s, f, detail);
+		return;
+	}
+	if (pooled && !nonsense && retry_pooled(s, unsent) && !retry_rewind(s)) {
+		s->up = NULL;
+		start_over(s);
+		stat_add(&s->w->http->stat.replays, 1);
+		stream_go(s, STREAM_CONNECT);
+	} else {
+		s->up = NULL;
+		stream_go(s, stream_try_failed(s, why == PROTO_REFUSED ? RETRY_REFUSED : RETRY_RESET, unsent, 502, f, detail));
+	}
+	stream_run(s);
+}
+
+/* ---- the answer's head -------------------------------------------------------------------------------------- */
+
+struct msg *stream_up_begin(struct stream *s, enum msg_kind kind)
+{
+	struct msg *m = kind == MSG_RESPONSE ? &s->response : &s->extra;
+
+	*m = (struct msg){ .arena = &s->arena };
+	return m;
+}
+
+/* Ours was said already; the host's own 100 would be a second one. */
+static void pass_info(struct stream *s, struct msg *m)
+{
+	struct codec *c = &s->down->leg.codec;
+
+	if (m->status == 100)
+		return;
+	c->ops->put_head(c, &s->down_id, m, false);
+	leg_touch(&s->down->leg);
+}
+
+int stream_up_head(struct stream *s, struct msg *m, bool end)
+{
+	s->active_ns = s->w->thread.loop.now_ns;
+	if (m->kind == MSG_INFO) {
+		pass_info(s, m);
+		return 0;
+	}
+	s->info.first_byte_ns = stream_age_ns(s);
+	s->response_begun = true;
+	s->response_end = end;
+	if (retry_wanted(s, RETRY_STATUS, m->status, false) && !retry_rewind(s))
+		stream_go(s, try_again(s));
+	stream_run(s);
+	return 0;
+}
