@@ -134,6 +134,8 @@ static __always_inline int active(struct bpf_sock_ops *ops)
 
 	if (!tp || !ctl)
 		return SOCKOPS_OK;
+	if (((struct sock *)tp)->sk_mark == SELFTEST_MARK && !(ctl->flags & CTL_SELFTEST))
+		return SOCKOPS_OK;
 	dialled(ops, &wait);
 	if ((reason = sock_refused(tp, ctl)))
 		return counted(reason);

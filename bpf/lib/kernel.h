@@ -72,6 +72,7 @@ struct sock {
 	struct sock_common __sk_common;
 	struct socket_wq *sk_wq;
 	int sk_rcvlowat;
+	__u32 sk_mark;
 	__u8 sk_shutdown;
 	void *sk_user_data;
 	struct sock_cgroup_data sk_cgrp_data;

@@ -28,6 +28,7 @@ enum ctl_flag {
 	CTL_NO_SPLICE = 1u << 3,                    /* shortCircuit.assumeNoSplice */
 	CTL_LEAVE_MAP = 1u << 4,                    /* the self-test showed that leaving the sockhash is right here */
 	CTL_UNMANAGED_OK = 1u << 5,                 /* sockets of no declared workload count as managed */
+	CTL_SELFTEST = 1u << 6,                     /* the self-test's own maps: its sockets are what matters */
 };
 
 /* How a reader knows its unread redirected bytes: by their count, by an empty queue only, not at all. */
@@ -49,6 +50,9 @@ struct ctl {
 	__u32 next_id;                              /* of services and backends: above every id ever given */
 };
 _Static_assert(sizeof(struct ctl) == 64, "ctl is one cache line");
+
+/* SO_MARK of the self-test's sockets. Programs of a running weft, which see them too, leave them alone and uncounted. */
+#define SELFTEST_MARK 0x77666b61u
 
 /* ---- heartbeat: beat_map, ARRAY[WORKERS_MAX] mmap-able, owner: proxy workers ------------------------------- */
 /* value: __u64 CLOCK_MONOTONIC ns of the worker's last loop iteration; 0 = no such worker */

@@ -166,7 +166,7 @@ int kit_open(struct kit *k, const struct selftest_progs *progs, const char *cgro
 	    (err = attach(k->sockopt, k->cgroup, BPF_CGROUP_SETSOCKOPT, BPF_F_ALLOW_MULTI, e)))
 		return err;
 	k->ctl = (struct ctl){.magic = CTL_MAGIC, .abi = MAPS_ABI, .max_outstanding = 1 << 20, .keepalive_s = 600,
-			      .flags = CTL_SHORT_CIRCUIT | CTL_UNMANAGED_OK | CTL_NO_SPLICE,
+			      .flags = CTL_SHORT_CIRCUIT | CTL_UNMANAGED_OK | CTL_NO_SPLICE | CTL_SELFTEST,
 			      .credit = CREDIT_MSG_TOT_LEN};
 	kit_ctl(k);
 	return 0;

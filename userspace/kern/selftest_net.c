@@ -55,12 +55,13 @@ static int listen_on(union address *a, socklen_t len, bool defer)
 static int dial(struct duo *d, const union address *a, socklen_t len)
 {
 	socklen_t n = sizeof(d->cookie);
-	int one = 1, err;
+	int one = 1, mark = (int)SELFTEST_MARK, err;
 
 	d->client = socket(a->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (d->client < 0)
 		return -errno;
 	setsockopt(d->client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(d->client, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
 	do
 		err = connect(d->client, &a->sa, len) ? -errno : 0;
 	while (err == -EINTR);
