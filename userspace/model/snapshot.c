@@ -79,8 +79,9 @@ void snapshot_drop(struct snapshot *s)
 
 static void snapshot_free(struct snapshot *s)
 {
-	if (s->annex)
-		s->annex_free(s->annex);
+	for (int i = 0; i < SNAPSHOT_ANNEXES; i++)
+		if (s->annex[i].p)
+			s->annex[i].free(s->annex[i].p);
 	routers_drop(s->service_routers, s->home);
 	routers_drop(s->listener_routers, s->home);
 	for (int k = 0; k < FACT_KINDS; k++)

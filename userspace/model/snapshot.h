@@ -25,6 +25,8 @@ struct cluster_array {
 	const struct cluster *v[];              /* by name; each held */
 };
 
+enum { SNAPSHOT_PLANS, SNAPSHOT_LAYERS, SNAPSHOT_ANNEXES }; /* proxy/plan.c, proxy/layers.c */
+
 struct snapshot {
 	unsigned magic;
 	_Atomic uint32_t refs;
@@ -33,9 +35,11 @@ struct snapshot {
 	struct cluster_array *clusters;
 	struct router_array *listener_routers, *service_routers;
 	struct home *home;
-	/* What the owner keeps beside it, set before it is sent; annex_free on the control thread. NULL = nothing. */
-	void *annex;
-	void (*annex_free)(void *annex);
+	/* What owners keep beside it, set before it is sent; free on the control thread. p NULL = nothing. */
+	struct snapshot_annex {
+		void *p;
+		void (*free)(void *p);
+	} annex[SNAPSHOT_ANNEXES];
 	struct snapshot *dead_next;
 };
 

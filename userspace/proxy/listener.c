@@ -12,6 +12,7 @@
 #include "net/addr.h"
 #include "net/sock.h"
 #include "proxy/downstream.h"
+#include "proxy/layers.h"
 #include "proxy/tcp.h"
 #include "proxy/udp.h"
 #include "weft/log.h"
@@ -178,8 +179,14 @@ void listener_leave(struct listener_use *u)
 int listener_conn_open(struct listener_use *u, struct conn *c, int take_fd, const struct conn_events *on)
 {
 	const struct listener *f = u->conf;
-	int err = conn_open(c, &u->worker->thread.loop, take_fd, true, NULL, 0, OPEN_MS, on);
+	struct net_layer layers[LAYERS_MAX];
+	int n = layers_of_listener(u->worker->adoption.cur->snap, f, layers), err;
 
+	if (n < 0) {
+		close(take_fd);
+		return n;
+	}
+	err = conn_open(c, &u->worker->thread.loop, take_fd, true, layers, (unsigned)n, OPEN_MS, on);
 	/* With tproxy the socket's own address is what was dialled. */
 	if (!err && (f->capture == CAPTURE_EBPF || f->capture == CAPTURE_REDIRECT))
 		sock_original(take_fd, &c->peer->original);

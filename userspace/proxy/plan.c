@@ -140,7 +140,7 @@ static struct plan *plan_of(const struct plans *old, const struct cluster *c, bo
 void plans_attach(struct snapshot *s, const struct snapshot *before, struct shared *n, const struct lb_ops *const *lbs,
 		  uint64_t now_ns)
 {
-	const struct plans *old = before ? before->annex : NULL;
+	const struct plans *old = before ? before->annex[SNAPSHOT_PLANS].p : NULL;
 	struct cluster_set set = snapshot_clusters(s);
 	uint32_t slots = snapshot_slots(s, FACT_CLUSTER);
 	struct plans *all = mem_alloc(sizeof(*all) + slots * sizeof(all->plan[0]));
@@ -157,13 +157,12 @@ void plans_attach(struct snapshot *s, const struct snapshot *before, struct shar
 		p->refs++;
 		all->plan[c->slot] = p;
 	}
-	s->annex = all;
-	s->annex_free = plans_free;
+	s->annex[SNAPSHOT_PLANS] = (struct snapshot_annex){ all, plans_free };
 }
 
 const struct plan *plans_find(const struct snapshot *s, struct slice cluster)
 {
-	const struct plans *all = s->annex;
+	const struct plans *all = s->annex[SNAPSHOT_PLANS].p;
 	const struct cluster *c = snapshot_cluster(s, cluster);
 
 	return c && all ? all->plan[c->slot] : NULL;

@@ -16,7 +16,9 @@
 #include "event/signal.h"
 #include "event/timer.h"
 #include "kern/limits.h"
+#include "net/tlsctx.h"
 #include "proxy/feed.h"
+#include "proxy/layers.h"
 #include "proxy/outlier.h"
 #include "proxy/plan.h"
 #include "proxy/sandbox.h"
@@ -41,7 +43,8 @@ struct proxy {
 	const struct lb_ops *const *lbs;
 	struct feed *feed;                      /* the newest agent's; stays when its connection ends */
 	VEC(struct feed *) retired;             /* whose snapshots some worker may still hold */
-	struct timer bury, alive;
+	struct timer bury, alive, rotate;
+	struct tlsctx_maker *tls;
 	_Atomic uint64_t *beats;                /* mapped heartbeat words, or NULL */
 	uid_t agent_uid;
 };
@@ -85,6 +88,16 @@ static void say_alive(struct timer *t)
 	timer_arm(&p->loop, &p->alive, REPORT_ALIVE_MS * MSEC, say_alive, p);
 }
 
+/* A ticket's key is good for a few periods, then what was said under it stays secret for good. */
+static void rotate(struct timer *t)
+{
+	struct proxy *p = t->arg;
+
+	if (tlsctx_rotate(p->tls))
+		log_error("proxy", "no new key for session tickets: no random bytes");
+	timer_arm(&p->loop, &p->rotate, TLSCTX_ROTATE_S * SEC, rotate, p);
+}
+
 /* ---- what a feed brings ------------------------------------------------------------------------------------- */
 
 static void bury(struct timer *t)
@@ -108,6 +121,7 @@ static void on_snapshot(void *arg, struct feed *f, struct snapshot *take_s)
 	}
 	sockets_keep(&p->sockets, take_s);
 	plans_attach(take_s, p->now, &p->shared, p->lbs, clock_ns());
+	layers_attach(take_s, p->now, p->tls);
 	snapshot_drop(p->now);
 	p->now = take_s;
 	p->nadopted = 0;
@@ -273,6 +287,8 @@ static void close_all(struct proxy *p)
 	shared_fini(&p->shared);
 	timer_disarm(&p->loop, &p->bury);
 	timer_disarm(&p->loop, &p->alive);
+	timer_disarm(&p->loop, &p->rotate);
+	tlsctx_maker_free(p->tls);
 	loop_del(&p->loop, &p->listener);
 	signals_close(&p->signals);
 	loop_fini(&p->loop);
@@ -285,6 +301,7 @@ int proxy_run(const struct proxy_conf *c, struct err *e)
 
 	p->agent_uid = geteuid();
 	p->lbs = c->lbs;
+	p->tls = tlsctx_maker_new();
 	shared_init(&p->shared, c->workers);
 	raise_descriptors();
 	err = open_all(p, c, e);
@@ -296,6 +313,7 @@ int proxy_run(const struct proxy_conf *c, struct err *e)
 		log_info("proxy", "%u workers", p->nworkers);
 		outlier_start(&p->outlier, &p->loop, &p->shared);
 		timer_arm(&p->loop, &p->alive, REPORT_ALIVE_MS * MSEC, say_alive, p);
+		timer_arm(&p->loop, &p->rotate, TLSCTX_ROTATE_S * SEC, rotate, p);
 		err = loop_run(&p->loop);
 	}
 	close_all(p);

@@ -13,6 +13,7 @@
 #include "net/addr.h"
 #include "net/sock.h"
 #include "proxy/cluster.h"
+#include "proxy/layers.h"
 #include "proxy/relay.h"
 #include "proxy/stream_rule.h"
 #include "weft/log.h"
@@ -243,12 +244,19 @@ static const struct conn_events up_events = { up_open, up_event, up_event, up_fa
 static int connect_to(struct tcp *t)
 {
 	const struct sock_options o = { .nodelay = true, .keepalive_s = KEEPALIVE_S, .user_timeout_ms = USER_TIMEOUT_MS };
-	int fd = sock_connect(&t->pick.addr, NULL, &o);
+	const struct cluster_fact *conf = cluster_conf(t->pick.use);
+	struct net_layer layers[LAYERS_MAX];
+	int n = layers_of_cluster(t->all->worker->adoption.cur->snap, conf, layers), fd, err;
 
+	fd = n < 0 ? n : sock_connect(&t->pick.addr, NULL, &o);
 	if (fd < 0)
 		return fd;
 	t->dialled_ns = loop_of(t)->now_ns;
-	return conn_open(&t->up, loop_of(t), fd, false, NULL, 0, cluster_conf(t->pick.use)->connect_ms, &up_events);
+	err = conn_open(&t->up, loop_of(t), fd, false, layers, (unsigned)n, conf->connect_ms, &up_events);
+	/* What the client asked for is what the host is asked for. */
+	if (!err && !t->up.peer->sni.n)
+		t->up.peer->sni = t->down.peer->sni;
+	return err;
 }
 
 static enum tcp_end end_of(int err, const struct tcp *t)

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The net filters of connections: what a listener or a cluster says becomes a list for conn_open(). TLS contexts are made on
+ * the control thread when a snapshot comes, and carried by it; one whose secrets cannot be used keeps the context that
+ * it had, and says so in the log.
+ */
+#pragma once
+#include "model/snapshot.h"
+#include "net/conn.h"
+#include "net/tlsctx.h"
+
+#define LAYERS_MAX 2
+
+/* Control thread. The snapshot must not have been sent yet. before: the one sent last, or NULL. */
+void layers_attach(struct snapshot *s, const struct snapshot *before, struct tlsctx_maker *m);
+/*
+ * Any thread that holds the snapshot; l, c are its facts. How many, for conn_open() at once; -ENOKEY: TLS is wanted and
+ * there is no certificate for it, so nothing may be opened.
+ */
+int layers_of_listener(const struct snapshot *s, const struct listener *l, struct net_layer out[LAYERS_MAX]);
+/* The owner then sets peer->sni if it is still empty, to the name that was asked for (without port). */
+int layers_of_cluster(const struct snapshot *s, const struct cluster_fact *c, struct net_layer out[LAYERS_MAX]);
