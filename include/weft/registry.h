@@ -54,6 +54,12 @@ struct registry_ops {
 	void (*verdict)(struct registry *r, const struct registry_verdict *v); /* NULL = not interested */
 	int (*announce)(struct registry *r, const struct host *self); /* NULL = this source takes none */
 	int (*withdraw)(struct registry *r, const struct host *self);
+	/*
+	 * Everything that is wrong with what this source gives, one "FILE:LINE: words" at a time. Only for a source whose
+	 * start() reads files of this machine, all of them before it returns: `weft config check` starts it to ask. NULL =
+	 * it is none, and is not started then.
+	 */
+	void (*faults)(struct registry *r, void (*say)(void *arg, const char *line), void *arg);
 };
 
 /* What the core gives a registry; valid from start() to stop(). */

@@ -42,6 +42,7 @@ weftd_start
 dial() { in_pod client python3 "$SRC/test/lib/dial.py" "$@"; }
 is "$(dial tcp 10.96.0.10 80 5)" "10.244.0.101 5" "a file that was there at the start"
 is "$(dial tcp 10.96.0.20 80 5)" "10.244.0.101 5" "and one of a ConfigMap"
+like "$(cat "$T/weftd.log")" 'info  files: version 1: 1 cluster, 1 host, 1 service changed' "the log says what came"
 
 # The client waits for the change by dialling: how long did it take from rename to the first connection that sees it?
 cat > "$T/watch.py" <<'PY'
@@ -126,6 +127,7 @@ YAML
 	slice v6 IPv6 fd00:244::101
 } | write_file "$K/slices.yaml"
 wait_for 5 goes "fd00:244::101 1" tcp fd00:96::40 80
+like "$(cat "$T/weftd.log")" 'info  manifests: version [0-9]+: .*[0-9]+ hosts?.* changed$' "and each later change"
 is "$(dial tcp 10.96.0.40 80 40 | wc -l)" 2 "a Service with its EndpointSlices: both endpoints"
 is "$(dial udp fd00:96::40 53 5)" "fd00:244::101 5" "over IPv6, and UDP"
 like "$(weft services)" '^web.shop +10.96.0.40.* +80 +TCP ' "by its name and namespace"
@@ -159,4 +161,6 @@ items:
 YAML
 wait_for 5 only 10.244.0.103
 echo "  ok: a List among other kinds is read too"
+like "$(cat "$T/weftd.log")" 'info  manifests: .*/list.yaml: passed over: 1 Deployment$' "and what is none of ours is said"
+is "$(grep -c 'passed over' "$T/weftd.log")" 1 "once"
 weftd_stop

@@ -7,6 +7,7 @@ cat > "$T/weft.yaml" <<YAML
 kernel: {cgroup: $CG}
 node: {name: n1, locality: {region: r1, zone: z1}}
 services:
+- {name: six, addresses: ["fd00:96::6"], cluster: web, ports: [{port: 80}]}
 - {name: web.default, addresses: [10.96.0.10], cluster: web, ports: [{port: 80, target: 8080}], sessionAffinity: {type: ClientIP, timeout: 60s}}
 clusters: [{name: web, loadBalancer: maglev, endpoints: [{address: 10.244.0.1, locality: {zone: z1}}, {address: 10.244.0.2}]}]
 workloads: [{name: client, cgroup: /client, shortCircuit: {splice: never}}]
@@ -25,6 +26,7 @@ for verb in status services clusters listeners connections "kernel maps" "kernel
 	ok "weft $verb -o json is JSON" is_json < "$T/out.json"
 done
 like "$(weft services)" '^web.default +10.96.0.10 +80 +TCP +web +kernel +maglev +2 +2 ' "services shows the service"
+like "$(weft services)" '^note: six port 80: fd00:96::6 is an IPv6 address' "and what is hardly meant"
 like "$(weft services -o wide)" 'AFFINITY' "-o wide shows more"
 like "$(weft clusters web)" '10.244.0.1 +ready' "clusters shows the hosts of one"
 like "$(weft status)" '^registries +yes' "status shows the conditions"
@@ -65,7 +67,6 @@ same_keys() {  # verb, path, member
 	PY
 }
 same_keys services /services services
-same_keys "services web.default" /services services
 same_keys clusters /clusters clusters
 same_keys listeners /listeners listeners
 same_keys connections /connections connections
@@ -124,4 +125,38 @@ usage 2 "$B/weftd" --nonsense
 usage 2 "$B/weftd" --tool nonsense
 usage 2 "$B/weftd" -c /nonexistent.yaml --check
 usage 2 "$B/weft" config check /nonexistent.yaml
+
+# config check reads what the registries would: everything that is wrong, with its file and line.
+mkdir -p "$T/d"
+cat > "$T/reg.yaml" <<YAML
+registries: [{name: files, type: file, path: $T/d}]
+YAML
+cat > "$T/d/a.yaml" <<'YAML'
+services:
+- {name: a, addresses: [10.96.0.1], cluster: nowhere, ports: [{port: 80}]}
+- {name: b, addresses: [10.96.0.2], cluster: gone, ports: [{port: 80}]}
+YAML
+cat > "$T/d/b.yaml" <<'YAML'
+clusters:
+- {name: x, loadBalancer: fastest}
+- {name: y, endpoints: [{address: nonsense}]}
+YAML
+usage 2 "$B/weft" config check "$T/reg.yaml"
+like "$(cat "$T/usage")" "^$T/d/a.yaml:2: service a: ports.0..cluster: no cluster \"nowhere\"" "names what nobody gives"
+like "$(cat "$T/usage")" "^$T/d/a.yaml:3: service b: ports.0..cluster: no cluster \"gone\"" "all of it"
+like "$(cat "$T/usage")" "^$T/d/b.yaml:2: clusters.0..loadBalancer: want " "a wrong word"
+like "$(cat "$T/usage")" "^$T/d/b.yaml:3: clusters.1..endpoints.0..address: " "and all of these"
+is "$(wc -l < "$T/usage")" 4 "and nothing else"
+rm "$T/d/b.yaml"
+cat > "$T/d/a.yaml" <<'YAML'
+services: [{name: a, addresses: ["fd00:96::1"], cluster: c, ports: [{port: 80}]}]
+clusters: [{name: c, endpoints: [{address: "10.244.0.1:80"}]}]
+YAML
+usage 0 "$B/weft" config check "$T/reg.yaml"
+like "$(cat "$T/usage")" "^$T/d/a.yaml:1: note: service a: port 80: fd00:96::1 is an IPv6 address, and all hosts of cluster c are IPv4" \
+	"an address that no host can serve is a note"
+rm -r "$T/d"
+usage 0 "$B/weft" config check "$T/reg.yaml"
+like "$(cat "$T/usage")" "^note: registry files: cannot read $T/d: No such file" "a folder that is not there yet, too"
+like "$(cat "$T/usage")" "reg.yaml: good: [0-9]+ facts, 1 registries" "and good all the same"
 weftd_stop

@@ -67,14 +67,35 @@ static void tell(struct hub_source *s, const struct registry_verdict *v)
 		s->registry->ops->verdict(s->registry, v);
 }
 
-static void accept_tx(struct hub_source *s, const struct registry_verdict *v)
+/* "version 7: 2 services, 1 cluster changed"; nothing of one that changed nothing. */
+static void say_changes(const struct hub_source *s, const struct store_tx *tx, uint64_t version)
+{
+	size_t n[FACT_KINDS], used = 0;
+	char words[FACT_KINDS * 48];
+
+	if (!store_changes(tx, n)) {
+		log_debug(s->name, "version %llu: nothing changed", (unsigned long long)version);
+		return;
+	}
+	for (int k = 0; k < FACT_KINDS; k++) {
+		const char *word = fact_words[k];
+		int y = n[k] != 1 && word[strlen(word) - 1] == 'y';
+
+		if (n[k])
+			used += snprintf(words + used, sizeof(words) - used, "%s%zu %.*s%s", used ? ", " : "", n[k],
+					 (int)strlen(word) - y, word, n[k] == 1 ? "" : y ? "ies" : "s");
+	}
+	log_info(s->name, "version %llu: %s changed", (unsigned long long)version, words);
+}
+
+static void accept_tx(struct hub_source *s, const struct store_tx *tx, const struct registry_verdict *v)
 {
 	s->taken++;
 	s->version = v->version;
 	free(s->refusal_words);
 	s->refusal_words = NULL;
 	stat_add(&s->hub->stat.taken, 1);
-	log_debug(s->name, "version %llu taken", (unsigned long long)v->version);
+	say_changes(s, tx, v->version);
 	tell(s, v);
 	s->hub->changed(s->hub->arg);
 }
@@ -101,7 +122,7 @@ static void retry_refused(struct hub *h)
 				continue;
 			s->refused_tx = NULL;
 			log_info(s->name, "version %llu, refused before, is taken now", (unsigned long long)v.version);
-			accept_tx(s, &v);
+			accept_tx(s, tx, &v);
 			store_end(tx);
 			again = true;
 		}
@@ -140,7 +161,7 @@ static void sink_commit(void *arg, uint64_t version)
 	store_end(s->refused_tx);
 	s->refused_tx = NULL;
 	if (store_commit(tx, version, &v)) {
-		accept_tx(s, &v);
+		accept_tx(s, tx, &v);
 		store_end(tx);
 		retry_refused(s->hub);
 	} else {

@@ -176,6 +176,23 @@ int sources_start(struct sources *s, struct loop *l, struct hub *hub, const stru
 	return err;
 }
 
+int sources_check(struct sources *s, struct loop *l, struct hub *hub, const struct config *c,
+		  void (*say)(void *arg, const char *line), void *arg, struct err *e)
+{
+	const struct config_registry *r = c->registries.v;
+	int err;
+
+	*s = (struct sources){ .loop = l, .hub = hub };
+	err = give_own(s, c, e);
+	for (size_t i = 0; !err && i < c->registries.n; i++)
+		if (((const struct registry_ops *)r[i].type.choice->ops)->faults)
+			err = start_one(s, &r[i], e);
+	/* After all have started: one may have given what another lacked. */
+	for (size_t i = 0; !err && i < s->n; i++)
+		s->v[i]->registry.ops->faults(&s->v[i]->registry, say, arg);
+	return err;
+}
+
 void sources_stop(struct sources *s)
 {
 	if (!s->loop)

@@ -10,6 +10,7 @@
 #include "conf/dump.h"
 #include "kern/read.h"
 #include "model/dump.h"
+#include "model/notes.h"
 #include "weft/str.h"
 
 static json_t *text(struct slice s)
@@ -117,12 +118,15 @@ static json_t *port_json(struct agent *a, struct port_index *x, const struct ser
 	const struct port_stat *k = table_get(&x->by_port, port_key(&x->arena, s->name, p->port, p->proto));
 	json_t *o = json_pack("{si ss so so ss}", "port", p->port, "protocol", p->proto == IPPROTO_TCP ? "TCP" : "UDP", "name",
 			      text(p->name), "cluster", text(p->cluster), "path", service_path(a, s));
+	char words[NOTES_TEXT];
 
 	if (c) {
 		json_object_set_new(o, "algorithm", json_string(lb_policy_names[c->conf->lb]));
 		json_object_set_new(o, "hosts", json_integer(c->nhosts));
 		json_object_set_new(o, "ready", json_integer(ready_hosts(c)));
 	}
+	if (notes_family(a->publish.now, s, p, words))
+		json_object_set_new(o, "note", json_string(words));
 	if (s->affinity_s)
 		json_object_set_new(o, "affinitySeconds", json_integer(s->affinity_s));
 	if (!k)

@@ -43,6 +43,21 @@ static int show_rows(struct cli *c, const char *target, const char *member, cons
 	return err;
 }
 
+/* What a row has to say beside its columns. */
+static void put_notes(const json_t *rows)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		const json_t *words = json_object_get(row, "note");
+
+		if (words)
+			printf("note: %s port %s: %s\n", render_value(render_path(row, "of.name"), COLUMN_TEXT),
+			       render_value(json_object_get(row, "port"), COLUMN_COUNT), render_value(words, COLUMN_TEXT));
+	}
+}
+
 /* One row for each element of an inner array, with the outer row's name: a service's ports, a cluster's hosts. */
 static json_t *flatten(const json_t *rows, const char *inner)
 {
@@ -77,6 +92,7 @@ static int show_flat(struct cli *c, const char *target, const char *member, cons
 		err = cli_fail(EXIT_FAILED, "no %.*s named %s", (int)strlen(member) - 1, member, name);
 	else
 		render_table(stdout, flat, columns, c->output);
+	put_notes(flat);
 	json_decref(flat);
 	json_decref(rows);
 	json_decref(all);

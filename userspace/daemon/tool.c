@@ -11,6 +11,7 @@
 #include "agent/report.h"
 #include "conf/dump.h"
 #include "daemon/builtin.h"
+#include "daemon/check.h"
 #include "kern/detach.h"
 #include "kern/features.h"
 #include "model/store.h"
@@ -18,67 +19,7 @@
 
 #define DRAIN_MS 5000
 
-/* ---- config-check, config-docs ------------------------------------------------------------------------------ */
-
-/* What rows cannot see: names that refer to nothing, addresses claimed twice. The store says it, as it would the agent. */
-static int check_facts(const struct config *c)
-{
-	struct store *s = store_new();
-	struct store_tx *tx = store_begin(s, SLICE_LIT(CONFIG_REGISTRY));
-	struct registry_verdict v;
-	bool ok;
-
-	for (size_t i = 0; i < c->nfacts; i++)
-		store_put(tx, fact_hold(c->facts[i]));
-	ok = store_commit(tx, 1, &v);
-	for (size_t i = 0; !ok && i < v.nrefused; i++)
-		fprintf(stderr, "%.*s:%u: %s %.*s: %s\n", SLICE_ARG(v.refused[i].mark.file), v.refused[i].mark.line,
-			fact_words[v.refused[i].kind], SLICE_ARG(v.refused[i].key), v.refused[i].why);
-	store_end(tx);
-	store_free(s);
-	return ok ? 0 : -EINVAL;
-}
-
-/* Not wrong, but done in another way than one may think. */
-static void print_notes(const struct config *c)
-{
-	for (size_t i = 0; i < c->nfacts; i++) {
-		const struct cluster_fact *k = (const struct cluster_fact *)c->facts[i];
-		struct fact_mark mark = fact_mark(c->facts[i]);
-
-		if (c->facts[i]->kind == FACT_CLUSTER && lb_kernel_words[k->lb])
-			fprintf(stderr, "%.*s:%u: note: cluster %.*s: %s is the proxy's; for services without routes %s in the kernel\n",
-				SLICE_ARG(mark.file), mark.line, SLICE_ARG(k->name), lb_policy_names[k->lb], lb_kernel_words[k->lb]);
-	}
-}
-
-static int config_check(const struct tool_args *a)
-{
-	struct conf_errors errors = { 0 };
-	struct config *c = NULL;
-	int err;
-
-	if (a->argc != 1) {
-		fprintf(stderr, "weftd --tool config-check FILE: one file is needed\n");
-		return 2;
-	}
-	err = config_load(a->argv[0], builtin_registries(), &c, &errors);
-	for (size_t i = 0; i < errors.n; i++)
-		fprintf(stderr, "%s\n", errors.text[i]);
-	if (errors.more)
-		fprintf(stderr, "and %zu errors more\n", errors.more);
-	conf_errors_fini(&errors);
-	if (!err)
-		err = check_facts(c);
-	if (!err)
-		print_notes(c);
-	if (!err && a->json)
-		printf("{\"ok\": true, \"facts\": %zu, \"registries\": %zu}\n", c->nfacts, c->registries.n);
-	else if (!err)
-		printf("%s: good: %zu facts, %zu registries\n", a->argv[0], c->nfacts, c->registries.n);
-	config_free(c);
-	return err ? 2 : 0;
-}
+/* ---- config-docs -------------------------------------------------------------------------------------------- */
 
 static int config_docs_tool(const struct tool_args *a)
 {
@@ -194,7 +135,7 @@ static const struct tool {
 	const char *verb;
 	int (*run)(const struct tool_args *a);
 } tools[] = {
-	{ "config-check", config_check },
+	{ "config-check", check_config },
 	{ "config-docs", config_docs_tool },
 	{ "doctor", doctor },
 	{ "kernel-detach", kernel_detach },

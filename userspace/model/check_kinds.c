@@ -8,8 +8,8 @@
 
 static void address_check(struct store_tx *tx, const struct op *op, const char *what, const struct ip *ip)
 {
-	static const uint8_t zero[16], mapped[12] = { [10] = 0xff, [11] = 0xff }, all[4] = { 255, 255, 255, 255 };
-	bool v4 = !memcmp(ip->b, mapped, sizeof(mapped));
+	static const uint8_t zero[16], all[4] = { 255, 255, 255, 255 };
+	bool v4 = ip_is_v4(ip);
 	const uint8_t *b = v4 ? ip->b + 12 : ip->b;
 	const char *kind = NULL;
 	char text[INET6_ADDRSTRLEN];

@@ -271,9 +271,14 @@ static void ip4_name(const uint8_t *b, char *out)
 	}
 }
 
+bool ip_is_v4(const struct ip *ip)
+{
+	return !memcmp(ip->b, v4_mapped, sizeof(v4_mapped));
+}
+
 const char *ip_name(const struct ip *ip, char *out)
 {
-	if (!memcmp(ip->b, v4_mapped, sizeof(v4_mapped)))
+	if (ip_is_v4(ip))
 		ip4_name(ip->b + sizeof(v4_mapped), out);
 	else
 		inet_ntop(AF_INET6, ip->b, out, INET6_ADDRSTRLEN);

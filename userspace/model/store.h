@@ -48,6 +48,8 @@ void store_del(struct store_tx *tx, enum fact_kind kind, struct slice key); /* n
  * it lacks may have come. v points into the transaction, up to its next commit or store_end().
  */
 bool store_commit(struct store_tx *tx, uint64_t version, struct registry_verdict *v);
+/* After it: how many facts of each kind it added, removed or made another; how many in all. */
+size_t store_changes(const struct store_tx *tx, size_t n[FACT_KINDS]);
 void store_end(struct store_tx *tx);            /* without a commit: forgets it. NULL is allowed */
 
 bool store_dirty(const struct store *s);        /* whether a build would differ from the last snapshot */

@@ -287,3 +287,19 @@ bool store_commit(struct store_tx *tx, uint64_t version, struct registry_verdict
 	v->snapshot = s->number + (store_dirty(s) ? 1 : 0);
 	return true;
 }
+
+size_t store_changes(const struct store_tx *tx, size_t n[FACT_KINDS])
+{
+	size_t all = 0;
+
+	for (int k = 0; k < FACT_KINDS; k++)
+		n[k] = 0;
+	for (size_t i = 0; i < tx->ops.n; i++) {
+		const struct op *op = &tx->ops.v[i];
+		bool changed = op->fact ? !op->same : op->now != NULL;
+
+		n[op->kind] += changed;
+		all += changed;
+	}
+	return all;
+}

@@ -57,19 +57,25 @@ struct words {
 	size_t shown, more;
 };
 
-static void add_words(struct words *w, const char *more)
+/* lines: of one file or unit. The first, and how many follow. */
+static void add_words(struct words *w, const char *lines)
 {
+	size_t n, rest = 0;
 	char *longer;
 
-	if (!more)
+	if (!lines)
 		return;
 	if (w->shown == 5) {
 		w->more++;
 		return;
 	}
-	longer = w->text ? mem_printf("%s; %s", w->text, more) : mem_str(more);
+	n = strcspn(lines, "\n");
+	for (const char *p = lines + n; *p; p++)
+		rest += *p == '\n';
+	longer = mem_printf("%s%s%.*s", w->text ? w->text : "", w->text ? "; " : "", (int)n, lines);
 	free(w->text);
-	w->text = longer;
+	w->text = rest ? mem_printf("%s (and %zu more)", longer, rest) : mem_str(longer);
+	free(longer);
 	w->shown++;
 }
 
@@ -100,6 +106,29 @@ static void tell_health(struct file_state *s)
 		s->r->sink->health(s->r->sink_arg, words ? -EINVAL : 0, words ? words : "");
 	free(s->health);
 	s->health = words;
+}
+
+static void say_lines(const char *lines, void (*say)(void *arg, const char *line), void *arg)
+{
+	while (lines && *lines) {
+		size_t n = strcspn(lines, "\n");
+		char *line = mem_dup(lines, n);
+
+		say(arg, line);
+		free(line);
+		lines += n + (lines[n] == '\n');
+	}
+}
+
+static void file_faults(struct registry *r, void (*say)(void *arg, const char *line), void *arg)
+{
+	struct file_state *s = r->state;
+
+	/* Not the path itself (s->error): what is not there yet is no fault of a file. */
+	for (struct table_entry *e = table_next(&s->files, NULL); e; e = table_next(&s->files, e))
+		say_lines(((const struct file *)e->value)->error, say, arg);
+	list_for(p, &s->units)
+		say_lines(container_of(p, struct unit, node)->refusal, say, arg);
 }
 
 /* ---- scanning -------------------------------------------------------------------------------- */
@@ -227,4 +256,5 @@ const struct registry_ops registry_file = {
 	.start = file_start,
 	.stop = file_stop,
 	.verdict = file_verdict,
+	.faults = file_faults,
 };

@@ -39,6 +39,7 @@ static void file_free(struct file *f)
 	watch_forget(f->state, f->name);
 	unit_fini(&f->unit);
 	free(f->error);
+	free(f->passed);
 	free(f->path);
 	free(f);
 }
@@ -108,20 +109,20 @@ static void parse_fini(struct parse *p)
 	kube_objects_fini(&p->objects);
 }
 
-/* The first line goes into the file's state, and with it into the log; the others only there. */
+/* The first line is logged with the file's state, the others here. */
 static void say(struct file *f, struct conf_errors *errors)
 {
-	struct err e = {0};
+	char *all = mem_str(errors->n ? errors->text[0] : "");
 
-	for (size_t i = 1; i < errors->n; i++)
+	for (size_t i = 1; i < errors->n; i++) {
 		log_error(f->state->r->name.p, "%s", errors->text[i]);
-	if (errors->more)
+		set_words(&all, mem_printf("%s\n%s", all, errors->text[i]));
+	}
+	if (errors->more) {
 		log_error(f->state->r->name.p, "%s: and %zu errors more", f->path, errors->more);
-	if (errors->n > 1)
-		set_words(&f->error, mem_printf("%s (and %zu more)", errors->text[0],
-						errors->n + errors->more - 1));
-	else
-		set_words(&f->error, mem_str(conf_errors_words(errors, 0, &e) ? "" : err_text(&e)));
+		set_words(&all, mem_printf("%s\n%s: and %zu errors more", all, f->path, errors->more));
+	}
+	set_words(&f->error, all);
 }
 
 static bool parse_file(struct parse *p, struct file *f, struct slice text)
@@ -149,6 +150,16 @@ static int slurp(struct file *f, char **text, size_t *n)
 	return err;
 }
 
+/* Once for what a file holds now, not each time it is read. */
+static void say_passed(struct file *f, const struct kube_objects *o)
+{
+	char *words = kube_passed_words(o);
+
+	if (words && (!f->passed || strcmp(words, f->passed)))
+		log_info(f->state->r->name.p, "%s: passed over: %s", f->path, words);
+	set_words(&f->passed, words);
+}
+
 bool file_emit(struct file *f)
 {
 	struct parse p = {0};
@@ -169,6 +180,7 @@ bool file_emit(struct file *f)
 		for (size_t i = 0; i < p.facts.n; i++)
 			unit_put(f->state, &f->unit, p.facts.v[i]);
 		p.facts.n = 0;
+		say_passed(f, &p.objects);
 		kube_replace(f, &p.objects);
 	}
 	parse_fini(&p);

@@ -32,6 +32,7 @@ static const char *const affinity_names[] = { "None", "ClientIP", NULL };
 /* ---- Service --------------------------------------------------------------------------------- */
 
 struct service_port_in {
+	uint32_t line;
 	struct slice name, app_protocol;
 	uint16_t port;
 	uint8_t protocol;
@@ -54,6 +55,7 @@ struct service_in {
 };
 
 static const struct conf_item service_port_rows[] = {
+	CONF_LINE_ITEM(struct service_port_in, line),
 	CONF_ITEM(struct service_port_in, name, "name", STRING, .max = 63),
 	CONF_ITEM(struct service_port_in, app_protocol, "appProtocol", STRING, .max = 253),
 	CONF_ITEM(struct service_port_in, port, "port", INT, .required = true, .min = 1, .max = 65535),
@@ -156,11 +158,28 @@ struct parsing {
 	const struct conf_node *node;           /* object under way */
 };
 
-/* "EndpointSlice default/web-abc: words" */
-static void pass_over(const struct parsing *p, const char *kind, const struct meta *m, const char *why)
+/* what: "Deployment", "headless Service"; counted, so that it can be said once for the file. */
+static int pass_over(struct parsing *p, struct slice what)
 {
-	log_debug("kubernetes", "%.*s:%u: %s %.*s/%.*s: %s", SLICE_ARG(p->r->file), p->node->line, kind, SLICE_ARG(m->space),
-		  SLICE_ARG(m->name), why);
+	struct kube_objects *o = p->objects;
+
+	log_debug("kubernetes", "%.*s:%u: %.*s is passed over", SLICE_ARG(p->r->file), p->node->line, SLICE_ARG(what));
+	for (size_t i = 0; i < o->passed.n; i++) {
+		if (slice_eq(o->passed.v[i].what, what)) {
+			o->passed.v[i].n++;
+			return 0;
+		}
+	}
+	vec_push(&o->passed, (struct kube_passed){ arena_slice(p->arena, what), 1 });
+	return 0;
+}
+
+/* Where a field is, or its nearest parent that is there. */
+static const struct conf_node *field(const struct parsing *p, const char *name)
+{
+	const struct conf_node *spec = conf_member(p->node, "spec"), *n = conf_member(spec, name);
+
+	return n ? n : spec ? spec : p->node;
 }
 
 static void object_add(struct parsing *p, struct kube_object *o, enum kube_kind kind, struct slice space,
@@ -187,7 +206,7 @@ static int set_addresses(struct parsing *p, struct kube_service *to, const struc
 		struct slice text = ((const struct slice *)all->v)[i];
 
 		if (ip_parse(text, &v[i]))
-			return conf_error(p->r, p->node, "spec.clusterIP: want an IPv4 or IPv6 address, not %.*s",
+			return conf_error(p->r, field(p, spec->cluster_ips.n ? "clusterIPs" : "clusterIP"), "spec.clusterIP: want an IPv4 or IPv6 address, not %.*s",
 					  SLICE_ARG(text));
 	}
 	to->addrs = v;
@@ -206,7 +225,7 @@ static void set_ports(struct parsing *p, struct kube_service *to, const struct c
 			continue;
 		v[to->nports++] = (struct kube_port){ arena_slice(p->arena, in->name),
 						      arena_slice(p->arena, in->app_protocol), in->port,
-						      ip_proto(in->protocol) };
+						      ip_proto(in->protocol), in->line };
 	}
 	to->ports = v;
 }
@@ -216,22 +235,18 @@ static int make_service(struct parsing *p, const struct service_in *in)
 	const struct service_spec *spec = &in->spec;
 	struct kube_service *to;
 
-	if (slice_eq_str(spec->type, "ExternalName")) {
-		pass_over(p, "Service", &in->meta, "a name outside, nothing to balance");
-		return 0;
-	}
-	if (slice_eq_str(spec->cluster_ip, "None")) {
-		pass_over(p, "Service", &in->meta, "headless, nothing to balance");
-		return 0;
-	}
+	if (slice_eq_str(spec->type, "ExternalName"))
+		return pass_over(p, SLICE_LIT("ExternalName Service"));
+	if (slice_eq_str(spec->cluster_ip, "None"))
+		return pass_over(p, SLICE_LIT("headless Service"));
 	if (!spec->cluster_ip.n && !spec->cluster_ips.n)
-		return conf_error(p->r, p->node, "spec.clusterIP is missing: no API server is here to choose one");
+		return conf_error(p->r, field(p, "clusterIP"), "spec.clusterIP is missing: no API server is here to choose one");
 	to = ARENA_NEW(p->arena, struct kube_service);
 	if (set_addresses(p, to, spec))
 		return -EINVAL;
 	set_ports(p, to, &spec->ports);
 	if (!to->nports)
-		return conf_error(p->r, p->node, "spec.ports: want at least one TCP or UDP port");
+		return conf_error(p->r, field(p, "ports"), "spec.ports: want at least one TCP or UDP port");
 	to->affinity_s = spec->affinity ? spec->affinity_config.client_ip.timeout_s : 0;
 	if (slice_eq_str(spec->distribution, "PreferClose") || slice_eq_str(spec->distribution, "PreferSameZone"))
 		to->prefer = LOCALITY_ZONE;
@@ -305,10 +320,8 @@ static int make_slice(struct parsing *p, const struct slice_in *in)
 	struct slice service = service_label(&in->meta.labels);
 	struct kube_slice *to;
 
-	if (!service.n) {
-		pass_over(p, "EndpointSlice", &in->meta, "has no label " SERVICE_LABEL);
-		return 0;
-	}
+	if (!service.n)
+		return pass_over(p, SLICE_LIT("EndpointSlice without label " SERVICE_LABEL));
 	to = ARENA_NEW(p->arena, struct kube_slice);
 	set_endpoints(p, to, &in->endpoints);
 	set_slice_ports(p, to, &in->ports);
@@ -331,10 +344,8 @@ static int parse_slice(struct parsing *p, const struct conf_node *n)
 	struct slice type = conf_text(conf_member(n, "addressType"));
 
 	/* Its addresses are names, which would be wrong as addresses. */
-	if (slice_eq_str(type, "FQDN")) {
-		log_debug("kubernetes", "%.*s:%u: EndpointSlice of host names is passed over", SLICE_ARG(p->r->file), n->line);
-		return 0;
-	}
+	if (slice_eq_str(type, "FQDN"))
+		return pass_over(p, SLICE_LIT("EndpointSlice of host names"));
 	return conf_decode(p->r, slice_rows, n, &in) ?: make_slice(p, &in);
 }
 
@@ -345,12 +356,10 @@ static int parse_object(struct parsing *p, const struct conf_node *n, struct sli
 	const char *want = service ? "v1" : "discovery.k8s.io/v1";
 
 	p->node = n;
-	if (!service && !slice_eq_str(kind, "EndpointSlice")) {
-		log_debug("kubernetes", "%.*s:%u: %.*s is passed over", SLICE_ARG(p->r->file), n->line, SLICE_ARG(kind));
-		return 0;
-	}
+	if (!service && !slice_eq_str(kind, "EndpointSlice"))
+		return pass_over(p, kind.n ? kind : SLICE_LIT("object without kind"));
 	if (version.n && !slice_eq_str(version, want))
-		return conf_error(p->r, n, "apiVersion: want %s for %.*s, not %.*s", want, SLICE_ARG(kind),
+		return conf_error(p->r, conf_member(n, "apiVersion"), "apiVersion: want %s for %.*s, not %.*s", want, SLICE_ARG(kind),
 				  SLICE_ARG(version));
 	return service ? parse_service(p, n) : parse_slice(p, n);
 }
@@ -393,8 +402,23 @@ void kube_objects_init(struct kube_objects *o)
 	table_init(&o->words, 0);
 }
 
+char *kube_passed_words(const struct kube_objects *o)
+{
+	char *words = NULL;
+
+	for (size_t i = 0; i < o->passed.n; i++) {
+		char *longer = mem_printf("%s%s%u %.*s", words ? words : "", words ? ", " : "", o->passed.v[i].n,
+					  SLICE_ARG(o->passed.v[i].what));
+
+		free(words);
+		words = longer;
+	}
+	return words;
+}
+
 void kube_objects_fini(struct kube_objects *o)
 {
+	vec_fini(&o->passed);
 	table_fini(&o->words);
 	arena_fini(&o->arena);
 }

@@ -169,7 +169,7 @@ static void put_hosts(struct file_state *s, struct kube_unit *u, const struct ku
 static void put_cluster(struct file_state *s, struct kube_unit *u, const struct kube_service *from,
 			const struct kube_port *p)
 {
-	struct fact_mark at = mark(s, &from->object, from->object.line);
+	struct fact_mark at = mark(s, &from->object, p->line);
 	char name[512];
 	struct slice cluster = cluster_name(u, p, name, sizeof(name));
 	struct cluster_fact *c = (struct cluster_fact *)fact_new(FACT_CLUSTER, cluster, &at);

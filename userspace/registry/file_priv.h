@@ -38,7 +38,7 @@ struct unit {
 	bool touched;                           /* differs, or may, from what was taken */
 	bool active;                            /* in the transaction under way */
 	bool aside;                             /* refused by the store, to be left with the hub */
-	char *refusal;                          /* why it was refused, "FILE:LINE: words"; NULL: it was not */
+	char *refusal;                          /* why it was refused, lines "FILE:LINE: words"; NULL: it was not */
 };
 
 void unit_init(struct file_state *s, struct unit *u, struct file *f);
@@ -71,7 +71,8 @@ struct file {
 	bool parsed;                            /* hash is set */
 	bool seen;                              /* by the scan under way */
 	bool gone;
-	char *error;                            /* why its last version is not in use; NULL: it is */
+	char *error;                            /* why its last version is not in use, lines; NULL: it is */
+	char *passed;                           /* objects of it that are none of ours, as said last; NULL: none */
 	struct arena arena;                     /* of objects */
 	struct list objects;                    /* struct kube_object */
 };
@@ -112,6 +113,7 @@ struct kube_port {
 	struct slice name, app_protocol;
 	uint16_t port;                          /* service: that is dialled; slice: that is listened on, 0 = every one */
 	uint8_t proto;
+	uint32_t line;                          /* service's */
 };
 
 struct kube_service {
@@ -145,14 +147,22 @@ struct kube_unit {
 };
 
 bool kube_is(const struct conf_node *root);
+/* Objects that are none of ours, by what they are. */
+struct kube_passed {
+	struct slice what;
+	uint32_t n;
+};
+
 /* What the documents of one file give: take it by kube_replace(). */
 struct kube_objects {
 	struct arena arena;
 	struct list list;                       /* struct kube_object */
+	VEC(struct kube_passed) passed;
 	struct table words;                     /* strings that many endpoints share */
 };
 void kube_objects_init(struct kube_objects *o);
 void kube_objects_fini(struct kube_objects *o); /* accepts what was taken */
+char *kube_passed_words(const struct kube_objects *o); /* "2 Deployment, 1 headless Service", to be freed; NULL: none */
 /* A document's objects; what is neither Service nor EndpointSlice is passed over. 0 or -EINVAL. */
 int kube_parse(struct conf_reader *r, const struct conf_node *root, struct kube_objects *objects);
 /* f's objects are these now (NULL: none): the units of old and new ones are touched. */

@@ -367,19 +367,24 @@ static bool unit_has(struct unit *u, struct slice id)
 	return false;
 }
 
-/* Words to each active unit that gave a refused fact, or would delete it. */
+/* A line to each active unit that gave a refused fact, or would delete it. */
 static void blame(struct file_state *s, const struct registry_refusal *r)
 {
 	struct keys one = {0};
 	struct slice id = keys_add(&one, r->kind, r->key);
+	char *line = mem_printf("%.*s:%u: %s %.*s: %s", SLICE_ARG(r->mark.file), r->mark.line, kind_words[r->kind],
+				SLICE_ARG(r->key), r->why);
 
 	list_for(p, &s->units) {
 		struct unit *u = container_of(p, struct unit, node);
+		char *before = u->refusal;
 
-		if (u->active && unit_has(u, id))
-			unit_refuse(u, "%.*s:%u: %s %.*s: %s", SLICE_ARG(r->mark.file),
-				    r->mark.line, kind_words[r->kind], SLICE_ARG(r->key), r->why);
+		if (!u->active || !unit_has(u, id))
+			continue;
+		u->refusal = before ? mem_printf("%s\n%s", before, line) : mem_str(line);
+		free(before);
 	}
+	free(line);
 	keys_fini(&one);
 }
 

@@ -239,16 +239,16 @@ static void what_is_wrong_is_said(void **state)
 		const char *text, *says;
 	} bad[] = {
 		{ OBJECT("{ports: [{port: 80}]}"),
-		  "DIR/x.yaml:1: spec.clusterIP is missing: no API server is here to choose one" },
+		  "DIR/x.yaml:4: spec.clusterIP is missing: no API server is here to choose one" },
 		{ OBJECT("{clusterIP: web, ports: [{port: 80}]}"),
-		  "DIR/x.yaml:1: spec.clusterIP: want an IPv4 or IPv6 address, not web" },
-		{ OBJECT("{clusterIP: 10.96.0.1}"), "DIR/x.yaml:1: spec.ports: want at least one TCP or UDP port" },
+		  "DIR/x.yaml:4: spec.clusterIP: want an IPv4 or IPv6 address, not web" },
+		{ OBJECT("{clusterIP: 10.96.0.1}"), "DIR/x.yaml:4: spec.ports: want at least one TCP or UDP port" },
 		{ OBJECT("{clusterIP: 10.96.0.1, ports: [{port: 70000}]}"),
 		  "DIR/x.yaml:4: spec.ports[0].port: 70000 is out of range, want a whole number from 1 to 65535" },
 		{ OBJECT("{clusterIP: 10.96.0.1, ports: [{port: 1, protocol: ICMP}]}"),
 		  "DIR/x.yaml:4: spec.ports[0].protocol: want TCP, UDP or SCTP, not ICMP" },
 		{ OBJECT("{clusterIP: 10.96.0.1, ports: [{port: 1}, {port: 1}]}"),
-		  "DIR/x.yaml:1: cluster a.default:1 is given by Service a.default already" },
+		  "DIR/x.yaml:4: cluster a.default:1 is given by Service a.default already" },
 		{ "apiVersion: v1\nkind: Service\nmetadata: {}\nspec: {clusterIP: 10.96.0.1}\n",
 		  "DIR/x.yaml:3: metadata: name is missing" },
 		{ "apiVersion: v1\nkind: Service\n",
@@ -262,6 +262,9 @@ static void what_is_wrong_is_said(void **state)
 		  "metadata: {name: m, labels: {kubernetes.io/service-name: web}}\naddressType: IPv4\n"
 		  "endpoints: [{addresses: [10.0.0.300]}]\nports: []\n",
 		  "DIR/x.yaml:5: endpoints[0].addresses[0]: want an IPv4 or IPv6 address, not 10.0.0.300" },
+		{ OBJECT("{clusterIP: 10.96.0.1, ports: [{port: 1}]}") "---\n"
+		  "apiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec:\n  ports: [{port: 1}]\n  clusterIPs:\n  - 10.96.0.2\n  - web\n",
+		  "DIR/x.yaml:11: spec.clusterIP: want an IPv4 or IPv6 address, not web" },
 		{ SERVICE "---\n" SERVICE, "DIR/x.yaml:24: Service web.shop is given twice, first in DIR/x.yaml:1" },
 	};
 	struct world *w = *state;

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "agent/sources.h"
+#include "base/log_sink.h"
+#include "conf/config.h"
+#include "daemon/builtin.h"
+#include "event/loop.h"
+#include "model/fact.h"
+#include "model/notes.h"
+#include "model/snapshot.h"
+#include "model/store.h"
+#include "weft/str.h"
+
+/* What rows cannot see: names that refer to nothing, addresses claimed twice. The store says it, as it would the agent. */
+static int check_facts(const struct config *c)
+{
+	struct store *s = store_new();
+	struct store_tx *tx = store_begin(s, SLICE_LIT(CONFIG_REGISTRY));
+	struct registry_verdict v;
+	bool ok;
+
+	for (size_t i = 0; i < c->nfacts; i++)
+		store_put(tx, fact_hold(c->facts[i]));
+	ok = store_commit(tx, 1, &v);
+	for (size_t i = 0; !ok && i < v.nrefused; i++)
+		fprintf(stderr, "%.*s:%u: %s %.*s: %s\n", SLICE_ARG(v.refused[i].mark.file), v.refused[i].mark.line,
+			fact_words[v.refused[i].kind], SLICE_ARG(v.refused[i].key), v.refused[i].why);
+	store_end(tx);
+	store_free(s);
+	return ok ? 0 : -EINVAL;
+}
+
+/* ---- notes: not wrong, but otherwise than one may think ------------------------------------------------------ */
+
+static void note(const struct fact *f, const char *words)
+{
+	struct fact_mark mark = fact_mark(f);
+
+	fprintf(stderr, "%.*s:%u: note: %s %.*s: %s\n", SLICE_ARG(mark.file), mark.line, fact_words[f->kind],
+		SLICE_ARG(f->key), words);
+}
+
+static void note_clusters(const struct snapshot *s)
+{
+	struct cluster_set all = snapshot_clusters(s);
+	char words[160];
+
+	for (size_t i = 0; i < all.n; i++) {
+		const struct cluster_fact *c = all.v[i]->conf;
+
+		if (!lb_kernel_words[c->lb])
+			continue;
+		snprintf(words, sizeof(words), "%s is the proxy's; for services without routes %s in the kernel",
+			 lb_policy_names[c->lb], lb_kernel_words[c->lb]);
+		note(&c->fact, words);
+	}
+}
+
+static void note_services(const struct snapshot *s)
+{
+	struct fact_set all = snapshot_facts(s, FACT_SERVICE);
+	char words[NOTES_TEXT], line[NOTES_TEXT + 32];
+
+	for (size_t i = 0; i < all.n; i++) {
+		const struct service_fact *f = (const struct service_fact *)all.v[i];
+
+		for (size_t k = 0; k < f->nports; k++) {
+			if (!notes_family(s, f, &f->ports[k], words))
+				continue;
+			snprintf(line, sizeof(line), "port %u: %s", f->ports[k].port, words);
+			note(&f->fact, line);
+		}
+	}
+}
+
+/* A folder that is not there on this machine, or not yet. */
+static void note_sources(const struct hub *h)
+{
+	list_for(p, &h->sources) {
+		const struct hub_source *s = container_of(p, struct hub_source, node);
+
+		if (s->health_words)
+			fprintf(stderr, "note: registry %s: %s\n", s->name, s->health_words);
+	}
+}
+
+/* ---- all of it ----------------------------------------------------------------------------------------------- */
+
+struct seen {
+	size_t wrong, facts;
+};
+
+static void wrong(void *arg, const char *line)
+{
+	((struct seen *)arg)->wrong++;
+	fprintf(stderr, "%s\n", line);
+}
+
+static void changed(void *arg)
+{
+	(void)arg;
+}
+
+static int look_at_model(struct store *store, struct seen *seen)
+{
+	struct snapshot *s = store_build(store, 0);
+
+	note_clusters(s);
+	note_services(s);
+	for (int k = 0; k < FACT_KINDS; k++)
+		seen->facts += k == FACT_HOST ? stat_get(&store_stats(store)->hosts) : snapshot_facts(s, k).n;
+	snapshot_drop(s);
+	store_bury(store);
+	return seen->wrong ? -EINVAL : 0;
+}
+
+/* The registries' first scan, by the agent's own parts, without anybody to publish to. */
+static int check_registries(const struct config *c, struct seen *seen)
+{
+	struct store *store = store_new();
+	struct sources sources = { 0 };
+	struct err e = { 0 };
+	struct hub hub;
+	struct loop loop;
+	int err = loop_init(&loop);
+
+	if (err)
+		goto free_store;
+	hub_init(&hub, store, changed, NULL);
+	err = sources_check(&sources, &loop, &hub, c, wrong, seen, &e);
+	if (err)
+		fprintf(stderr, "%s\n", err_text(&e));
+	else
+		err = look_at_model(store, seen);
+	if (!err)
+		note_sources(&hub);
+	sources_stop(&sources);
+	hub_fini(&hub);
+	loop_fini(&loop);
+free_store:
+	store_free(store);
+	return err;
+}
+
+static int load(const char *path, struct config **c)
+{
+	struct conf_errors errors = { 0 };
+	int err = config_load(path, builtin_registries(), c, &errors);
+
+	for (size_t i = 0; i < errors.n; i++)
+		fprintf(stderr, "%s\n", errors.text[i]);
+	if (errors.more)
+		fprintf(stderr, "and %zu errors more\n", errors.more);
+	conf_errors_fini(&errors);
+	return err;
+}
+
+int check_config(const struct tool_args *a)
+{
+	struct config *c = NULL;
+	struct seen seen = { 0 };
+	int null, err;
+
+	if (a->argc != 1) {
+		fprintf(stderr, "weftd --tool config-check FILE: one file is needed\n");
+		return 2;
+	}
+	/* What the agent would log is told here as lines of its own. */
+	null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	log_open(null);
+	err = load(a->argv[0], &c);
+	if (!err)
+		err = check_facts(c);
+	if (!err)
+		err = check_registries(c, &seen);
+	if (!err && a->json)
+		printf("{\"ok\": true, \"facts\": %zu, \"registries\": %zu}\n", seen.facts, c->registries.n);
+	else if (!err)
+		printf("%s: good: %zu facts, %zu registries\n", a->argv[0], seen.facts, c->registries.n);
+	config_free(c);
+	log_open(STDERR_FILENO);
+	close(null);
+	return err ? 2 : 0;
+}
