@@ -50,12 +50,6 @@ static int malformed(struct http1_head *h, const char *detail)
 	return refuse(h, PROTO_MALFORMED, 400, detail);
 }
 
-static bool is(struct slice s, const char *word, size_t n)
-{
-	return s.n == n && !strncasecmp(s.p, word, n);
-}
-#define IS(s, word) is(s, word, sizeof(word) - 1)
-
 static int once(struct slice *to, uint8_t *n, const struct http1_head *h)
 {
 	*to = h->value;
@@ -66,6 +60,12 @@ static int once(struct slice *to, uint8_t *n, const struct http1_head *h)
 
 static int keep(struct http1_head *h)
 {
+	struct msg *m = h->m;
+
+	if (m->nheaders < m->headers_room) {
+		m->headers[m->nheaders++] = (struct msg_header){ h->name, h->value };
+		return 0;
+	}
 	if (msg_push(h->m, h->name, h->value))
 		return refuse(h, PROTO_OVERLOAD, 503, "out of memory");
 	return 0;
@@ -82,7 +82,7 @@ static int keep_connection(struct http1_head *h)
 /* Of TE only "trailers" goes on (RFC 9110 10.1.4). */
 static int keep_te(struct http1_head *h)
 {
-	return IS(h->value, "trailers") ? keep(h) : 0;
+	return HTTP1_IS(h->value, "trailers") ? keep(h) : 0;
 }
 
 /* By length: nearly all headers are done with one comparison of numbers. */
@@ -92,33 +92,33 @@ static int line_by_name(struct http1_head *h)
 
 	switch (name.n) {
 	case 2:
-		return IS(name, "te") ? keep_te(h) : keep(h);
+		return HTTP1_IS(name, "te") ? keep_te(h) : keep(h);
 	case 4:
-		if (IS(name, "host"))
+		if (HTTP1_IS(name, "host"))
 			once(&h->host, &h->nhost, h);
 		break;
 	case 6:
-		h->expect |= IS(name, "expect");
+		h->expect |= HTTP1_IS(name, "expect");
 		break;
 	case 7:
-		if (!IS(name, "upgrade"))
+		if (!HTTP1_IS(name, "upgrade"))
 			break;
 		h->upgrade = h->value;
 		return 0;
 	case 10:
-		if (IS(name, "connection"))
+		if (HTTP1_IS(name, "connection"))
 			return keep_connection(h);
-		return IS(name, "keep-alive") ? 0 : keep(h);
+		return HTTP1_IS(name, "keep-alive") ? 0 : keep(h);
 	case 14:
-		if (IS(name, "content-length"))
+		if (HTTP1_IS(name, "content-length"))
 			once(&h->length, &h->nlength, h);
-		else if (IS(name, "http2-settings"))
+		else if (HTTP1_IS(name, "http2-settings"))
 			return 0;
 		break;
 	case 16:
-		return IS(name, "proxy-connection") ? 0 : keep(h);
+		return HTTP1_IS(name, "proxy-connection") ? 0 : keep(h);
 	case 17:
-		return IS(name, "transfer-encoding") ? once(&h->coding, &h->ncoding, h) : keep(h);
+		return HTTP1_IS(name, "transfer-encoding") ? once(&h->coding, &h->ncoding, h) : keep(h);
 	}
 	return keep(h);
 }
@@ -236,7 +236,7 @@ static const char *length_words(struct slice name)
 /* llhttp stopped within the line of a framing header, or behind its name. */
 static const char *framing_words(const struct http1_head *h)
 {
-	bool length = IS(h->name, "content-length"), coding = IS(h->name, "transfer-encoding");
+	bool length = HTTP1_IS(h->name, "content-length"), coding = HTTP1_IS(h->name, "transfer-encoding");
 
 	if (h->trailing && (length || coding))
 		return "trailer that only a head may have";
@@ -323,15 +323,15 @@ static int option(struct http1_head *h, struct slice o)
 		return 0;
 	if (!http1_is_token(o))
 		return malformed(h, "Connection names what is no header name");
-	if (IS(o, "close"))
+	if (HTTP1_IS(o, "close"))
 		h->close = true;
-	else if (IS(o, "keep-alive"))
+	else if (HTTP1_IS(o, "keep-alive"))
 		h->keep_alive = true;
-	else if (IS(o, "upgrade"))
+	else if (HTTP1_IS(o, "upgrade"))
 		h->wants_upgrade = true;
 	else if (http1_is_connection_forbidden(o))
 		return malformed(h, "Connection names a header that is not its own");
-	else if (!IS(o, "te") && !http1_is_hop(o))
+	else if (!HTTP1_IS(o, "te") && !http1_is_hop(o))
 		drop_named(h->m, o);
 	return 0;
 }
@@ -378,7 +378,7 @@ static int framing(struct http1_head *h, const llhttp_t *p)
 		return malformed(h, "Transfer-Encoding in HTTP/1.0");
 	if (h->ncoding > 1)
 		return malformed(h, "Transfer-Encoding more than once");
-	if (h->ncoding && !IS(h->coding, "chunked"))
+	if (h->ncoding && !HTTP1_IS(h->coding, "chunked"))
 		return malformed(h, "Transfer-Encoding other than chunked");
 	if (h->nlength && p->content_length > INT64_MAX)
 		return malformed(h, "Content-Length over 2^63");
@@ -419,7 +419,7 @@ static int absolute_form(struct http1_head *h)
 		return authority_words(h, m->authority, "host of the request target is no host");
 	m->path = (struct slice){ t.p + end, t.n - end };
 	if (!m->path.n)
-		m->path = IS(m->method, "OPTIONS") ? SLICE_LIT("*") : SLICE_LIT("/");
+		m->path = http1_of(h->c)->parser.method == HTTP_OPTIONS ? SLICE_LIT("*") : SLICE_LIT("/");
 	if (m->path.p[0] != '?')
 		return 0;
 	path = msg_alloc(m, m->path.n + 1);
@@ -478,7 +478,7 @@ static int target(struct http1_head *h)
 		return 0;
 	if (!slice_eq(h->target, SLICE_LIT("*")))
 		return absolute_form(h);
-	return IS(m->method, "OPTIONS") ? 0 : malformed(h, "target * with a method other than OPTIONS");
+	return http1_of(h->c)->parser.method == HTTP_OPTIONS ? 0 : malformed(h, "target * with a method other than OPTIONS");
 }
 
 /* RFC 9112 3.2: one Host, and it gives way to an authority in the target. */
@@ -501,7 +501,7 @@ static int expect(struct http1_head *h, unsigned minor)
 
 	if (!minor)
 		return 0;
-	if (!IS(value, "100-continue"))
+	if (!HTTP1_IS(value, "100-continue"))
 		return refuse(h, PROTO_UNSUPPORTED, 417, "expectation other than 100-continue");
 	if (h->m->body_len)
 		h->m->flags |= MSG_EXPECT_CONTINUE;
@@ -520,7 +520,7 @@ static int upgrade(struct http1_head *h, const llhttp_t *p)
 		return malformed(h, "CONNECT with a body");
 	if (p->method == HTTP_CONNECT)
 		m->upgrade = SLICE_LIT("connect");
-	else if (h->wants_upgrade && IS(h->upgrade, "websocket") && p->method == HTTP_GET && p->http_minor && !body)
+	else if (h->wants_upgrade && HTTP1_IS(h->upgrade, "websocket") && p->method == HTTP_GET && p->http_minor && !body)
 		m->upgrade = SLICE_LIT("websocket");
 	return 0;
 }
@@ -567,7 +567,7 @@ static int switching(struct http1_head *h)
 {
 	if (h->nlength || h->ncoding)
 		return malformed(h, "101 with a body");
-	if (!http1_of(h->c)->upgrade || !h->wants_upgrade || !IS(h->upgrade, "websocket"))
+	if (!http1_of(h->c)->upgrade || !h->wants_upgrade || !HTTP1_IS(h->upgrade, "websocket"))
 		return malformed(h, "101 to what nobody asked for");
 	h->m->upgrade = SLICE_LIT("websocket");
 	return 0;

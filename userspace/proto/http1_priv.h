@@ -3,6 +3,7 @@
 #pragma once
 #include <llhttp.h>
 #include "proto/http1.h"
+#include "weft/str.h"
 
 #define HTTP1_HEAD_MAX 65536u                   /* bytes, unless the limits say */
 #define HTTP1_HEADERS_MAX 100u
@@ -89,6 +90,13 @@ static inline uint32_t http1_limit(uint32_t given, uint32_t dflt)
 {
 	return given ? given : dflt;
 }
+
+/* Case does not count; the first letter settles nearly all. word is a lower-case literal. */
+static inline bool http1_is(struct slice s, const char *word, size_t n)
+{
+	return s.n == n && (s.p[0] | 0x20) == word[0] && !strncasecmp(s.p, word, n);
+}
+#define HTTP1_IS(s, word) http1_is((s), (word), sizeof(word) - 1)
 
 /* Nothing more is taken in; a request that is refused gets an answer if none was begun. -EPROTO. */
 int http1_fail(struct codec *c, enum proto_why why, int status, const char *detail);

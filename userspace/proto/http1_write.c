@@ -125,12 +125,6 @@ struct head_out {
 	bool bad;                               /* a header that HTTP/1 cannot carry */
 };
 
-static bool is(struct slice s, const char *word, size_t n)
-{
-	return s.n == n && !strncasecmp(s.p, word, n);
-}
-#define IS(s, word) is(s, word, sizeof(word) - 1)
-
 static bool within(struct slice raw, struct slice s)
 {
 	return (uintptr_t)s.p > (uintptr_t)raw.p && (uintptr_t)s.p + s.n < (uintptr_t)raw.p + raw.n;
@@ -186,7 +180,7 @@ static void cookies(struct head_out *o)
 	for (uint32_t i = 0; i < m->nheaders; i++) {
 		const struct msg_header *h = &m->headers[i];
 
-		if (!IS(h->name, "cookie"))
+		if (!HTTP1_IS(h->name, "cookie"))
 			continue;
 		o->bad |= !is_value(h->value);
 		put_slice(&o->w, o->cookie_said ? SLICE_LIT("; ") : SLICE_LIT("cookie: "));
@@ -224,12 +218,12 @@ static bool header_stays(struct head_out *o, const struct msg_header *h)
 
 	switch (name.n) {
 	case 2:
-		if (!IS(name, "te"))
+		if (!HTTP1_IS(name, "te"))
 			return true;
-		o->te |= stays = o->request && !o->te && IS(h->value, "trailers");
+		o->te |= stays = o->request && !o->te && HTTP1_IS(h->value, "trailers");
 		return stays;
 	case 4:
-		if (!o->request || !IS(name, "host"))
+		if (!o->request || !HTTP1_IS(name, "host"))
 			return true;
 		stays = !o->host_said && slice_eq(h->value, o->m->authority);
 		if (!stays)
@@ -237,12 +231,12 @@ static bool header_stays(struct head_out *o, const struct msg_header *h)
 		o->host_said = true;
 		return stays;
 	case 6:
-		if (o->raw.p || !IS(name, "cookie"))
+		if (o->raw.p || !HTTP1_IS(name, "cookie"))
 			return true;
 		cookies(o);
 		return false;
 	case 14:
-		if (!IS(name, "content-length"))
+		if (!HTTP1_IS(name, "content-length"))
 			return true;
 		stays = !o->length_said && (o->length == LENGTH_AS_IS || is_number(h->value, o->length));
 		o->length_said |= stays;
@@ -394,7 +388,7 @@ static int put_request(struct codec *c, uint64_t *id, const struct msg *m, bool 
 	head_open(&o, c, m);
 	o.request = true;
 	request_line(&o, connect ? m->authority : m->path, connect);
-	o.bad |= m->authority.n && !http1_is_authority(m->authority);
+	o.bad |= m->authority.n && !within(o.raw, m->authority) && !http1_is_authority(m->authority);
 	if (!o.raw.p)
 		host(&o);
 	request_framing(&o, h, end);
