@@ -25,8 +25,10 @@ struct rig {
 	char last;                              /* side whose data() was the last event, 0 = another event */
 	uint64_t down_id, up_id;
 	const char *answer;                     /* given to each request when it is complete; NULL = the test does it */
+	const char *grant;                      /* instead of answer, to an offer to upgrade */
 	bool asked;                             /* a request is complete at the server, and not answered */
 	bool opaque;
+	bool q_rechunked, r_rechunked;          /* a body of unknown length: its chunks are as its pieces came */
 	int down_err, up_err;                   /* other than -EAGAIN */
 	unsigned ups;                           /* connections to the server */
 };
@@ -92,12 +94,17 @@ static inline int rig_down_head(void *arg, uint64_t id, struct msg *m, bool end)
 
 	assert_always(id == r->down_id);
 	rig_note_msg(r, "q", m, end);
+	r->q_rechunked |= m->body_len < 0;
 	if (!r->up.ops->room(&r->up))
 		return 0;
 	r->up_id = 0;
 	err = r->up.ops->put_head(&r->up, &r->up_id, m, end);
 	assert_always(!err);
 	r->asked = end || m->upgrade.n;
+	r->grant = !m->upgrade.n ? NULL :
+		   slice_eq_str(m->upgrade, "connect") ? "HTTP/1.1 200 OK\r\n\r\n" :
+							 "HTTP/1.1 101 Switching Protocols\r\n"
+							 "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 	return 0;
 }
 
@@ -141,6 +148,7 @@ static inline int rig_up_head(void *arg, uint64_t id, struct msg *m, bool end)
 
 	assert_always(id == r->up_id);
 	rig_note_msg(r, "r", m, end);
+	r->r_rechunked |= m->body_len < 0;
 	err = r->down.ops->put_head(&r->down, &r->down_id, m, end);
 	assert_always(!err);
 	return 0;
@@ -260,7 +268,7 @@ static inline void rig_reply(struct rig *r, struct slice s)
 static inline void rig_answer(struct rig *r)
 {
 	r->asked = false;
-	rig_reply(r, slice_str(r->answer));
+	rig_reply(r, slice_str(r->grant ? r->grant : r->answer));
 	if (!r->up.ops->reusable(&r->up) && !r->opaque) {
 		rig_close(&r->up);
 		rig_open(r, &r->up, false);
@@ -289,4 +297,25 @@ static inline void rig_ask(struct rig *r, struct slice s)
 static inline struct slice rig_text(struct buf *b)
 {
 	return b->len ? buf_pull(b, b->len) : (struct slice){ "", 0 };
+}
+
+static inline bool rig_same_text(struct buf *a, struct buf *b)
+{
+	return slice_eq(rig_text(a), rig_text(b));
+}
+
+/* NULL, or what differs between two rigs that were given the same bytes in other pieces. */
+static inline const char *rig_difference(struct rig *a, struct rig *b)
+{
+	if (!rig_same_text(&a->events, &b->events))
+		return "events";
+	if (a->down_err != b->down_err || a->down.detail != b->down.detail || a->down.why != b->down.why)
+		return "error of the request";
+	if (a->up_err != b->up_err || a->up.detail != b->up.detail || a->up.why != b->up.why)
+		return "error of the answer";
+	if (!a->q_rechunked && !rig_same_text(&a->to_server, &b->to_server))
+		return "bytes to the server";
+	if (!a->r_rechunked && !rig_same_text(&a->to_client, &b->to_client))
+		return "bytes to the client";
+	return NULL;
 }

@@ -454,7 +454,7 @@ static int request_line(struct http1_head *h)
 	h->m->method = (struct slice){ raw.p, t.p - raw.p - 1 };
 	if (memchr(raw.p, ' ', t.p - raw.p) != t.p - 1)
 		return malformed(h, "more than one space in the request line");
-	if (memcmp(end, " HTTP/1.", 8)) {
+	if (raw.p + raw.n - end < 13 || memcmp(end, " HTTP/1.", 8)) {
 		bool spaces = end[0] == ' ' && end[1] == ' ';
 
 		return spaces ? malformed(h, "more than one space in the request line") :
