@@ -63,33 +63,6 @@ void expect_num(const char *name, long long want, long long got)
 	expect(name, a, b);
 }
 
-/* ---- messages ---- */
-
-struct slice msg_dup(struct msg *m, struct slice s)
-{
-	return arena_slice(m->arena, s);
-}
-
-struct slice msg_get(const struct msg *m, struct slice name)
-{
-	for (uint32_t i = 0; i < m->nheaders; i++)
-		if (slice_eq_nocase(m->headers[i].name, name))
-			return m->headers[i].value;
-	return (struct slice){ 0 };
-}
-
-unsigned msg_del(struct msg *m, struct slice name)
-{
-	uint32_t kept = 0, before = m->nheaders;
-
-	for (uint32_t i = 0; i < before; i++)
-		if (!slice_eq_nocase(m->headers[i].name, name))
-			m->headers[kept++] = m->headers[i];
-	m->nheaders = kept;
-	msg_touch(m);
-	return before - kept;
-}
-
 /* ---- the sink of a codec ---- */
 
 static struct msg *sink_begin(void *arg, uint64_t id, enum msg_kind kind)
