@@ -243,6 +243,7 @@ static int start(struct agent *a, struct err *e)
 	doors_init(&a->doors, &a->loop, &a->child);
 	publish_init(&a->publish, &a->loop, a->store, a->kern, &a->child, &a->doors);
 	hub_init(&a->hub, a->store, on_changed, a);
+	secrets_init(&a->secrets, &a->loop, &a->hub);
 	err = sources_start(&a->sources, &a->loop, &a->hub, a->config, e);
 	if (err)
 		return err;
@@ -256,6 +257,7 @@ static void stop(struct agent *a)
 	child_stop(&a->child);
 	judge_stop(&a->judge);
 	sources_stop(&a->sources);
+	secrets_fini(&a->secrets);
 	hub_fini(&a->hub);
 	http_server_close(&a->http);
 	if (a->loop.magic)

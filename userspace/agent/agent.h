@@ -10,6 +10,7 @@
 #include "agent/judge.h"
 #include "agent/publish.h"
 #include "agent/ready.h"
+#include "agent/secrets.h"
 #include "agent/sources.h"
 #include "agent/tally.h"
 #include "conf/config.h"
@@ -39,6 +40,7 @@ struct agent {
 	struct tally tally;
 	struct publish publish;
 	struct hub hub;
+	struct secrets secrets;
 	struct sources sources;
 	struct http_server http;
 	struct insertions insertions;

@@ -142,7 +142,11 @@ static void sink_begin(void *arg)
 
 static void sink_put(void *arg, struct fact *take_fact)
 {
-	store_put(((struct hub_source *)arg)->tx, take_fact);
+	struct hub_source *s = arg;
+
+	if (s->hub->seen)
+		s->hub->seen(s->hub->seen_arg, take_fact);
+	store_put(s->tx, take_fact);
 }
 
 static void sink_del(void *arg, enum fact_kind kind, struct slice key)

@@ -42,6 +42,8 @@ struct hub {
 	struct list sources;
 	void (*changed)(void *arg);             /* something was taken: a build would differ */
 	void *arg;
+	void (*seen)(void *arg, const struct fact *f); /* each fact, before its transaction is committed; NULL: nobody asks */
+	void *seen_arg;
 	bool retrying;
 	struct hub_stat stat;
 };

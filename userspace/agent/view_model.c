@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /config /snapshot /services /clusters /registries: what registries said, joined with what the kernel counts. */
+/* /config /snapshot /services /clusters /registries /certificates: what registries said, joined with what the kernel counts. */
 #include <netinet/in.h>
 #include <stdio.h>
 
@@ -230,4 +230,10 @@ void view_registries(struct agent *a, const struct http_request *rq, struct http
 						      (json_int_t)s->refused, "message", dump_text(slice_str(state))));
 	}
 	view_json(rs, json_pack("{so}", "registries", list));
+}
+
+void view_certificates(struct agent *a, const struct http_request *rq, struct http_response *rs)
+{
+	(void)rq;
+	view_json(rs, secrets_json(&a->secrets));
 }

@@ -55,7 +55,7 @@ struct stat_set {
 	const void *values;
 };
 
-#define SETS 7
+#define SETS 8
 
 static void all_sets(struct agent *a, struct stat_set out[SETS])
 {
@@ -66,6 +66,7 @@ static void all_sets(struct agent *a, struct stat_set out[SETS])
 	out[4] = (struct stat_set){ &kern_stat_desc, kern_stats(a->kern) };
 	out[5] = (struct stat_set){ &child_stat_desc, &a->child.stat };
 	out[6] = (struct stat_set){ &doors_stat_desc, &a->doors.stat };
+	out[7] = (struct stat_set){ &secrets_stat_desc, &a->secrets.stat };
 }
 
 void view_stats(struct agent *a, const struct http_request *rq, struct http_response *rs)

@@ -47,6 +47,8 @@ static int check_registry(const void *value, struct err *e)
 {
 	const struct config_registry *r = value;
 
+	if (slice_eq_str(r->name, "secrets"))
+		return err_add(e, -EINVAL, "name: secrets is the name of the files that listeners and clusters name");
 	if (slice_eq_str(r->name, CONFIG_REGISTRY))
 		return err_add(e, -EINVAL, "name: config is the name of this file's own services and clusters");
 	return 0;

@@ -110,3 +110,10 @@ const struct fact *store_fact(const struct store *s, enum fact_kind kind, struct
 	h = cluster_host(e->cluster, key);
 	return h ? &h->fact : NULL;
 }
+
+bool store_named(const struct store *s, enum fact_kind kind, struct slice key)
+{
+	struct entry *e = store_entry(s, kind, key);
+
+	return e && !list_empty(&e->referrers);
+}

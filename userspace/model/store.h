@@ -60,5 +60,6 @@ bool store_dirty(const struct store *s);        /* whether a build would differ 
 struct snapshot *store_build(struct store *s, uint64_t number);
 uint64_t store_number(const struct store *s);   /* of the last snapshot built; 0 = none yet */
 size_t store_bury(struct store *s);             /* frees dropped snapshots; how many */
+bool store_named(const struct store *s, enum fact_kind kind, struct slice key); /* by an accepted fact; not for hosts */
 /* The accepted fact, before any build; NULL: no such. */
 const struct fact *store_fact(const struct store *s, enum fact_kind kind, struct slice key);
