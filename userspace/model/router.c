@@ -371,21 +371,36 @@ static bool path_holds(const struct ask *a, const struct entry *e)
 	return rooted(a, e) && slice_starts(a->path, e->path) && (!e->path.n || segment_ends(a->path, e->path.n));
 }
 
+static struct route_candidate candidate_of(const struct ask *a, const struct entry *e)
+{
+	struct route_candidate c = { .hit = hit_of(a->r, e), .lack = ROUTE_LACK_PATH };
+	const struct cond *failed;
+
+	if (!path_holds(a, e))
+		return c;
+	c.lack = rest_lacks(a, e, &failed);
+	if (failed) {
+		c.condition = failed->text;
+		c.has = matcher_find(a->mt, a->r, a->m, failed->want);
+	}
+	return c;
+}
+
 void router_each(const struct router *r, struct matcher *mt, const struct msg *m, struct slice identity,
 		 route_candidate_fn *fn, void *arg)
 {
 	struct ask a = ask_begin(r, mt, m, identity);
 	const struct host_rules *h = host_find(r, m);
-	const struct cond *failed = NULL;
+	const struct entry *first = NULL;
 
 	for (uint32_t i = 0; h && i < h->nentries; i++) {
 		const struct entry *e = &h->entries[i];
-		struct route_candidate c = { .hit = hit_of(r, e), .lack = ROUTE_LACK_PATH };
+		struct route_candidate c = candidate_of(&a, e);
 
-		if (path_holds(&a, e)) {
-			c.lack = rest_lacks(&a, e, &failed);
-			c.condition = failed ? failed->text : NULL;
-		}
+		if (c.lack == ROUTE_LACK_NOTHING && first)
+			entry_before(first, e, &c.behind);
+		else if (c.lack == ROUTE_LACK_NOTHING)
+			first = e;
 		if (!fn(arg, &c))
 			return;
 	}

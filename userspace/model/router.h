@@ -72,7 +72,10 @@ extern const char *const route_lack_words[ROUTE_LACK_COUNT];
 struct route_candidate {
 	struct route_hit hit;
 	enum route_lack lack;                   /* NOTHING: it matches too; the first such is what router_match() gives */
-	const struct text_match *condition;     /* the one that failed, for header, parameter, cookie; else NULL */
+	const struct text_match *condition;     /* the one that failed, but for path, method, identity; else NULL */
+	struct slice has;                       /* what the request has instead; p NULL: nothing */
+	/* It matches, but the one that router_match() gives goes before: because it "has the more specific path". Else NULL. */
+	const char *behind;
 };
 
 /* Every match of the host that decides, in order of precedence. fn returns false to stop. */

@@ -216,32 +216,39 @@ static int path_cmp(const struct entry *a, const struct entry *b)
 	return d ? d : slice_cmp(a->path, b->path);
 }
 
-static int match_cmp(const struct route_match *a, const struct route_match *b)
-{
-	int d = text_cmp(&a->service, &b->service);
+/* What decides between two entries, the first criterion on which they differ; less than 0: a goes before b. */
+#define ROUTE_CRITERIA(X)                                                                                              \
+	X("has the more specific path", path_cmp(a, b))                                                                \
+	X("has the more specific RPC service", text_cmp(&ma->service, &mb->service))                                   \
+	X("has the more specific RPC method", text_cmp(&ma->rpc_method, &mb->rpc_method))                              \
+	X("names the method", more(ma->method.n > 0, mb->method.n > 0))                                                \
+	X("has more headers", more(ma->nheaders, mb->nheaders))                                                        \
+	X("has more query parameters", more(ma->nparams, mb->nparams))                                                 \
+	X("has more cookies", more(ma->ncookies, mb->ncookies))                                                        \
+	X("names client identities", more(ma->nidentities > 0, mb->nidentities > 0))                                   \
+	X("stands first", (a->order > b->order) - (a->order < b->order))
 
-	if (!d)
-		d = text_cmp(&a->rpc_method, &b->rpc_method);
-	if (!d)
-		d = more(a->method.n > 0, b->method.n > 0);
-	if (!d)
-		d = more(a->nheaders, b->nheaders);
-	if (!d)
-		d = more(a->nparams, b->nparams);
-	if (!d)
-		d = more(a->ncookies, b->ncookies);
-	return d ? d : more(a->nidentities > 0, b->nidentities > 0);
-}
-
-static int entry_cmp(const void *x, const void *y)
+int entry_before(const struct entry *a, const struct entry *b, const char **why)
 {
 	static const struct route_match nothing;
-	const struct entry *a = x, *b = y;
-	int d = path_cmp(a, b);
+	const struct route_match *ma = a->match ? a->match : &nothing, *mb = b->match ? b->match : &nothing;
+	int d;
 
-	if (!d)
-		d = match_cmp(a->match ? a->match : &nothing, b->match ? b->match : &nothing);
-	return d ? d : (a->order > b->order) - (a->order < b->order);
+#define ROUTE_CRITERION_(words, comparison)                                                                            \
+	d = comparison;                                                                                                \
+	*why = words;                                                                                                  \
+	if (d)                                                                                                         \
+		return d;
+	ROUTE_CRITERIA(ROUTE_CRITERION_)
+#undef ROUTE_CRITERION_
+	return 0;
+}
+
+static int entry_cmp(const void *a, const void *b)
+{
+	const char *why;
+
+	return entry_before(a, b, &why);
 }
 
 /* ---- hosts -------------------------------------------------------------------------------------------------- */

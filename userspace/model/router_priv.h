@@ -115,6 +115,8 @@ struct host_parts {
 };
 int host_split(struct slice text, char *out, struct host_parts *parts);
 
+/* < 0: a is asked before b; *why: because, as in "a has the more specific path". */
+int entry_before(const struct entry *a, const struct entry *b, const char **why);
 uint64_t router_hash(struct slice s);
 struct slice router_prefix(struct slice path);  /* of a PathPrefix, without the slashes at its end */
 
