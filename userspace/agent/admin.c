@@ -33,7 +33,9 @@ static const struct path {
 	{ "/kernel", view_kernel, "rung, programs, maps, features, self-test" },
 	{ "/kernel/maps/", view_kernel_map, "entries of one map: /kernel/maps/NAME?limit=100" },
 	{ "/kernel/reasons", view_kernel_reasons, "why connections took the path they took" },
-	{ "/explain", view_explain, "?protocol=tcp&address=10.96.0.10:80[&from=CGROUP|PID][&sample=N]" },
+	{ "/routes", view_routes, "routes with their rules, and who has them" },
+	{ "/explain", view_explain, "?protocol=tcp&address=10.96.0.10:80[&from=CGROUP|PID][&sample=N], or "
+				    "?http=GET&url=http://web/a[&headers=NAME: VALUE by lines][&listener=NAME][&from=IDENTITY]" },
 	{ "/registries", view_registries, "registries, their state and what was refused" },
 };
 

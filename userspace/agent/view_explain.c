@@ -207,8 +207,14 @@ void view_explain(struct agent *a, const struct http_request *rq, struct http_re
 	struct explain x;
 	struct asked q;
 	struct rand r;
-	int err = parse(a, rq, &q, &e);
+	char method[16];
+	int err;
 
+	if (http_query(rq->query, "http", method, sizeof(method))) {
+		view_explain_http(a, rq, rs);
+		return;
+	}
+	err = parse(a, rq, &q, &e);
 	if (err) {
 		view_error(rs, 400, "%s", err_text(&e));
 		return;

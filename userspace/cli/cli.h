@@ -34,9 +34,14 @@ const char *cli_option(struct cli *c, const char *name);
 /* Exit code 2 with a sentence when words are left over. */
 int cli_no_more(const struct cli *c, int used);
 
+/* Appends in to out[*at], what is not plain as %XX, terminated. 0; -1: it does not fit. */
+int cli_encode(char *out, size_t size, size_t *at, const char *in);
+int explain_http(struct cli *c);                /* "explain http ..." */
+
 int verb_status(struct cli *c);
 int verb_services(struct cli *c);
 int verb_clusters(struct cli *c);
+int verb_routes(struct cli *c);
 int verb_listeners(struct cli *c);
 int verb_connections(struct cli *c);
 int verb_version(struct cli *c);

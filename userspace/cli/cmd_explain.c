@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* explain: the answer of /explain in sentences. */
+#include <ctype.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -63,34 +64,43 @@ static void put(const json_t *o)
 		put_backends(o);
 }
 
-/* Percent-encodes what is not plain in a query. */
-static void encode(char *out, size_t size, const char *in)
+int cli_encode(char *out, size_t size, size_t *at, const char *in)
 {
-	size_t n = 0;
-
-	for (; *in && n + 4 < size; in++) {
-		if (strchr("&=%+# ?", *in))
-			n += snprintf(out + n, size - n, "%%%02X", (unsigned char)*in);
+	for (; *in && *at + 4 < size; in++) {
+		if (isalnum((unsigned char)*in) || strchr("-._~/:", *in))
+			out[(*at)++] = *in;
 		else
-			out[n++] = *in;
+			*at += (size_t)snprintf(out + *at, size - *at, "%%%02X", (unsigned char)*in);
 	}
-	out[n] = '\0';
+	out[*at] = '\0';
+	return *in ? -1 : 0;
+}
+
+static int add_word(char *target, size_t size, size_t *n, const char *name, const char *value)
+{
+	if (!value)
+		return 0;
+	*n += (size_t)snprintf(target + *n, size - *n, "%s=", name);
+	return cli_encode(target, size, n, value);
 }
 
 int verb_explain(struct cli *c)
 {
-	const char *from = cli_option(c, "--from"), *sample = cli_option(c, "--sample");
-	char target[2048], proto[16], address[128], who[1024] = "";
+	const char *from, *sample;
+	char target[2048] = "/explain?";
+	size_t n = strlen(target);
 	json_t *o;
 
+	if (c->argc && !strcmp(c->argv[0], "http"))
+		return explain_http(c);
+	from = cli_option(c, "--from");
+	sample = cli_option(c, "--sample");
 	if (c->argc != 2)
 		return cli_fail(EXIT_USAGE, "explain PROTO ADDRESS: such as explain tcp 10.96.0.10:80");
-	encode(proto, sizeof(proto), c->argv[0]);
-	encode(address, sizeof(address), c->argv[1]);
-	if (from)
-		encode(who, sizeof(who), from);
-	snprintf(target, sizeof(target), "/explain?protocol=%s&address=%s%s%s%s%.16s", proto, address, from ? "&from=" : "", who,
-		 sample ? "&sample=" : "", sample ? sample : "");
+	if (add_word(target, sizeof(target), &n, "protocol", c->argv[0]) ||
+	    add_word(target, sizeof(target), &n, "&address", c->argv[1]) || add_word(target, sizeof(target), &n, "&from", from) ||
+	    add_word(target, sizeof(target), &n, "&sample", sample))
+		return cli_fail(EXIT_USAGE, "explain: more than %zu bytes in all", sizeof(target));
 	o = cli_get(c, target, NULL);
 	if (!o)
 		return EXIT_FAILED;

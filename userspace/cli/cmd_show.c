@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status, services, clusters, listeners, connections, config dump, version: what the daemon shows of its model. */
+/* status, services, clusters, routes, listeners, connections, config dump, version: what the daemon shows of its model. */
 #include <string.h>
 
 #include "cli/cli.h"
@@ -142,6 +142,24 @@ int verb_clusters(struct cli *c)
 	};
 
 	return show_flat(c, "/clusters", "clusters", "hosts", columns);
+}
+
+int verb_routes(struct cli *c)
+{
+	static const struct column columns[] = {
+		{ "ROUTE", "of.name", COLUMN_TEXT, false },
+		{ "HOSTS", "of.hosts", COLUMN_TEXT, false },
+		{ "RULE", "index", COLUMN_COUNT, false },
+		{ "MATCHES", "matches", COLUMN_TEXT, false },
+		{ "DOES", "action", COLUMN_TEXT, false },
+		{ "RETRIES", "retries", COLUMN_COUNT, true },
+		{ "LISTENERS", "of.listeners", COLUMN_TEXT, true },
+		{ "SERVICES", "of.services", COLUMN_TEXT, true },
+		{ "FROM", "of.source", COLUMN_TEXT, true },
+		{ 0 },
+	};
+
+	return show_flat(c, "/routes", "routes", "rules", columns);
 }
 
 int verb_listeners(struct cli *c)

@@ -21,8 +21,13 @@ const struct verb verbs[] = {
 	{ "kernel detach", "[--instance NAME]", "remove every program, map and pin in the safe order", "weft kernel detach",
 	  verb_kernel_detach },
 	{ "doctor", "", "what this machine allows, and what was found by trying", "weft doctor", verb_doctor },
-	{ "explain", "PROTO ADDRESS [--from CGROUP|PID] [--sample N]", "which path a connection would take, and why",
-	  "weft explain tcp 10.96.0.10:80 --from /pods/client", verb_explain },
+	{ "routes", "[NAME]", "routes: what each rule asks for and does", "weft routes orders", verb_routes },
+	{ "explain",
+	  "PROTO ADDRESS [--from CGROUP|PID] [--sample N], or\n"
+	  "     explain http METHOD URL [-H 'NAME: VALUE']... [--listener NAME] [--from IDENTITY]",
+	  "which path a connection or an HTTP request would take, and why",
+	  "weft explain tcp 10.96.0.10:80 --from /pods/client\n  weft explain http GET http://web.example/orders -H 'x-user: bob'",
+	  verb_explain },
 	{ "config check", "FILE", "check a configuration without starting", "weft config check /etc/weft/weft.yaml",
 	  verb_config_check },
 	{ "config dump", "", "the configuration in force, defaults included", "weft config dump", verb_config_dump },
@@ -112,7 +117,7 @@ static int check_values(const struct cli *c)
 		const char *name, *value;
 	} options[] = {
 		{ "--socket", "PATH" }, { "-o", "table|wide|json" }, { "--output", "table|wide|json" },
-		{ "--from", "CGROUP|PID" }, { "--sample", "N" }, { "--instance", "NAME" },
+		{ "--from", "CGROUP|PID|IDENTITY" }, { "--listener", "NAME" }, { "-H", "'NAME: VALUE'" }, { "--sample", "N" }, { "--instance", "NAME" },
 	};
 
 	for (size_t i = 0; c->argc && i < sizeof(options) / sizeof(options[0]); i++)
