@@ -354,6 +354,20 @@ int conn_open(struct conn *c, struct loop *l, int take_fd, bool server, const st
 	return 0;
 }
 
+int conn_ask_for(struct conn *c, struct slice sni)
+{
+	char *copy;
+
+	if (!sni.n || c->peer->sni.n)
+		return 0;
+	copy = conn_alloc(c, sni.n);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, sni.p, sni.n);
+	c->peer->sni = (struct slice){ copy, sni.n };
+	return 0;
+}
+
 static ssize_t keep_read(struct conn *c, ssize_t n)
 {
 	if (!n)

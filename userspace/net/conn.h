@@ -42,8 +42,8 @@ struct conn {
 	struct loop_io io;                      /* io.fd when io.active */
 	const struct conn_events *on;
 	/*
-	 * From conn_open() to conn_close(). Until the loop's next turn the owner may put in what the layers are to ask for:
-	 * sni (client), source and original (PROXY protocol towards a host; capture). Its memory lives as long.
+	 * From conn_open() to conn_close(). Until the loop's next turn the owner may put in what the layers are to say:
+	 * source and original (PROXY protocol towards a host; capture), and sni by conn_ask_for().
 	 */
 	struct net_peer *peer;
 	struct conn_stack *stack;               /* NULL: no filter is left, bytes are the socket's */
@@ -69,6 +69,7 @@ struct conn {
  */
 int conn_open(struct conn *c, struct loop *l, int take_fd, bool server, const struct net_layer *layers, unsigned nlayers,
 	      uint32_t open_ms, const struct conn_events *on);
+int conn_ask_for(struct conn *c, struct slice sni); /* copied, unless a layer knows better; 0 or -ENOMEM */
 /*
  * Appends what is there, about `most` bytes (without layers never more): bytes > 0, 0 = FIN (again and again), -EAGAIN,
  * other -errno = dead.

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/mem.h"
 #include "netio/tls.h"
 #include "weft/log.h"
@@ -156,4 +157,37 @@ int layers_of_cluster(const struct snapshot *s, const struct cluster_fact *c, st
 		return 0;
 	err = add_tls(&out[0], &tls_ops, all ? context_at(&all->clusters, c->fact.slot) : NULL);
 	return err ? err : 1;
+}
+
+struct slice layers_host(struct slice a)
+{
+	const char *colon = a.n ? memrchr(a.p, ':', a.n) : NULL;
+	const char *bracket = a.n && a.p[0] == '[' ? memchr(a.p, ']', a.n) : NULL;
+
+	if (bracket)
+		return (struct slice){ a.p + 1, (size_t)(bracket - a.p) - 1 };
+	/* More than one: an IPv6 address without brackets. */
+	if (colon && memchr(a.p, ':', a.n) == colon)
+		return (struct slice){ a.p, (size_t)(colon - a.p) };
+	return a;
+}
+
+int layers_dial(struct conn *c, struct loop *l, const struct layers_dial *d)
+{
+	struct net_layer layers[LAYERS_MAX];
+	int n = layers_of_cluster(d->snap, d->conf, layers), fd, err;
+
+	fd = n < 0 ? n : sock_connect(&d->to, NULL, d->options);
+	if (fd < 0)
+		return fd;
+	err = conn_open(c, l, fd, false, layers, (unsigned)n, d->conf->connect_ms, d->on);
+	if (!err && n && d->client) {
+		c->peer->source = d->client->source;
+		c->peer->original = d->client->original;
+	}
+	if (!err && n)
+		err = conn_ask_for(c, layers_host(d->authority));
+	if (err)
+		conn_close(c);
+	return err;
 }

@@ -7,6 +7,7 @@
 #pragma once
 #include "model/snapshot.h"
 #include "net/conn.h"
+#include "net/sock.h"
 #include "net/tlsctx.h"
 
 #define LAYERS_MAX 2
@@ -18,5 +19,17 @@ void layers_attach(struct snapshot *s, const struct snapshot *before, struct tls
  * there is no certificate for it, so nothing may be opened.
  */
 int layers_of_listener(const struct snapshot *s, const struct listener *l, struct net_layer out[LAYERS_MAX]);
-/* The owner then sets peer->sni if it is still empty, to the name that was asked for (without port). */
 int layers_of_cluster(const struct snapshot *s, const struct cluster_fact *c, struct net_layer out[LAYERS_MAX]);
+
+/* A connection to a host of a cluster, begun. */
+struct layers_dial {
+	const struct snapshot *snap;
+	const struct cluster_fact *conf;
+	struct net_addr to;
+	const struct sock_options *options;
+	struct slice authority;                 /* that was asked for: the TLS server's name, where the cluster says none */
+	const struct net_peer *client;          /* for whom; NULL: nobody */
+	const struct conn_events *on;
+};
+int layers_dial(struct conn *c, struct loop *l, const struct layers_dial *d); /* 0 or -errno */
+struct slice layers_host(struct slice authority); /* without port and brackets */

@@ -8,12 +8,13 @@
 #include "proxy/cluster.h"
 #include "proxy/upstream.h"
 #include "proxy/http.h"
+#include "proxy/layers.h"
 #include "proxy/worker.h"
 
 #define IDLE_MS_MAX 60000u                      /* whatever the cluster says: hosts close theirs soon after, mostly */
 #define IDLE_MAX 1024u                          /* of one host on one worker */
 
-_Static_assert(sizeof(struct pool_key) == 24, "hashed as bytes: no padding");
+_Static_assert(sizeof(struct pool_key) == 32, "hashed as bytes: no padding");
 
 /* ---- pools and their hosts ---------------------------------------------------------------------------------- */
 
@@ -59,7 +60,13 @@ static struct slice key_slice(const struct pool_key *k)
 	return (struct slice){ (const char *)k, sizeof(*k) };
 }
 
-struct pool_host *pool_host_get(struct worker *w, const struct pick *pick)
+/* A host that was shown to be one name's is not thereby another's. */
+static uint64_t name_of(const struct cluster_fact *f, struct slice authority)
+{
+	return f->tls.enabled && !f->tls.sni.n ? hash_bytes(layers_host(authority), hash_seed()) : 0;
+}
+
+struct pool_host *pool_host_get(struct worker *w, const struct pick *pick, struct slice authority)
 {
 	struct pool *p = pool_of(w, pick->use);
 	struct pool_key key = { .host = pick->key, .port = pick->addr.port };
@@ -68,6 +75,7 @@ struct pool_host *pool_host_get(struct worker *w, const struct pick *pick)
 	if (!p)
 		return NULL;
 	key.settings = p->settings;
+	key.name = name_of(cluster_conf(p->use), authority);
 	h = table_get(&p->hosts, key_slice(&key));
 	if (h)
 		return h;

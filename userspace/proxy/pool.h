@@ -31,13 +31,14 @@ struct pool_host {
 	struct pool_key {
 		uint64_t host;
 		uint64_t settings;
+		uint64_t name;                  /* TLS by the name that is asked for: its hash */
 		uint32_t port;
 		uint32_t zero;
 	} key;
 };
 
-/* Found or made; NULL: out of memory. */
-struct pool_host *pool_host_get(struct worker *w, const struct pick *p);
+/* Found or made; NULL: out of memory. authority: that is asked for. */
+struct pool_host *pool_host_get(struct worker *w, const struct pick *p, struct slice authority);
 struct upstream *pool_take(struct pool_host *h); /* an idle one, no more in the pool; NULL: none */
 void pool_put(struct pool_host *h, struct upstream *u);
 void pool_forget(struct upstream *u);           /* it is not idle any more: taken or closed by itself */

@@ -244,19 +244,13 @@ static const struct conn_events up_events = { up_open, up_event, up_event, up_fa
 static int connect_to(struct tcp *t)
 {
 	const struct sock_options o = { .nodelay = true, .keepalive_s = KEEPALIVE_S, .user_timeout_ms = USER_TIMEOUT_MS };
-	const struct cluster_fact *conf = cluster_conf(t->pick.use);
-	struct net_layer layers[LAYERS_MAX];
-	int n = layers_of_cluster(t->all->worker->adoption.cur->snap, conf, layers), fd, err;
+	const struct layers_dial d = {
+		.snap = t->all->worker->adoption.cur->snap, .conf = cluster_conf(t->pick.use), .to = t->pick.addr,
+		.options = &o, .authority = t->down.peer->sni, .client = t->down.peer, .on = &up_events,
+	};
 
-	fd = n < 0 ? n : sock_connect(&t->pick.addr, NULL, &o);
-	if (fd < 0)
-		return fd;
 	t->dialled_ns = loop_of(t)->now_ns;
-	err = conn_open(&t->up, loop_of(t), fd, false, layers, (unsigned)n, conf->connect_ms, &up_events);
-	/* What the client asked for is what the host is asked for. */
-	if (!err && !t->up.peer->sni.n)
-		t->up.peer->sni = t->down.peer->sni;
-	return err;
+	return layers_dial(&t->up, loop_of(t), &d);
 }
 
 static enum tcp_end end_of(int err, const struct tcp *t)

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #include "base/magic.h"
-#include "net/sock.h"
 #include "proto/http1.h"
 #include "proxy/cluster.h"
+#include "proxy/layers.h"
 #include "proxy/pool.h"
 #include "proxy/stream.h"
 #include "proxy/http.h"
@@ -71,12 +71,12 @@ static struct upstream *make(struct worker *w, struct pool_host *home)
 
 static int dial(struct stream *s, struct upstream *u)
 {
-	int fd = sock_connect(&s->pick.addr, NULL, &options);
+	const struct layers_dial d = {
+		.snap = s->w->adoption.cur->snap, .conf = cluster_conf(s->pick.use), .to = s->pick.addr, .options = &options,
+		.authority = s->request.authority, .client = s->info.peer, .on = &leg_conn_events,
+	};
 
-	if (fd < 0)
-		return fd;
-	return conn_open(&u->leg.conn, &s->w->thread.loop, fd, false, NULL, 0, cluster_conf(s->pick.use)->connect_ms,
-			 &leg_conn_events);
+	return layers_dial(&u->leg.conn, &s->w->thread.loop, &d);
 }
 
 static int open_new(struct stream *s, struct pool_host *home)
@@ -107,7 +107,7 @@ static int open_new(struct stream *s, struct pool_host *home)
 
 int upstream_take(struct stream *s, bool idle)
 {
-	struct pool_host *home = pool_host_get(s->w, &s->pick);
+	struct pool_host *home = pool_host_get(s->w, &s->pick, s->request.authority);
 	struct upstream *u;
 
 	if (!home)
