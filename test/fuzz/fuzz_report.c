@@ -45,9 +45,14 @@ static void on_stat(void *arg, struct slice set, struct slice name, const uint64
 		x->sum = x->sum * 31 + v[i];
 }
 
+static void on_host(void *arg, struct slice key, uint32_t for_ms)
+{
+	on_socket(arg, key, for_ms);
+}
+
 static struct heard hear(const uint8_t *data, size_t n, size_t step, int *err)
 {
-	static const struct report_sink sink = { on_hello, on_snapshot, NULL, on_socket, on_stat };
+	static const struct report_sink sink = { on_hello, on_snapshot, NULL, on_socket, on_stat, on_host };
 	struct heard x = { 0 };
 	struct buf b;
 

@@ -79,7 +79,13 @@ static int on_socket(void *arg, struct slice listener, uint32_t index)
 	return listener.n > 4096 ? -EPROTO : wire_socket(&((struct peer *)arg)->echo, listener, index);
 }
 
-static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket };
+static int on_state(void *arg, struct slice key, uint8_t state)
+{
+	return key.n > 4096 ? -EPROTO : wire_state(&((struct peer *)arg)->echo, key, state);
+}
+
+static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
+					on_state };
 
 /* want: what decoding is to return; 1 = anything. */
 static void feed(struct slice stream, int want)

@@ -58,8 +58,34 @@ static void on_workers(void *arg, unsigned n)
 
 	kern_set_workers(a->kern, n);
 	doors_workers(&a->doors, n, a->publish.now);
-	if (!n)
-		tally_clear(&a->tally);
+	if (n)
+		return;
+	tally_clear(&a->tally);
+	states_proxy(&a->states, false);
+}
+
+static void on_fed(void *arg)
+{
+	states_proxy(&((struct agent *)arg)->states, true);
+}
+
+static void on_host(void *arg, struct slice key, uint32_t for_ms)
+{
+	states_ejected(&((struct agent *)arg)->states, key, for_ms);
+}
+
+static void on_checked(void *arg, struct slice key, bool healthy)
+{
+	states_health(&((struct agent *)arg)->states, key, healthy);
+}
+
+static void on_published(void *arg, const struct diff *d)
+{
+	struct agent *a = arg;
+
+	health_update(&a->health, d);
+	dns_update(&a->dns, d);
+	states_update(&a->states, d);
 }
 
 static void on_socket(void *arg, struct slice listener, unsigned index, int take_fd)
@@ -106,8 +132,10 @@ static void on_signal(int signo, void *arg)
 	loop_stop(&a->loop);
 }
 
-static const struct child_events child_events = { on_workers, on_beat_fd, on_snapshot, on_socket, on_stat,
-						    on_sockets };
+static const struct child_events child_events = {
+	.workers = on_workers, .beat_fd = on_beat_fd, .snapshot = on_snapshot, .fed = on_fed, .host = on_host,
+	.socket = on_socket, .stat = on_stat, .sockets = on_sockets,
+};
 
 /* ---- start -------------------------------------------------------------------------------------------------- */
 
@@ -244,6 +272,14 @@ static int start(struct agent *a, struct err *e)
 	publish_init(&a->publish, &a->loop, a->store, a->kern, &a->child, &a->doors);
 	hub_init(&a->hub, a->store, on_changed, a);
 	secrets_init(&a->secrets, &a->loop, &a->hub);
+	states_init(&a->states, &a->loop, &a->publish, &a->child);
+	kern_set_overlay(a->kern, &a->states.overlay);
+	health_init(&a->health, &a->loop, on_checked, a);
+	err = dns_init(&a->dns, &a->loop, &a->hub, NULL, e);
+	if (err)
+		return err;
+	a->publish.published = on_published;
+	a->publish.arg = a;
 	err = sources_start(&a->sources, &a->loop, &a->hub, a->config, e);
 	if (err)
 		return err;
@@ -258,11 +294,14 @@ static void stop(struct agent *a)
 	judge_stop(&a->judge);
 	sources_stop(&a->sources);
 	secrets_fini(&a->secrets);
+	health_fini(&a->health);
+	dns_fini(&a->dns);
 	hub_fini(&a->hub);
 	http_server_close(&a->http);
 	if (a->loop.magic)
 		loop_once(&a->loop, 0);         /* what was deferred */
 	kern_close(a->kern);
+	states_fini(&a->states);
 	publish_fini(&a->publish);
 	doors_fini(&a->doors);
 	tally_fini(&a->tally);

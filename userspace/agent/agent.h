@@ -4,7 +4,9 @@
  * leaves the kernel side pinned, so traffic goes on.
  */
 #pragma once
+#include "agent/dns.h"
 #include "agent/doors.h"
+#include "agent/health.h"
 #include "agent/http_server.h"
 #include "agent/hub.h"
 #include "agent/judge.h"
@@ -12,6 +14,7 @@
 #include "agent/ready.h"
 #include "agent/secrets.h"
 #include "agent/sources.h"
+#include "agent/states.h"
 #include "agent/tally.h"
 #include "conf/config.h"
 #include "event/signal.h"
@@ -42,6 +45,9 @@ struct agent {
 	struct hub hub;
 	struct secrets secrets;
 	struct sources sources;
+	struct states states;
+	struct health health;
+	struct dns dns;
 	struct http_server http;
 	struct insertions insertions;
 	char own_cgroup[512];                   /* never translated; "" = none */

@@ -154,7 +154,15 @@ static void on_hello(void *arg, const struct report_hello *h)
 	stat_set(&c->stat.running, 1);
 	c->on->sockets(c->arg);
 	feed_all(c);
+	c->on->fed(c->arg);
 	push(c);
+}
+
+static void on_host(void *arg, struct slice key, uint32_t for_ms)
+{
+	struct child *c = arg;
+
+	c->on->host(c->arg, key, for_ms);
 }
 
 static void on_snapshot(void *arg, uint64_t number)
@@ -191,7 +199,7 @@ static void on_stat(void *arg, struct slice set, struct slice name, const uint64
 
 static void on_event(struct loop_io *io, unsigned events)
 {
-	static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat };
+	static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat, on_host };
 	struct child *c = io->arg;
 	struct err e = { 0 };
 	ssize_t n;
@@ -420,6 +428,14 @@ void child_socket(struct child *c, struct slice listener, unsigned index, int fd
 		return;
 	handover_give(&c->way, copy);
 	wire_socket(&c->way.out, listener, index);
+	push(c);
+}
+
+void child_state(struct child *c, struct slice host_key, uint8_t state)
+{
+	if (c->state != CHILD_RUNNING)
+		return;
+	wire_state(&c->way.out, host_key, state);
 	push(c);
 }
 

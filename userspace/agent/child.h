@@ -41,6 +41,10 @@ struct child_events {
 	int (*beat_fd)(void *arg);
 	/* The snapshot that a new proxy has to know; NULL: none yet. Borrowed for the call. */
 	struct snapshot *(*snapshot)(void *arg);
+	/* It has been fed that: what else it has to know, by child_state(). */
+	void (*fed)(void *arg);
+	/* It has ejected a host for so long; 0: the host is back. key: for the call only. */
+	void (*host)(void *arg, struct slice key, uint32_t for_ms);
 	/* A listening socket that a proxy of a former agent has: before workers(). */
 	void (*socket)(void *arg, struct slice listener, unsigned index, int take_fd);
 	/* Its counters; slices and v for the call only. */
@@ -71,4 +75,5 @@ int child_start(struct child *c, struct loop *l, const struct child_conf *conf, 
 void child_feed(struct child *c, const struct diff *d);
 /* The same for a listening socket, of which the proxy gets a copy; before the facts that name its listener. */
 void child_socket(struct child *c, struct slice listener, unsigned index, int fd);
+void child_state(struct child *c, struct slice host_key, uint8_t state); /* HOST_*; the same way, behind the facts */
 void child_stop(struct child *c);               /* SIGTERM, five seconds, SIGKILL; accepts a zeroed child */

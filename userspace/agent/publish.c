@@ -46,6 +46,11 @@ static void to_kernel(struct publish *p, const struct diff *d)
 	stat_set(&p->stat.kernel_us, (clock_ns() - t) / 1000);
 }
 
+void publish_kernel(struct publish *p, const struct diff *d)
+{
+	to_kernel(p, d);
+}
+
 static void trim(struct timer *t)
 {
 	(void)t;
@@ -84,6 +89,8 @@ void publish_now(struct publish *p)
 	say_instead(&d);
 	log_debug("publish", "snapshot %llu: %zu clusters changed, %zu services", (unsigned long long)p->now->number,
 		  d.clusters.n, d.facts[FACT_SERVICE].n);
+	if (p->published)
+		p->published(p->arg, &d);
 	large = d.clusters.n >= LARGE_CHANGE;
 	diff_fini(&d);
 	snapshot_drop(old);

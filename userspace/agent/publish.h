@@ -28,6 +28,9 @@ struct publish {
 	struct child *child;
 	struct doors *doors;
 	struct snapshot *now;                   /* NULL before the first */
+	/* After each: what follows a snapshot in the agent itself. NULL = nothing. */
+	void (*published)(void *arg, const struct diff *d);
+	void *arg;
 	struct loop_deferred soon;
 	bool waiting;
 	struct timer trim;                      /* after a large change */
@@ -39,3 +42,5 @@ void publish_init(struct publish *p, struct loop *l, struct store *s, struct ker
 void publish_fini(struct publish *p);           /* accepts a zeroed one */
 void publish_soon(struct publish *p);           /* at the end of this iteration */
 void publish_now(struct publish *p);
+/* States of hosts have changed (kern_set_overlay()), not the snapshot: d names their clusters. */
+void publish_kernel(struct publish *p, const struct diff *d);

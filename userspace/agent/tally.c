@@ -10,6 +10,7 @@
 #include "base/stat_text.h"
 #include "base/vec.h"
 #include "model/listener_stat.h"
+#include "proxy/outlier.h"
 
 #define ROWS_MAX 65536
 
@@ -18,6 +19,8 @@ static const struct tally_set {
 	const char *label;
 } sets[] = {
 	{ &listener_stat_desc, "listener" },
+	{ &cluster_stat_desc, "clusters" },
+	{ &outlier_stat_desc, "clusters" },
 };
 
 #define SETS (sizeof(sets) / sizeof(sets[0]))

@@ -173,8 +173,21 @@ void view_services(struct agent *a, const struct http_request *rq, struct http_r
 
 /* ---- clusters ----------------------------------------------------------------------------------------------- */
 
-static json_t *host_json(const struct host *h)
+/* What is known of it beside the registry's word. */
+static void host_well(const struct agent *a, const struct host *h, json_t *o)
 {
+	const char *health = health_words(&a->health, h->fact.key);
+
+	if (health)
+		json_object_set_new(o, "health", dump_text(slice_str(health)));
+	if (overlay_get(&a->states.overlay, h->fact.key) & HOST_EJECTED)
+		json_object_set_new(o, "ejected", json_true());
+}
+
+static json_t *host_json(const struct agent *a, const struct host *h)
+{
+	json_t *o;
+
 	char ip[64], address[80];
 
 	ip_name(&h->ip, ip);
@@ -182,21 +195,27 @@ static json_t *host_json(const struct host *h)
 		snprintf(address, sizeof(address), strchr(ip, ':') ? "[%s]:%u" : "%s:%u", ip, h->port);
 	else
 		snprintf(address, sizeof(address), "%s", ip);
-	return json_pack("{ss ss si si so so so}", "address", address, "state", h->state == HOST_READY ? "ready" : "draining",
-			 "weight", (int)h->weight, "priority", (int)h->priority, "region", text(h->locality->region), "zone",
-			 text(h->locality->zone), "source", mark_text(&h->fact));
+	o = json_pack("{ss ss si si so so so}", "address", address, "state", h->state == HOST_READY ? "ready" : "draining",
+		      "weight", (int)h->weight, "priority", (int)h->priority, "region", text(h->locality->region), "zone",
+		      text(h->locality->zone), "source", mark_text(&h->fact));
+	host_well(a, h, o);
+	return o;
 }
 
-static json_t *cluster_json(const struct cluster *c)
+static json_t *cluster_json(const struct agent *a, const struct cluster *c)
 {
 	static const char *const prefer[] = { "any", "region", "zone" };
-	json_t *hosts = json_array();
+	const char *dns = dns_words(&a->dns, c->name);
+	json_t *hosts = json_array(), *o;
 
 	for (size_t i = 0; i < c->nhosts; i++)
-		json_array_append_new(hosts, host_json(c->hosts[i]));
-	return json_pack("{so ss ss si so so}", "name", text(c->name), "loadBalancer", lb_policy_names[c->conf->lb],
-			 "prefer", prefer[c->conf->prefer], "generation", (int)c->generation, "source",
-			 mark_text(&c->conf->fact), "hosts", hosts);
+		json_array_append_new(hosts, host_json(a, c->hosts[i]));
+	o = json_pack("{so ss ss si so so}", "name", text(c->name), "loadBalancer", lb_policy_names[c->conf->lb], "prefer",
+		      prefer[c->conf->prefer], "generation", (int)c->generation, "source", mark_text(&c->conf->fact), "hosts",
+		      hosts);
+	if (dns)
+		json_object_set_new(o, "dns", json_pack("{so ss}", "host", text(c->conf->dns_host), "state", dns));
+	return o;
 }
 
 void view_clusters(struct agent *a, const struct http_request *rq, struct http_response *rs)
@@ -206,7 +225,7 @@ void view_clusters(struct agent *a, const struct http_request *rq, struct http_r
 
 	(void)rq;
 	for (size_t i = 0; i < set.n; i++)
-		json_array_append_new(list, cluster_json(snapshot_cluster(a->publish.now, set.v[i]->key)));
+		json_array_append_new(list, cluster_json(a, snapshot_cluster(a->publish.now, set.v[i]->key)));
 	view_json(rs, json_pack("{so}", "clusters", list));
 }
 

@@ -55,7 +55,7 @@ struct stat_set {
 	const void *values;
 };
 
-#define SETS 8
+#define SETS 10
 
 static void all_sets(struct agent *a, struct stat_set out[SETS])
 {
@@ -67,6 +67,8 @@ static void all_sets(struct agent *a, struct stat_set out[SETS])
 	out[5] = (struct stat_set){ &child_stat_desc, &a->child.stat };
 	out[6] = (struct stat_set){ &doors_stat_desc, &a->doors.stat };
 	out[7] = (struct stat_set){ &secrets_stat_desc, &a->secrets.stat };
+	out[8] = (struct stat_set){ &health_stat_desc, &a->health.stat };
+	out[9] = (struct stat_set){ &dns_stat_desc, &a->dns.stat };
 }
 
 void view_stats(struct agent *a, const struct http_request *rq, struct http_response *rs)

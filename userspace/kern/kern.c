@@ -560,6 +560,11 @@ int kern_set_proxy_port(struct kern *k, uint16_t port)
 	return k->loaded && s && k->attached ? kern_sync(k, s, NULL, NULL) : 0;
 }
 
+void kern_set_overlay(struct kern *k, const struct overlay *o)
+{
+	k->st.overlay = o;
+}
+
 int kern_beat_fd(struct kern *k)
 {
 	int fd = k->loaded ? load_fd(&k->load, "beat_map") : -ENOTSUP;

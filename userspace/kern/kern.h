@@ -19,6 +19,7 @@
 
 struct diff;                                    /* model/diff.h */
 struct loop;                                    /* event/loop.h */
+struct overlay;                                 /* model/overlay.h */
 struct kern;
 
 enum kern_mode { KERN_AUTO, KERN_REQUIRED, KERN_OFF }; /* kernel.mode */
@@ -138,6 +139,9 @@ int kern_sync(struct kern *k, const struct snapshot *s, const struct diff *d, st
 int kern_retry(struct kern *k, const struct snapshot *s);
 /* Where kern_retry's timer finds the current snapshot: fn may return NULL. Without it only kern_sync() retries. */
 void kern_set_source(struct kern *k, const struct snapshot *(*fn)(void *arg), void *arg);
+
+/* Hosts that are not well get no new connections. Read at every kern_sync(), which is to name the clusters concerned. */
+void kern_set_overlay(struct kern *k, const struct overlay *o);
 
 /* Number of heartbeat words the proxy uses: 0 = no proxy. */
 int kern_set_workers(struct kern *k, uint32_t n);

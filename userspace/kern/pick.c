@@ -12,9 +12,40 @@ uint8_t pick_family(const struct ip *ip)
 	return memcmp(ip->b, mapped, sizeof(mapped)) ? AF_INET6 : AF_INET;
 }
 
-static bool takes(const struct pick_ask *a, const struct host *h)
+static bool ready(const struct pick_ask *a, const struct host *h)
 {
 	return h->state == HOST_READY && h->weight && pick_family(&h->ip) == a->family;
+}
+
+/* Takes connections, and is well where that is looked at. */
+static bool takes(const struct pick_ask *a, const struct host *h)
+{
+	return ready(a, h) && !overlay_get(a->overlay, h->fact.key);
+}
+
+#define OVERPROVISION 140u                      /* percent: as in the proxy */
+
+/*
+ * So few are well that their state is not looked at: all priorities together cannot take everything, and of the first one
+ * fewer than the cluster's threshold are well.
+ */
+static bool panics(const struct pick_ask *a)
+{
+	uint32_t n[PRIORITY_MAX + 1] = { 0 }, well[PRIORITY_MAX + 1] = { 0 }, first = PRIORITY_MAX, total = 0;
+	const struct cluster *c = a->cluster;
+
+	if (!a->overlay || !a->overlay->hosts.n)
+		return false;
+	for (size_t i = 0; i < c->nhosts; i++) {
+		uint32_t p = c->hosts[i]->priority;
+
+		n[p] += ready(a, c->hosts[i]);
+		well[p] += takes(a, c->hosts[i]);
+		first = n[p] && p < first ? p : first;
+	}
+	for (uint32_t p = 0; p <= PRIORITY_MAX; p++)
+		total += !n[p] ? 0 : well[p] * OVERPROVISION >= n[p] * 100 ? 100 : well[p] * OVERPROVISION / n[p];
+	return total < 100 && (uint64_t)well[first] * 100 < (uint64_t)n[first] * c->conf->panic_percent;
 }
 
 static bool near(const struct pick_ask *a, const struct host *h)
@@ -78,24 +109,27 @@ static bool merge(struct pick_host *v, uint32_t n, const struct pick_host *x)
 	return false;
 }
 
-uint32_t pick_hosts(const struct pick_ask *a, struct pick_host **out)
+uint32_t pick_hosts(const struct pick_ask *asked, struct pick_host **out)
 {
+	struct pick_ask own = *asked, *a = &own;
 	uint32_t n = 0;
 
 	*out = NULL;
 	if (!a->cluster || !a->cluster->nhosts)
 		return 0;
+	if (panics(a))
+		own.overlay = NULL;
 	struct choice c = choose(a);
 
 	*out = mem_alloc(a->cluster->nhosts * sizeof(**out));
 	for (size_t i = 0; i < a->cluster->nhosts; i++) {
 		const struct host *h = a->cluster->hosts[i];
-		bool ready = takes(a, h);
-		struct pick_host x = { .port = effective_port(a, h), .weight = ready ? h->weight : 0, .draining = !ready };
+		bool usable = takes(a, h);
+		struct pick_host x = { .port = effective_port(a, h), .weight = usable ? h->weight : 0, .draining = !usable };
 
 		if (pick_family(&h->ip) != a->family)
 			continue;
-		if (ready && (h->priority != c.priority || (c.near && !near(a, h))))
+		if (usable && (h->priority != c.priority || (c.near && !near(a, h))))
 			continue;
 		memcpy(x.addr.b, h->ip.b, sizeof(x.addr.b));
 		if (!merge(*out, n, &x))

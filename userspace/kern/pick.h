@@ -2,10 +2,12 @@
 /*
  * The hosts of a cluster that one service entry uses, with their effective ports. Of the hosts that take connections
  * (ready, with weight) the lowest priority number counts, and among those the ones near this node when the cluster says
- * so and there are any. Hosts that drain are given too: they keep their clients, whatever their place.
+ * so and there are any. Hosts that drain are given too: they keep their clients, whatever their place. Hosts that are not
+ * well are treated like those that drain, unless too few are well (panic).
  */
 #pragma once
 #include "kern/kern.h"
+#include "model/overlay.h"
 
 struct pick_host {
 	struct addr16 addr;
@@ -19,6 +21,7 @@ struct pick_ask {
 	const struct node *node;                /* NULL: nowhere */
 	uint16_t port, target;                  /* host order */
 	uint8_t family;
+	const struct overlay *overlay;          /* who is not well; NULL: all are */
 };
 
 uint8_t pick_family(const struct ip *ip);       /* AF_INET for v4-mapped */

@@ -276,7 +276,8 @@ static int unit_wish(struct plan *p, struct unit *u, const struct service_fact *
 		     const char **why)
 {
 	struct plan_change c = { .unit = u };
-	struct pick_ask ask = { .node = p->node, .port = sp->port, .target = sp->target, .family = u->family };
+	struct pick_ask ask = { .node = p->node, .port = sp->port, .target = sp->target, .family = u->family,
+				.overlay = p->st->overlay };
 	struct pick_host *h;
 	struct slice name;
 

@@ -66,6 +66,7 @@ struct front {
 
 struct kern_state {
 	struct kern_sizes max;
+	const struct overlay *overlay;          /* the agent's; NULL: every host is well */
 	struct table clusters;                  /* by name */
 	struct table owners, units, unit_ids;   /* by name; by key; by id */
 	struct table fronts;                    /* by frontend_key */

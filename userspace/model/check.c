@@ -212,11 +212,19 @@ static bool referrer_check(struct check *c, const struct fact *from)
 	return false;
 }
 
+/* Addresses that were found for a cluster go with it, whoever deletes it. */
+static bool goes_along(const struct check *c)
+{
+	const struct op *cluster = tx_op(c->tx, FACT_CLUSTER, c->op->cluster);
+
+	return cluster && !cluster->fact && cluster->now && ((const struct cluster_fact *)cluster->now)->dns_host.n;
+}
+
 static void del_check(struct check *c)
 {
 	struct entry *e;
 
-	if (!c->op->now || !owner_ok(c) || c->op->kind == FACT_HOST)
+	if (!c->op->now || (c->op->kind == FACT_HOST && goes_along(c)) || !owner_ok(c) || c->op->kind == FACT_HOST)
 		return;
 	e = store_entry(c->tx->store, c->op->kind, c->op->key);
 	list_for(l, &e->referrers) {

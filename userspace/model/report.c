@@ -70,6 +70,18 @@ int report_stat(struct buf *b, struct slice set, struct slice name, const uint64
 	return put_frame(b, REPORT_STAT, body, p + name.n - body);
 }
 
+int report_host(struct buf *b, struct slice host_key, uint32_t for_ms)
+{
+	char body[REPORT_FRAME_MAX];
+	uint32_t word = htole32(for_ms);
+
+	if (host_key.n > sizeof(body) - sizeof(word) - 1)
+		return -EMSGSIZE;
+	memcpy(body, &word, sizeof(word));
+	memcpy(body + sizeof(word), host_key.p, host_key.n);
+	return put_frame(b, REPORT_HOST, body, sizeof(word) + (uint32_t)host_key.n);
+}
+
 static int take_hello(struct slice body, const struct report_sink *sink, void *arg, struct err *e)
 {
 	struct report_hello h;
@@ -143,6 +155,18 @@ static int take_stat(struct slice body, const struct report_sink *sink, void *ar
 	return 0;
 }
 
+static int take_host(struct slice body, const struct report_sink *sink, void *arg, struct err *e)
+{
+	uint32_t word;
+
+	if (body.n < sizeof(word))
+		return err_add(e, -EPROTO, "host of %zu bytes", body.n);
+	memcpy(&word, body.p, sizeof(word));
+	if (sink->host)
+		sink->host(arg, (struct slice){ body.p + sizeof(word), body.n - sizeof(word) }, le32toh(word));
+	return 0;
+}
+
 static int take_frame(struct slice frame, const struct report_sink *sink, void *arg, struct err *e)
 {
 	struct slice body = { frame.p + HEAD, frame.n - HEAD };
@@ -154,6 +178,8 @@ static int take_frame(struct slice frame, const struct report_sink *sink, void *
 		return take_snapshot(body, sink, arg, e);
 	case REPORT_ALIVE:
 		return take_alive(body, sink, arg, e);
+	case REPORT_HOST:
+		return take_host(body, sink, arg, e);
 	case REPORT_SOCKET:
 		return take_socket(body, sink, arg, e);
 	case REPORT_STAT:

@@ -14,7 +14,7 @@
 
 #define REPORT_ALIVE_MS 1000                    /* between two REPORT_ALIVE of a proxy that is well */
 
-enum report_type { REPORT_HELLO = 1, REPORT_SNAPSHOT, REPORT_ALIVE, REPORT_SOCKET, REPORT_STAT };
+enum report_type { REPORT_HELLO = 1, REPORT_SNAPSHOT, REPORT_ALIVE, REPORT_SOCKET, REPORT_STAT, REPORT_HOST };
 
 struct report_hello {                           /* on every connection, behind the sockets that it has */
 	uint32_t version;                       /* REPORT_VERSION */
@@ -34,6 +34,9 @@ int report_socket(struct buf *b, struct slice listener, uint32_t index);
 /* Counters of one set (weft/stat.h) for one name, a listener's say, summed over workers. -EMSGSIZE: too long a name. */
 int report_stat(struct buf *b, struct slice set, struct slice name, const uint64_t *v, size_t n);
 
+/* A host was ejected for so long; 0: it is back. */
+int report_host(struct buf *b, struct slice host_key, uint32_t for_ms);
+
 struct report_sink {
 	void (*hello)(void *arg, const struct report_hello *h);
 	void (*snapshot)(void *arg, uint64_t number);
@@ -41,6 +44,7 @@ struct report_sink {
 	void (*socket)(void *arg, struct slice listener, uint32_t index);
 	/* Slices and v: for the call only. */
 	void (*stat)(void *arg, struct slice set, struct slice name, const uint64_t *v, size_t n);
+	void (*host)(void *arg, struct slice key, uint32_t for_ms); /* key: for the call only */
 };
 
 /* Consumes the whole frames of b and leaves the rest. 0, or -EPROTO with words. Unknown types are skipped. */

@@ -262,6 +262,31 @@ void tx_refuse(struct store_tx *tx, const struct op *op, const char *fmt, ...)
 	vec_push(&tx->refused, r);
 }
 
+/* Addresses that were found for a name go with their cluster: whoever deletes it knows nothing of them. */
+static bool ops_cascade(struct store_tx *tx)
+{
+	size_t before = tx->ops.n, end = tx->first[FACT_CLUSTER + 1];
+
+	for (size_t i = tx->first[FACT_CLUSTER]; i < end; i++) {
+		const struct op *op = &tx->ops.v[i];
+		const struct cluster *c = NULL;
+
+		if (!op->fact && op->now && ((const struct cluster_fact *)op->now)->dns_host.n)
+			c = store_entry(tx->store, FACT_CLUSTER, op->key)->cluster;
+		for (size_t h = 0; c && h < c->nhosts; h++)
+			if (!tx_op(tx, FACT_HOST, c->hosts[h]->fact.key))
+				store_del(tx, FACT_HOST, c->hosts[h]->fact.key);
+	}
+	return tx->ops.n > before;
+}
+
+static void ops_prepare(struct store_tx *tx)
+{
+	ops_sort(tx);
+	ops_index(tx);
+	ops_resolve(tx);
+}
+
 bool store_commit(struct store_tx *tx, uint64_t version, struct registry_verdict *v)
 {
 	struct store *s = CAST(store_tx, tx)->store;
@@ -271,9 +296,9 @@ bool store_commit(struct store_tx *tx, uint64_t version, struct registry_verdict
 	arena_reset(&tx->words);
 	*v = (struct registry_verdict){ .version = version };
 	vec_reserve(&tx->ops, 1);               /* an empty transaction too is walked from here to there */
-	ops_sort(tx);
-	ops_index(tx);
-	ops_resolve(tx);
+	ops_prepare(tx);
+	if (ops_cascade(tx))
+		ops_prepare(tx);
 	tx_check(tx);
 	if (tx->refused.n) {
 		v->refused = tx->refused.v;

@@ -206,20 +206,26 @@ int wire_snapshot(struct buf *b, uint64_t number)
 	return put_small(b, WIRE_SNAPSHOT, &number, (size_t[]){ 8 }, 1);
 }
 
-int wire_del(struct buf *b, enum fact_kind kind, struct slice key)
+/* A number of so many bytes, and a key or name. */
+static int put_named(struct buf *b, enum wire_type type, uint64_t number, size_t bytes, struct slice name)
 {
-	size_t frame = HEAD + 1 + slice_size(key), room;
+	size_t frame = HEAD + bytes + slice_size(name), room;
 	struct writer w;
 
 	assert_always(frame <= ROOM_MAX);
 	w.p = buf_room(b, frame, &room);
 	if (!w.p)
 		return -ENOMEM;
-	write_head(&w, frame, WIRE_DEL);
-	write_uint(&w, kind, 1);
-	write_slice(&w, key);
+	write_head(&w, frame, type);
+	write_uint(&w, number, bytes);
+	write_slice(&w, name);
 	buf_commit(b, frame);
 	return 0;
+}
+
+int wire_del(struct buf *b, enum fact_kind kind, struct slice key)
+{
+	return put_named(b, WIRE_DEL, kind, 1, key);
 }
 
 int wire_beat(struct buf *b)
@@ -229,18 +235,12 @@ int wire_beat(struct buf *b)
 
 int wire_socket(struct buf *b, struct slice listener, uint32_t index)
 {
-	size_t frame = HEAD + 4 + slice_size(listener), room;
-	struct writer w;
+	return put_named(b, WIRE_SOCKET, index, 4, listener);
+}
 
-	assert_always(frame <= ROOM_MAX);
-	w.p = buf_room(b, frame, &room);
-	if (!w.p)
-		return -ENOMEM;
-	write_head(&w, frame, WIRE_SOCKET);
-	write_uint(&w, index, 4);
-	write_slice(&w, listener);
-	buf_commit(b, frame);
-	return 0;
+int wire_state(struct buf *b, struct slice host_key, uint8_t state)
+{
+	return put_named(b, WIRE_STATE, state, 1, host_key);
 }
 
 int wire_diff(struct buf *b, const struct diff *d)

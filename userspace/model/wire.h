@@ -16,6 +16,7 @@
 enum wire_type {
 	WIRE_HELLO = 1, WIRE_BEGIN, WIRE_PUT, WIRE_DEL, WIRE_COMMIT, WIRE_SNAPSHOT,
 	WIRE_BEAT, WIRE_SOCKET,                 /* each about one descriptor, which came with it (net/handover.h) */
+	WIRE_STATE,
 	WIRE_TYPES
 };
 
@@ -29,6 +30,7 @@ int wire_snapshot(struct buf *b, uint64_t number); /* "build now, and call it so
 int wire_beat(struct buf *b);                  /* the heartbeat words' map */
 /* The index-th socket of a listener; it takes the place of one of the same name and index. Comes before the snapshot. */
 int wire_socket(struct buf *b, struct slice listener, uint32_t index);
+int wire_state(struct buf *b, struct slice host_key, uint8_t state); /* HOST_* (overlay.h): of what the agent checks */
 /* One transaction that turns d->old into d->now, and its snapshot frame. A new peer: d of (NULL, now), after hello. */
 int wire_diff(struct buf *b, const struct diff *d);
 
@@ -43,6 +45,7 @@ struct wire_sink {
 	int (*snapshot)(void *arg, uint64_t number);
 	int (*beat)(void *arg);
 	int (*socket)(void *arg, struct slice listener, uint32_t index); /* listener: for the call only */
+	int (*state)(void *arg, struct slice host_key, uint8_t state); /* key: for the call only */
 };
 
 struct wire_decoder {

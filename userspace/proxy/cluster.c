@@ -25,7 +25,7 @@ static void view_end(struct cluster_use *u, struct view *v)
 static void use_update(struct cluster_use *u, const struct plan *plan)
 {
 	struct clusters *cs = u->cs;
-	uint64_t t = clock_ns(), us;
+	uint64_t t = clock_ns();
 	struct view *old = u->view;
 
 	u->view = view_new(plan, hold_use(cs->conf.adoption), old, &u->cells, &cs->rng, t);
@@ -34,10 +34,8 @@ static void use_update(struct cluster_use *u, const struct plan *plan)
 			limit_return(&plan->shared->limit[i], &u->share[i]);
 		view_end(u, old);
 	}
-	us = (clock_ns() - t) / 1000;
 	stat_add(&cs->stat.rebuilds, 1);
-	if (us > stat_get(&cs->stat.rebuild_max_us))
-		stat_set(&cs->stat.rebuild_max_us, us);
+	stat_add(&cs->stat.rebuild_us, (clock_ns() - t) / 1000);
 }
 
 static void use_end(struct cluster_use *u)

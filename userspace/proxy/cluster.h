@@ -28,7 +28,7 @@
 	X(COUNTER, retries, "retries begun")                                                                           \
 	X(COUNTER, retry_overflows, "retries refused by budget or limit")                                              \
 	X(COUNTER, rebuilds, "versions of clusters taken over")                                                        \
-	X(GAUGE, rebuild_max_us, "longest time that taking over one version took")                                     \
+	X(COUNTER, rebuild_us, "microseconds that taking them over took")                                              \
 	X(GAUGE, uses, "clusters in use")
 STAT_DECLARE(cluster_stat, CLUSTER_STATS);
 

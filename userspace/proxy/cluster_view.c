@@ -169,7 +169,7 @@ static void look_at_cells(struct view *v, uint64_t now_ns)
 	for (uint32_t i = 0; i < v->plan->n; i++) {
 		struct cell *c = v->cells[i];
 
-		c->lb.usable = !atomic_load_explicit(&v->plan->hosts[i].shared->state, memory_order_relaxed);
+		c->lb.usable = !shared_host_state(v->plan->hosts[i].shared);
 		cell_warm(v, c, now_ns);
 	}
 	v->warm_ns = now_ns + WARM_STEP_NS;

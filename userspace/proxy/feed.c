@@ -95,7 +95,16 @@ static int on_socket(void *arg, struct slice listener, uint32_t index)
 	return 0;
 }
 
-static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket };
+static int on_state(void *arg, struct slice key, uint8_t state)
+{
+	struct feed *f = arg;
+
+	f->on->state(f->arg, f, key, state);
+	return 0;
+}
+
+static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
+					on_state };
 
 static void feed_close(struct feed *f, const char *why)
 {
@@ -203,6 +212,14 @@ void feed_socket(struct feed *f, struct slice listener, unsigned index, int fd)
 int feed_stat(struct feed *f, const struct stat_desc *d, struct slice name, const uint64_t *v)
 {
 	return f->open && f->way.out.len < COUNTS_WAITING ? report_stat(&f->way.out, slice_str(d->set), name, v, d->n) : 0;
+}
+
+int feed_host(struct feed *f, struct slice host_key, uint32_t for_ms)
+{
+	int err = f->open ? report_host(&f->way.out, host_key, for_ms) : 0;
+
+	flush(f);
+	return err;
 }
 
 int feed_alive(struct feed *f, uint32_t stalest_ms)

@@ -15,6 +15,8 @@ struct feed_events {
 	void (*snapshot)(void *arg, struct feed *f, struct snapshot *take_s);
 	void (*beat_fd)(void *arg, int take_fd);        /* heartbeat map of the kernel side */
 	void (*socket)(void *arg, struct slice listener, unsigned index, int take_fd);
+	/* A host of the newest snapshot, by the agent's checks: HOST_UNHEALTHY or 0. key: for the call only. */
+	void (*state)(void *arg, struct feed *f, struct slice key, uint8_t state);
 	void (*closed)(void *arg, struct feed *f, const char *why); /* its connection is gone; the store stays */
 };
 
@@ -25,4 +27,5 @@ int feed_report(struct feed *f, const struct report_hello *h, uint64_t snapshot)
 /* A listening socket back to a new agent, a copy of fd: before its hello. */
 void feed_socket(struct feed *f, struct slice listener, unsigned index, int fd);
 int feed_stat(struct feed *f, const struct stat_desc *d, struct slice name, const uint64_t *v);
+int feed_host(struct feed *f, struct slice host_key, uint32_t for_ms); /* ejected for so long; 0: back */
 int feed_alive(struct feed *f, uint32_t stalest_ms); /* nothing while its connection is gone */

@@ -100,7 +100,7 @@ static bool eject(struct outlier *o, struct shared_cluster *c, struct shared_hos
 	const struct outlier_detection *conf = c->outlier;
 	uint64_t ms, longest;
 
-	if (atomic_load_explicit(&h->state, memory_order_relaxed) & HOST_EJECTED)
+	if (shared_host_state(h) & HOST_EJECTED)
 		return false;
 	if (!may_eject(c)) {
 		stat_add(&o->stat.ejections_refused, 1);
@@ -195,7 +195,7 @@ static void judge(struct outlier *o, struct shared_cluster *c, uint64_t now_ns)
 		h->failed = all.failed;
 		if (bad && eject(o, c, h, "too many failures", now_ns))
 			stat_add(&o->stat.ejections_share, 1);
-		else if (!bad && h->times && !(atomic_load_explicit(&h->state, memory_order_relaxed) & HOST_EJECTED))
+		else if (!bad && h->times && !(shared_host_state(h) & HOST_EJECTED))
 			h->times--;
 	}
 }
@@ -205,7 +205,7 @@ static void sweep_cluster(struct outlier *o, struct shared_cluster *c, uint64_t 
 	for (struct table_entry *e = c->ejected ? table_next(&c->hosts, NULL) : NULL; e; e = table_next(&c->hosts, e)) {
 		struct shared_host *h = e->value;
 
-		if (atomic_load_explicit(&h->state, memory_order_relaxed) & HOST_EJECTED && (now_ns >= h->until_ns || !c->outlier))
+		if (shared_host_state(h) & HOST_EJECTED && (now_ns >= h->until_ns || !c->outlier))
 			take_back(o, c, h, now_ns);
 	}
 	if (!c->outlier || now_ns < c->sweep_ns)

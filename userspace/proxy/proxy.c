@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
+#include "base/stat_text.h"
 #include "base/vec.h"
 #include "event/signal.h"
 #include "event/timer.h"
@@ -36,6 +38,7 @@ struct proxy {
 	struct loop_io listener;
 	struct worker workers[WORKERS_MAX];
 	unsigned nworkers, nadopted;
+	bool fresh;                             /* the feed has sent no snapshot yet */
 	struct sockets sockets;
 	struct snapshot *now;                   /* sent to the workers last; NULL before the first */
 	struct shared shared;
@@ -59,6 +62,21 @@ static void adopted(struct worker *w, uint64_t number)
 	feed_report(p->feed, NULL, number);
 }
 
+/* What is counted for all clusters together. */
+static void say_sums(const struct proxy *p, uint64_t *v)
+{
+	const void *each[WORKERS_MAX], *outlier = &p->outlier.stat;
+
+	for (unsigned i = 0; i < p->nworkers; i++)
+		each[i] = clusters_stat(p->workers[i].clusters);
+	for (size_t i = 0; i < cluster_stat_desc.n; i++)
+		v[i] = stat_sum(each, p->nworkers, i);
+	feed_stat(p->feed, &cluster_stat_desc, SLICE_LIT("all"), v);
+	for (size_t i = 0; i < outlier_stat_desc.n; i++)
+		v[i] = stat_sum(&outlier, 1, i);
+	feed_stat(p->feed, &outlier_stat_desc, SLICE_LIT("all"), v);
+}
+
 static void say_counts(const struct proxy *p)
 {
 	uint64_t v[REPORT_STATS_MAX];
@@ -67,6 +85,7 @@ static void say_counts(const struct proxy *p)
 		sockets_stat(&p->sockets.all.v[i], p->nworkers, v);
 		feed_stat(p->feed, &listener_stat_desc, slice_str(p->sockets.all.v[i].name), v);
 	}
+	say_sums(p, v);
 }
 
 /* That the control thread's loop turns, and how long ago the slowest worker's did. */
@@ -98,6 +117,60 @@ static void rotate(struct timer *t)
 	timer_arm(&p->loop, &p->rotate, TLSCTX_ROTATE_S * SEC, rotate, p);
 }
 
+/* ---- states of hosts ---------------------------------------------------------------------------------------- */
+
+static void say_ejected(void *arg, const struct shared_cluster *c, const struct shared_host *h, uint64_t for_ms)
+{
+	struct proxy *p = arg;
+	char *key = mem_alloc(c->name.n + HOST_KEY_EXTRA);
+
+	if (p->feed)
+		feed_host(p->feed, host_key(key, c->name, &h->addr.ip, h->addr.port), (uint32_t)for_ms);
+	free(key);
+}
+
+static void each_host(struct proxy *p, void (*fn)(struct proxy *p, struct shared_cluster *c, struct shared_host *h))
+{
+	const struct table *all = &p->shared.clusters;
+
+	for (struct table_entry *e = table_next(all, NULL); e; e = table_next(all, e)) {
+		struct shared_cluster *c = e->value;
+
+		for (struct table_entry *h = table_next(&c->hosts, NULL); h; h = table_next(&c->hosts, h))
+			fn(p, c, h->value);
+	}
+}
+
+/* A new agent does not know who is ejected. */
+static void tell_ejected(struct proxy *p, struct shared_cluster *c, struct shared_host *h)
+{
+	uint64_t now = clock_ns();
+
+	if (shared_host_state(h) & HOST_EJECTED)
+		say_ejected(p, c, h, h->until_ns > now + MSEC ? (h->until_ns - now) / MSEC : 1);
+}
+
+/* And tells anew whom its checks find unhealthy. */
+static void forget_checks(struct proxy *p, struct shared_cluster *c, struct shared_host *h)
+{
+	(void)p;
+	shared_host_set(c, h, 0, HOST_UNHEALTHY, clock_ns());
+}
+
+static void on_state(void *arg, struct feed *f, struct slice key, uint8_t state)
+{
+	struct proxy *p = arg;
+	const struct host *h = p->now ? (const struct host *)snapshot_fact(p->now, FACT_HOST, key) : NULL;
+	struct shared_cluster *c = h && f == p->feed ? shared_cluster_find(&p->shared, h->cluster) : NULL;
+	struct shared_host *sh;
+
+	if (!c)
+		return;
+	sh = shared_host_find(c, plan_key(&(struct net_addr){ h->ip, h->port }));
+	if (sh)
+		shared_host_set(c, sh, state & HOST_UNHEALTHY, ~state & HOST_UNHEALTHY, clock_ns());
+}
+
 /* ---- what a feed brings ------------------------------------------------------------------------------------- */
 
 static void bury(struct timer *t)
@@ -119,6 +192,9 @@ static void on_snapshot(void *arg, struct feed *f, struct snapshot *take_s)
 		snapshot_drop(take_s);
 		return;
 	}
+	if (p->fresh)
+		each_host(p, forget_checks);
+	p->fresh = false;
 	sockets_keep(&p->sockets, take_s);
 	plans_attach(take_s, p->now, &p->shared, p->lbs, clock_ns());
 	layers_attach(take_s, p->now, p->tls);
@@ -163,7 +239,7 @@ static void on_closed(void *arg, struct feed *f, const char *why)
 	log_warn("proxy", "no agent: %s; going on with what is known", why);
 }
 
-static const struct feed_events events = { on_snapshot, on_beat_fd, on_socket, on_closed };
+static const struct feed_events events = { on_snapshot, on_beat_fd, on_socket, on_state, on_closed };
 
 static bool peer_allowed(const struct proxy *p, int fd)
 {
@@ -213,6 +289,8 @@ static void on_agent(struct loop_io *io, unsigned ev)
 	log_info("proxy", "agent connected");
 	give_back(p, f);
 	feed_report(f, &hello, 0);
+	p->fresh = true;
+	each_host(p, tell_ejected);
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
@@ -311,6 +389,8 @@ int proxy_run(const struct proxy_conf *c, struct err *e)
 		err = start_workers(p, c, e);
 	if (!err) {
 		log_info("proxy", "%u workers", p->nworkers);
+		p->outlier.told = say_ejected;
+		p->outlier.arg = p;
 		outlier_start(&p->outlier, &p->loop, &p->shared);
 		timer_arm(&p->loop, &p->alive, REPORT_ALIVE_MS * MSEC, say_alive, p);
 		timer_arm(&p->loop, &p->rotate, TLSCTX_ROTATE_S * SEC, rotate, p);

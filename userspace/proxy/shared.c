@@ -78,7 +78,7 @@ void shared_host_drop(struct shared_cluster *c, struct shared_host *h)
 	assert_always(h->refs);
 	if (--h->refs)
 		return;
-	if (atomic_load_explicit(&h->state, memory_order_relaxed) & HOST_EJECTED)
+	if (shared_host_state(h) & HOST_EJECTED)
 		c->ejected--;
 	table_del(&c->hosts, key_slice(&h->key));
 	free(h);
@@ -86,7 +86,7 @@ void shared_host_drop(struct shared_cluster *c, struct shared_host *h)
 
 bool shared_host_set(struct shared_cluster *c, struct shared_host *h, uint32_t set, uint32_t clear, uint64_t now_ns)
 {
-	uint32_t was = atomic_load_explicit(&h->state, memory_order_relaxed), is = (was | set) & ~clear;
+	uint32_t was = shared_host_state(h), is = (was | set) & ~clear;
 
 	if (was == is)
 		return false;

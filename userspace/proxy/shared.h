@@ -6,10 +6,9 @@
  */
 #pragma once
 #include "base/table.h"
+#include "model/overlay.h"
 #include "proxy/limits.h"
 #include "weft/net_filter.h"
-
-enum { HOST_EJECTED = 1u << 0, HOST_UNHEALTHY = 1u << 1 };
 
 enum shared_run { RUN_5XX, RUN_GATEWAY, RUN_LOCAL, RUNS }; /* kinds of errors that are counted in a row */
 
@@ -58,5 +57,9 @@ struct shared_host *shared_host_hold(struct shared *n, struct shared_cluster *c,
 void shared_host_drop(struct shared_cluster *c, struct shared_host *h);
 struct shared_cluster *shared_cluster_find(const struct shared *n, struct slice name); /* NULL: no such */
 struct shared_host *shared_host_find(const struct shared_cluster *c, uint64_t key);
+static inline uint32_t shared_host_state(const struct shared_host *h)
+{
+	return atomic_load_explicit(&h->state, memory_order_relaxed);
+}
 /* Sets and clears bits of a host's state; false: nothing changed. A host that gets all of them cleared starts slowly. */
 bool shared_host_set(struct shared_cluster *c, struct shared_host *h, uint32_t set, uint32_t clear, uint64_t now_ns);

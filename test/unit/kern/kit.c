@@ -53,6 +53,15 @@ void kit_cluster(struct kit *k, const char *name, enum lb_policy lb, enum locali
 	store_put(tx(k), &c->fact);
 }
 
+void kit_panic(struct kit *k, const char *name, uint32_t percent)
+{
+	struct cluster_fact *c = (struct cluster_fact *)fact_new(FACT_CLUSTER, slice_str(name), &no_mark);
+
+	c->lb = LB_POLICY_RANDOM;
+	c->panic_percent = percent;
+	store_put(tx(k), &c->fact);
+}
+
 void kit_host(struct kit *k, const char *cluster, const struct kit_host *h)
 {
 	struct ip ip = kit_ip(h->ip);

@@ -50,6 +50,7 @@ void kit_fini(struct kit *k);
 struct ip kit_ip(const char *text);
 void kit_node(struct kit *k, const char *region, const char *zone);
 void kit_cluster(struct kit *k, const char *name, enum lb_policy lb, enum locality_prefer prefer);
+void kit_panic(struct kit *k, const char *cluster, uint32_t percent); /* the cluster anew, with this threshold */
 void kit_host(struct kit *k, const char *cluster, const struct kit_host *h);
 void kit_host_del(struct kit *k, const char *cluster, const char *ip, uint16_t port);
 void kit_service(struct kit *k, const struct kit_service *s);

@@ -9,11 +9,13 @@ static const struct node *node_of(const struct kit *k)
 	return (const void *)snapshot_fact(k->snap, FACT_NODE, slice_str(""));
 }
 
+static const struct overlay *states;
+
 /* "10.0.0.1:80 10.0.0.2:80- " : '-' = draining */
 static const char *pick(const struct kit *k, uint8_t family, uint16_t port, uint16_t target)
 {
 	static char out[512];
-	struct pick_ask a = { snapshot_cluster(k->snap, slice_str("c")), node_of(k), port, target, family };
+	struct pick_ask a = { snapshot_cluster(k->snap, slice_str("c")), node_of(k), port, target, family, states };
 	struct pick_host *h;
 	uint32_t n = pick_hosts(&a, &h);
 	size_t at = 0;
@@ -119,6 +121,57 @@ static void equal_addresses_merge(void **state)
 	kit_fini(&k);
 }
 
+static void not_well(void **state)
+{
+	struct overlay o;
+	struct kit k;
+
+	(void)state;
+	overlay_init(&o);
+	FILL(&k, LOCALITY_ANY, HOST("10.0.0.1", 1, 1), HOST("10.0.0.2", 1, 1), HOST("10.0.0.3", 1, 1, PRIO(1)));
+	states = &o;
+	assert_true(overlay_set(&o, SLICE_LIT("c|10.0.0.1|1"), HOST_UNHEALTHY, 0));
+	assert_false(overlay_set(&o, SLICE_LIT("c|10.0.0.1|1"), HOST_UNHEALTHY, 0));
+	assert_true(overlay_set(&o, SLICE_LIT("c|10.0.0.1|1"), HOST_EJECTED, 0));
+	assert_string_equal(pick(&k, AF_INET, 80, 0), "10.0.0.1:1*0- 10.0.0.2:1*1");
+	assert_true(overlay_set(&o, SLICE_LIT("c|10.0.0.2|1"), HOST_EJECTED, 0));
+	assert_string_equal(pick(&k, AF_INET, 80, 0), "10.0.0.1:1*0- 10.0.0.2:1*0- 10.0.0.3:1*1");
+	assert_true(overlay_set(&o, SLICE_LIT("c|10.0.0.1|1"), 0, HOST_EJECTED | HOST_UNHEALTHY));
+	assert_int_equal(overlay_get(&o, SLICE_LIT("c|10.0.0.1|1")), 0);
+	assert_string_equal(pick(&k, AF_INET, 80, 0), "10.0.0.1:1*1 10.0.0.2:1*0-");
+	kit_fini(&k);
+	states = NULL;
+	overlay_fini(&o);
+}
+
+/* Fewer than the threshold are well: nobody's state counts. */
+static void panic(void **state)
+{
+	struct overlay o;
+	struct kit k;
+
+	(void)state;
+	overlay_init(&o);
+	kit_init(&k);
+	kit_cluster(&k, "c", LB_POLICY_RANDOM, LOCALITY_ANY);
+	kit_panic(&k, "c", 50);
+	for (unsigned i = 1; i <= 3; i++) {
+		char ip[16];
+
+		snprintf(ip, sizeof(ip), "10.0.0.%u", i);
+		kit_host(&k, "c", &(struct kit_host)HOST(ip, 1, 1));
+	}
+	assert_true(kit_commit(&k));
+	states = &o;
+	overlay_set(&o, SLICE_LIT("c|10.0.0.1|1"), HOST_UNHEALTHY, 0);
+	assert_string_equal(pick(&k, AF_INET, 80, 0), "10.0.0.1:1*0- 10.0.0.2:1*1 10.0.0.3:1*1");
+	overlay_set(&o, SLICE_LIT("c|10.0.0.2|1"), HOST_UNHEALTHY, 0);
+	assert_string_equal(pick(&k, AF_INET, 80, 0), "10.0.0.1:1*1 10.0.0.2:1*1 10.0.0.3:1*1");
+	kit_fini(&k);
+	states = NULL;
+	overlay_fini(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +181,8 @@ int main(void)
 		cmocka_unit_test(lowest_priority_then_place),
 		cmocka_unit_test(a_zone_belongs_to_its_region),
 		cmocka_unit_test(equal_addresses_merge),
+		cmocka_unit_test(not_well),
+		cmocka_unit_test(panic),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

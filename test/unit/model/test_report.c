@@ -11,7 +11,7 @@
 #include "weft/str.h"
 
 struct seen {
-	unsigned hellos, snapshots, alives, sockets, stats;
+	unsigned hellos, snapshots, alives, sockets, stats, hosts;
 	struct report_hello hello;
 	uint64_t number;
 };
@@ -58,7 +58,15 @@ static void on_stat(void *arg, struct slice set, struct slice name, const uint64
 	s->stats++;
 }
 
-static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat };
+static void on_host(void *arg, struct slice key, uint32_t for_ms)
+{
+	struct seen *s = arg;
+
+	assert_true(slice_eq_str(key, "web|10.0.0.1|80"));
+	s->hosts += for_ms;
+}
+
+static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat, on_host };
 
 static void put_both(struct buf *b)
 {
@@ -70,6 +78,8 @@ static void put_both(struct buf *b)
 	assert_int_equal(report_alive(b, 70000), 0);
 	assert_int_equal(report_socket(b, slice_str("web"), 5), 0);
 	assert_int_equal(report_stat(b, slice_str("listener"), slice_str("web"), (uint64_t[]){ 7, 0, UINT64_MAX }, 3), 0);
+	assert_int_equal(report_host(b, slice_str("web|10.0.0.1|80"), 30000), 0);
+	assert_int_equal(report_host(b, slice_str("web|10.0.0.1|80"), 0), 0);
 }
 
 static void check_both(const struct seen *s)
@@ -79,6 +89,7 @@ static void check_both(const struct seen *s)
 	assert_int_equal(s->alives, 70000);
 	assert_int_equal(s->sockets, 5);
 	assert_int_equal(s->stats, 1);
+	assert_int_equal(s->hosts, 30000);
 	assert_int_equal(s->hello.wire, 7);
 	assert_int_equal(s->hello.workers, 3);
 	assert_string_equal(s->hello.build, "1.2.3");

@@ -567,6 +567,39 @@ static void test_committed_again(void **state)
 	assert_int_equal(((const struct service_fact *)store_fact(x->store, FACT_SERVICE, SLICE_LIT("b")))->addrs->b[15], 9);
 }
 
+/* Addresses that another registry found for a cluster's name go with the cluster; other hosts keep it. */
+static void test_addresses_of_a_name_go_along(void **state)
+{
+	struct fixture *x = *state;
+	struct cluster_fact *c = (struct cluster_fact *)facts_cluster("named");
+
+	c->dns_host = fact_slice(&c->fact, SLICE_LIT("named.example"));
+	c->dns_port = 80;
+	begin(x, "test");
+	PUT(x, c);
+	assert_true(commit(x));
+	begin(x, "dns");
+	PUT(x, facts_host("named", "10.0.0.7", 80));
+	PUT(x, facts_host("web", "10.0.0.8", 80));
+	assert_true(commit(x));
+	begin(x, "third");
+	store_del(x->tx, FACT_HOST, SLICE_LIT("named|10.0.0.7|80"));
+	assert_false(commit(x));
+	begin(x, "test");
+	store_del(x->tx, FACT_CLUSTER, SLICE_LIT("named"));
+	assert_true(commit(x));
+	assert_false(has(x, FACT_CLUSTER, "named"));
+	assert_false(has(x, FACT_HOST, "named|10.0.0.7|80"));
+	begin(x, "test");
+	store_del(x->tx, FACT_HOST, SLICE_LIT("web|10.0.0.1|8080"));
+	store_del(x->tx, FACT_SERVICE, SLICE_LIT("svc"));
+	store_del(x->tx, FACT_POLICY, SLICE_LIT("only"));
+	store_del(x->tx, FACT_ROUTE, SLICE_LIT("r"));
+	store_del(x->tx, FACT_CLUSTER, SLICE_LIT("web"));
+	assert_false(commit(x));
+	assert_true(has(x, FACT_HOST, "web|10.0.0.8|80"));
+}
+
 static void test_abandoned(void **state)
 {
 	struct fixture *x = *state;
@@ -605,7 +638,7 @@ int main(void)
 		T(test_names_that_begin_each_other),
 		T(test_interleaved),
 		T(test_committed_again),
-		T(test_abandoned),
+		T(test_addresses_of_a_name_go_along), T(test_abandoned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

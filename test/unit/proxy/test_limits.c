@@ -63,7 +63,7 @@ static void test_starved(void **state)
 }
 
 #define THREADS 4
-#define MOST 200
+#define MOST 1000
 #define TURNS 200000
 
 struct crowd {
@@ -125,7 +125,8 @@ static void test_never_over_with_threads(void **state)
 		for (int i = 0; i < THREADS; i++)
 			pthread_join(t[i], NULL);
 		assert_true(c.peak <= most[m]);
-		assert_true(c.peak >= most[m] / 2);
+		/* Each tries for more than there is; what others keep is the documented error, and who counts is a little late. */
+		assert_true(c.peak + THREADS * (most[m] / (32 * THREADS) + 1) >= most[m]);
 		assert_true(c.refused > 0);
 		assert_int_equal(c.pool.spare, most[m]);
 	}

@@ -1,0 +1,168 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Hosts that are not well, over several workers: ejected by requests, unhealthy by checks, found by name; limits of the node.
+. "$(dirname "$0")/../lib/net.sh"
+
+cat > "$T/weft.yaml" <<YAML
+workers: 4
+kernel: {mode: off}
+listeners:
+- {name: web, address: "127.0.0.1:8080", protocol: http, routes: [all]}
+routes:
+- name: all
+  rules:
+  - {matches: [{path: {value: /eject}}], backends: [{cluster: eject}]}
+  - {matches: [{path: {value: /check}}], backends: [{cluster: check}]}
+  - {matches: [{path: {value: /limit}}], backends: [{cluster: limit}]}
+  - {matches: [{path: {value: /wait}}], backends: [{cluster: wait}]}
+  - {matches: [{path: {value: /named}}], backends: [{cluster: named}]}
+clusters:
+- name: eject
+  loadBalancer: random
+  endpoints: [{address: "127.0.0.1:9001"}, {address: "127.0.0.1:9002"}, {address: "127.0.0.1:9003"}]
+  outlierDetection: {consecutive5xx: 5, baseEjection: 3s, maxEjectionPercent: 50}
+- name: check
+  loadBalancer: random
+  endpoints: [{address: "127.0.0.1:9001"}, {address: "127.0.0.1:9002"}]
+  healthCheck: {type: http, path: /healthz, interval: 100ms, timeout: 5s, unhealthyThreshold: 2, healthyThreshold: 1}
+  panicThreshold: 0
+- name: limit
+  endpoints: [{address: "127.0.0.1:9001"}]
+  connectionPool: {maxRequests: 5, maxPending: 1}
+- name: wait
+  endpoints: [{address: "127.0.0.1:9001"}]
+  connectionPool: {maxRequests: 2, maxPending: 50}
+- name: named
+  discovery: {type: dns, host: localhost, port: 9002}
+YAML
+bridge_up
+weftd_start
+PYTHONPATH=$SRC/test/lib WEFT_SOCK=$ADMIN python3 - <<'PY'
+from http_rig import *
+import http.client
+import os
+
+hosts = [Host(9001), Host(9002), Host(9003)]
+
+
+class Admin(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(os.environ["WEFT_SOCK"])
+
+
+def cluster(name):
+    a = Admin("localhost")
+    a.request("GET", "/clusters")
+    return next(c for c in json.load(a.getresponse())["clusters"] if c["name"] == name)
+
+
+def until(what):
+    end = time.monotonic() + LIMIT
+    while not what():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.05)
+
+
+def fresh():
+    for h in hosts:
+        h.on.clear()
+        h.forget()
+
+
+def over_many(path, n):
+    """Each on a connection of its own, so that all workers take part."""
+    return [get(path).status for _ in range(n)]
+
+
+def asked(path):
+    return [sum(r.path == path for r in h.requests) for h in hosts]
+
+
+@case
+def errors_in_a_row_eject_for_all_workers():
+    fresh()
+    hosts[1].on["/eject"] = reply(status="500 No")
+    is_(set(over_many("/eject", 60)), {200, 500})
+    # Five in a row over all workers; what was under way meanwhile may add to it: here nothing was.
+    is_(asked("/eject")[1], 5)
+    until(lambda: cluster("eject")["hosts"][1].get("ejected"))
+    is_([h.get("ejected") for h in cluster("eject")["hosts"]], [None, True, None])
+    hosts[1].on.clear()
+    until(lambda: not cluster("eject")["hosts"][1].get("ejected"))
+    over_many("/eject", 60)
+    assert asked("/eject")[1] > 5
+
+
+@case
+def a_failing_check_takes_a_host_out_and_a_good_one_brings_it_back():
+    fresh()
+    until(lambda: all(h["health"] == "healthy" for h in cluster("check")["hosts"]))
+    hosts[0].on["/healthz"] = reply(status="503 No")
+    until(lambda: cluster("check")["hosts"][0]["health"] == "unhealthy: HTTP status 503")
+    until(lambda: {over_many("/check", 1)[0] for _ in range(1)} == {200})
+    fresh_count = asked("/check")[0]
+    is_(set(over_many("/check", 40)), {200})
+    is_(asked("/check")[0], fresh_count)
+    hosts[1].on["/healthz"] = reply(status="503 No")
+    until(lambda: cluster("check")["hosts"][1]["health"].startswith("unhealthy"))
+    until(lambda: get("/check").status == 503)
+    fresh()
+    until(lambda: all(h["health"] == "healthy" for h in cluster("check")["hosts"]))
+    until(lambda: get("/check").status == 200)
+    until(lambda: (over_many("/check", 5), all(asked("/check")[:2]))[1])
+
+
+@case
+def a_limit_of_requests_is_exact_over_workers():
+    fresh()
+    gate, inside, peak, lock = threading.Event(), [0], [0], threading.Lock()
+
+    def slow(c, r):
+        with lock:
+            inside[0] += 1
+            peak[0] = max(peak[0], inside[0])
+        gate.wait(LIMIT)
+        with lock:
+            inside[0] -= 1
+        answer(c, r, b"done")
+    hosts[0].on["/limit"] = slow
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(get("/limit").status)) for _ in range(40)]
+    for t in threads:
+        t.start()
+    # One may wait for a second; the others are refused at once.
+    until(lambda: len(got) == 35)
+    gate.set()
+    for t in threads:
+        t.join(LIMIT)
+    is_(peak[0], 5)
+    is_(sorted(got), [200] * 5 + [503] * 35)
+    is_(get("/limit").status, 200)
+
+
+@case
+def who_waits_for_a_place_gets_it():
+    fresh()
+    hosts[0].on["/wait"] = lambda c, r: (time.sleep(0.03), answer(c, r, b"done"))[1]
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(get("/wait").status)) for _ in range(20)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(LIMIT)
+    is_(got, [200] * 20)
+
+
+@case
+def a_cluster_is_found_by_name():
+    fresh()
+    until(lambda: cluster("named")["hosts"])
+    c = cluster("named")
+    is_([h["address"] for h in c["hosts"]], ["127.0.0.1:9002"])
+    is_(c["dns"], {"host": "localhost", "state": "1 addresses"})
+    until(lambda: get("/named").status == 200)
+
+
+run()
+PY
