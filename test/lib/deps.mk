@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Libraries by pkg-config, checked once, with a sentence that names the missing package.
 DEPS := test/lib/deps.sh
-DEPS_GROUPS := build test $(if $(wildcard test/vm/run.sh),$(if $(filter test test-vm,$(GOALS)),vm)) $(if $(filter test check-arm64,$(GOALS)),arm64)
+DEPS_GROUPS := build test $(if $(wildcard test/vm/run.sh),$(if $(filter test test-vm,$(GOALS)),vm)) $(if $(filter test check-arm64,$(GOALS)),arm64) \
+	$(if $(filter bench,$(GOALS)),bench)
 
 # `make -n` shows and changes nothing, so it installs nothing either.
 ifneq ($(filter $(GOALS_INSTALLING),$(GOALS)),)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what building and testing need. Usage: deps.sh GROUP...   (build test vm arm64)
+# Installs what building and testing need. Usage: deps.sh GROUP...   (build test vm arm64 bench)
 # deps.sh --list GROUP... prints the packages, deps.sh --mirror the address of this machine's base archive.
 # Compares with dpkg's own list first: when all is there it neither needs root nor touches the network.
 # What Debian 12 lacks comes from Debian 13 as a source pinned below the base. The address of that source is the one
@@ -13,6 +13,7 @@ test="libcmocka-dev python3 nftables iproute2 iputils-ping netcat-openbsd curl j
 	git libcap2-bin libclang-rt-14-dev"
 vm="kmod cpio xz-utils busybox-static qemu-system-x86 seabios ipxe-qemu"
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+bench="nginx-light libnginx-mod-stream haproxy wrk openssl python3-pip"   # Envoy: test/perf/peers.sh
 newer="libllhttp-dev"          # from Debian 13, where the base has none
 extra=/etc/apt/sources.list.d/weft-debian13.sources
 pin=/etc/apt/preferences.d/weft-debian13
@@ -65,8 +66,8 @@ for a; do
 	case $a in
 	--list) list=1 ;;
 	--mirror) base_uri | sed -n 1p; exit ;;
-	build | test | vm | arm64) groups+=("$a") ;;
-	*) die "no group $a (build test vm arm64)" ;;
+	build | test | vm | arm64 | bench) groups+=("$a") ;;
+	*) die "no group $a (build test vm arm64 bench)" ;;
 	esac
 done
 names=()

@@ -54,11 +54,11 @@ class Report:
 
     def summary(self):
         out = sys.stderr
-        print(f"\n{'case':34} {'weft':>10} {'peer':>10} {'unit':18} {'ratio':>7} {'min':>7} {'max':>7} {'aim':>6}", file=out)
+        print(f"\n{'case':34} {'peer':20} {'weft':>10} {'peer':>10} {'unit':18} {'ratio':>7} {'min':>7} {'max':>7} {'aim':>6}", file=out)
         for x in self.lines:
             word = {None: "", True: "met", False: "MISSED"}[x["met"]]
             aim = "" if x["aim"] is None else f"{x['aim']:g}"
-            print(f"{x['case']:34} {x['weft']:>10g} {x['peer_value']:>10g} {x['unit'][:18]:18} {x['ratio']:>7g} "
+            print(f"{x['case']:34} {x['peer'][:20]:20} {x['weft']:>10g} {x['peer_value']:>10g} {x['unit'][:18]:18} {x['ratio']:>7g} "
                   f"{x['ratio_min']:>7g} {x['ratio_max']:>7g} {aim:>6} {word}", file=out)
         aims = [x for x in self.lines if x["met"] is not None]
         met = sum(x["met"] for x in aims)
