@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/stat_text.h"
 #include "base/vec.h"
+#include "model/http_stat.h"
 #include "model/listener_stat.h"
 #include "proxy/outlier.h"
 
@@ -21,6 +22,9 @@ static const struct tally_set {
 	{ &listener_stat_desc, "listener" },
 	{ &cluster_stat_desc, "clusters" },
 	{ &outlier_stat_desc, "clusters" },
+	{ &http_stat_desc, "worker" },
+	{ &route_stat_desc, "route" },
+	{ &cluster_http_stat_desc, "cluster" },
 };
 
 #define SETS (sizeof(sets) / sizeof(sets[0]))

@@ -10,8 +10,6 @@
 #include "proxy/stream.h"
 #include "proxy/worker.h"
 
-STAT_DEFINE(http_stat, "http", HTTP_STATS);
-
 struct http *http_new(struct worker *w)
 {
 	struct http *h = mem_alloc(sizeof(*h));
@@ -35,5 +33,6 @@ void http_free(struct http *h)
 	pool_close_idle(h->worker);
 	streams_free(h->worker);
 	matcher_free(h->matcher);
+	traffic_fini(&h->traffic);
 	free(h);
 }

@@ -25,6 +25,7 @@
 #include "proxy/plan.h"
 #include "proxy/sandbox.h"
 #include "proxy/sockets.h"
+#include "proxy/traffic_report.h"
 #include "proxy/worker.h"
 #include "weft/log.h"
 #include "weft/str.h"
@@ -100,8 +101,10 @@ static void say_alive(struct timer *t)
 		if (now > beat && now - beat > stalest)
 			stalest = now - beat;
 	}
-	if (p->feed)
+	if (p->feed) {
 		say_counts(p);
+		traffic_report(p->workers, p->nworkers, p->feed);
+	}
 	if (p->feed)
 		feed_alive(p->feed, stalest / MSEC > UINT32_MAX ? UINT32_MAX : stalest / MSEC);
 	timer_arm(&p->loop, &p->alive, REPORT_ALIVE_MS * MSEC, say_alive, p);

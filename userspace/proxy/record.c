@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/hold.h"
 #include "proxy/stream.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
@@ -43,6 +44,57 @@ static void count_status(struct http_stat *st, int status)
 		stat_add(by_class[status / 100 - 1], 1);
 }
 
+static void count_took(struct route_stat *st, uint64_t us)
+{
+	_Atomic uint64_t *const buckets[] = { &st->took_1ms, &st->took_5ms, &st->took_25ms, &st->took_100ms,
+					      &st->took_500ms, &st->took_2500ms, &st->took_10s };
+	static const uint64_t bounds_us[] = { 1000, 5000, 25000, 100000, 500000, 2500000, 10000000 };
+
+	stat_add(&st->took_us, us);
+	for (size_t i = 0; i < sizeof(bounds_us) / sizeof(bounds_us[0]); i++)
+		if (us <= bounds_us[i])
+			stat_add(buckets[i], 1);
+}
+
+static void count(struct route_stat *st, const struct stream *s)
+{
+	const struct stream_info *in = &s->info;
+
+	stat_add(&st->requests, 1);
+	if (in->status >= 200 && in->status < 300)
+		stat_add(&st->answers_2xx, 1);
+	else if (in->status >= 300 && in->status < 400)
+		stat_add(&st->answers_3xx, 1);
+	else if (in->status >= 400 && in->status < 500)
+		stat_add(&st->answers_4xx, 1);
+	else if (in->status >= 500)
+		stat_add(&st->answers_5xx, 1);
+	if (s->cut || in->flags)
+		stat_add(&st->failed, 1);
+	stat_add(&st->tries, in->tries);
+	stat_add(&st->request_bytes, in->request_bytes);
+	stat_add(&st->response_bytes, in->response_bytes);
+	count_took(st, in->end_ns / 1000);
+}
+
+/* A request that no host was found for counts for its cluster, too, if there is such a one. */
+static void count_traffic(const struct stream *s)
+{
+	struct traffic *t = &s->w->http->traffic;
+	const struct cluster *c;
+
+	if (!s->hit.rule)
+		return;
+	count(traffic_row(t, TRAFFIC_ROUTE, s->hit.route->fact.slot, s->hit.route->name), s);
+	if (s->info.tries) {
+		count(traffic_row(t, TRAFFIC_CLUSTER, s->cluster_slot, s->info.cluster), s);
+		return;
+	}
+	c = s->backend ? snapshot_cluster(s->hold->snap, s->backend->cluster) : NULL;
+	if (c)
+		count(traffic_row(t, TRAFFIC_CLUSTER, c->slot, c->name), s);
+}
+
 void record_write(const struct stream *s)
 {
 	struct http_stat *st = &s->w->http->stat;
@@ -52,4 +104,5 @@ void record_write(const struct stream *s)
 	stat_add(&st->response_bytes, s->info.response_bytes);
 	if (s->cut)
 		stat_add(&st->cut, 1);
+	count_traffic(s);
 }

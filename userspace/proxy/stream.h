@@ -69,6 +69,7 @@ struct stream {
 	struct slice set_cookie;                /* the response shall have it; empty: none */
 	struct cluster_ask ask;
 	struct pick pick;
+	uint32_t cluster_slot;                  /* of the last one picked from */
 	struct cluster_wait wait;
 	struct retry retry;
 	struct proto_reply reply;               /* an answer of our own; its slices live in the arena, or are static */

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/http_stat.h"
+
+STAT_DEFINE(http_stat, "http", HTTP_STATS);
+STAT_DEFINE(route_stat, "route", TRAFFIC_STATS);
+const struct stat_desc cluster_http_stat_desc = { "cluster_http", route_stat_rows,
+						  sizeof(route_stat_rows) / sizeof(route_stat_rows[0]) };

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the proxy counts of HTTP, and the agent shows: of each worker, of each route, of each cluster. */
+#pragma once
+#include "weft/stat.h"
+
+#define HTTP_STATS(X)                                                                                                  \
+	X(COUNTER, requests, "requests begun")                                                                         \
+	X(GAUGE, active, "requests under way")                                                                         \
+	X(COUNTER, answers_1xx, "requests that ended in 101 or another 1xx")                                           \
+	X(COUNTER, answers_2xx, "requests answered 2xx")                                                               \
+	X(COUNTER, answers_3xx, "requests answered 3xx")                                                               \
+	X(COUNTER, answers_4xx, "requests answered 4xx")                                                               \
+	X(COUNTER, answers_5xx, "requests answered 5xx")                                                               \
+	X(COUNTER, local_replies, "answers of the proxy's own")                                                        \
+	X(COUNTER, cut, "answers that were cut off, and clients that went away")                                       \
+	X(COUNTER, malformed, "client connections closed for what they sent")                                          \
+	X(COUNTER, head_timeouts, "requests whose head took too long")                                                 \
+	X(COUNTER, request_bytes, "bytes of requests' bodies")                                                         \
+	X(COUNTER, response_bytes, "bytes of answers' bodies")                                                         \
+	X(COUNTER, retries, "requests sent again by a route's policy")                                                 \
+	X(COUNTER, replays, "requests sent again because a pooled connection was dead")                                \
+	X(COUNTER, connects, "connections to hosts that were begun")                                                   \
+	X(COUNTER, connect_failed, "of them those that failed")                                                        \
+	X(GAUGE, upstreams, "connections to hosts")                                                                    \
+	X(GAUGE, idle_upstreams, "of them those that wait for a request")                                              \
+	X(COUNTER, records_lost, "lines of the access log that found no room")
+STAT_DECLARE(http_stat, HTTP_STATS);
+
+/* Of one route, or of one cluster. took_*: requests whose whole time was at most so many milliseconds. */
+#define TRAFFIC_STATS(X)                                                                                               \
+	X(COUNTER, requests, "requests that ended")                                                                    \
+	X(COUNTER, answers_2xx, "of them answered 2xx")                                                                \
+	X(COUNTER, answers_3xx, "of them answered 3xx")                                                                \
+	X(COUNTER, answers_4xx, "of them answered 4xx")                                                                \
+	X(COUNTER, answers_5xx, "of them answered 5xx")                                                                \
+	X(COUNTER, failed, "of them answered by the proxy, because no host did, or cut off")                           \
+	X(COUNTER, tries, "times that a host was asked")                                                               \
+	X(COUNTER, request_bytes, "bytes of requests' bodies")                                                         \
+	X(COUNTER, response_bytes, "bytes of answers' bodies")                                                         \
+	X(COUNTER, took_us, "time of all, microseconds")                                                               \
+	X(COUNTER, took_1ms, "requests of at most 1 ms")                                                               \
+	X(COUNTER, took_5ms, "requests of at most 5 ms")                                                               \
+	X(COUNTER, took_25ms, "requests of at most 25 ms")                                                             \
+	X(COUNTER, took_100ms, "requests of at most 100 ms")                                                           \
+	X(COUNTER, took_500ms, "requests of at most 500 ms")                                                           \
+	X(COUNTER, took_2500ms, "requests of at most 2.5 s")                                                           \
+	X(COUNTER, took_10s, "requests of at most 10 s")
+STAT_DECLARE(route_stat, TRAFFIC_STATS);
+extern const struct stat_desc cluster_http_stat_desc; /* of the same words */

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/traffic.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "weft/str.h"
+
+static struct traffic_row *find(struct traffic *t, enum traffic_kind kind, struct slice name)
+{
+	struct traffic_row *r = atomic_load_explicit(&t->rows[kind], memory_order_relaxed);
+
+	while (r && !slice_eq_str(name, r->name))
+		r = r->next;
+	return r;
+}
+
+static struct traffic_row *add(struct traffic *t, enum traffic_kind kind, struct slice name)
+{
+	struct traffic_row *r = mem_alloc(sizeof(*r));
+
+	r->name = mem_dup(name.p, name.n);
+	r->next = atomic_load_explicit(&t->rows[kind], memory_order_relaxed);
+	atomic_store_explicit(&t->rows[kind], r, memory_order_release);
+	return r;
+}
+
+static void grow(struct traffic_slot *s, uint32_t slot)
+{
+	uint32_t n = s->n ? s->n : 16;
+
+	while (n <= slot)
+		n *= 2;
+	s->v = mem_realloc(s->v, n * sizeof(s->v[0]));
+	memset(s->v + s->n, 0, (n - s->n) * sizeof(s->v[0]));
+	s->n = n;
+}
+
+/* A slot goes to another name once its fact is gone. */
+struct route_stat *traffic_row(struct traffic *t, enum traffic_kind kind, uint32_t slot, struct slice name)
+{
+	struct traffic_slot *s = &t->slot[kind];
+	struct traffic_row *r;
+
+	if (slot >= s->n)
+		grow(s, slot);
+	r = s->v[slot];
+	if (r && slice_eq_str(name, r->name))
+		return &r->stat;
+	r = find(t, kind, name);
+	if (!r)
+		r = add(t, kind, name);
+	s->v[slot] = r;
+	return &r->stat;
+}
+
+void traffic_fini(struct traffic *t)
+{
+	for (int k = 0; k < TRAFFIC_KINDS; k++) {
+		struct traffic_row *next;
+
+		for (struct traffic_row *r = atomic_load(&t->rows[k]); r; r = next) {
+			next = r->next;
+			free(r->name);
+			free(r);
+		}
+		free(t->slot[k].v);
+	}
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/traffic_report.h"
+
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/table.h"
+#include "proxy/feed.h"
+#include "proxy/http.h"
+#include "proxy/worker.h"
+#include "weft/str.h"
+
+static void add(uint64_t *v, const void *words, const struct stat_desc *d)
+{
+	for (size_t i = 0; i < d->n; i++)
+		v[i] += stat_get((const _Atomic uint64_t *)words + i);
+}
+
+static void report_workers(const struct worker *workers, unsigned n, struct feed *f)
+{
+	char name[16];
+
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t v[REPORT_STATS_MAX] = { 0 };
+
+		add(v, &workers[i].http->stat, &http_stat_desc);
+		snprintf(name, sizeof(name), "%u", i);
+		feed_stat(f, &http_stat_desc, slice_str(name), v);
+	}
+}
+
+/* Names are those of rows, which stay. */
+static void sum_rows(const struct traffic *t, enum traffic_kind kind, const struct stat_desc *d, struct table *sums,
+		     struct arena *a)
+{
+	const struct traffic_row *r = atomic_load_explicit(&t->rows[kind], memory_order_acquire);
+
+	for (; r; r = r->next) {
+		uint64_t *v = table_get(sums, slice_str(r->name));
+
+		if (!v) {
+			v = ARENA_NEWN(a, uint64_t, d->n);
+			table_put(sums, slice_str(r->name), v);
+		}
+		add(v, &r->stat, d);
+	}
+}
+
+static void report_kind(const struct worker *workers, unsigned n, enum traffic_kind kind, const struct stat_desc *d,
+			struct feed *f)
+{
+	struct table sums;
+	struct arena a;
+
+	table_init(&sums, 0);
+	arena_init(&a);
+	for (unsigned i = 0; i < n; i++)
+		sum_rows(&workers[i].http->traffic, kind, d, &sums, &a);
+	for (struct table_entry *e = table_next(&sums, NULL); e; e = table_next(&sums, e))
+		feed_stat(f, d, e->key, e->value);
+	table_fini(&sums);
+	arena_fini(&a);
+}
+
+void traffic_report(const struct worker *workers, unsigned n, struct feed *f)
+{
+	report_workers(workers, n, f);
+	report_kind(workers, n, TRAFFIC_ROUTE, &route_stat_desc, f);
+	report_kind(workers, n, TRAFFIC_CLUSTER, &cluster_http_stat_desc, f);
+}
