@@ -177,10 +177,13 @@ void view_services(struct agent *a, const struct http_request *rq, struct http_r
 static void host_well(const struct agent *a, const struct host *h, json_t *o)
 {
 	const char *health = health_words(&a->health, h->fact.key);
+	bool ejected = overlay_get(&a->states.overlay, h->fact.key) & HOST_EJECTED;
+	char words[256];
 
-	if (health)
-		json_object_set_new(o, "health", dump_text(slice_str(health)));
-	if (overlay_get(&a->states.overlay, h->fact.key) & HOST_EJECTED)
+	snprintf(words, sizeof(words), "%s%s%s", ejected ? "ejected" : "", ejected && health ? "; " : "", health ? health : "");
+	if (words[0])
+		json_object_set_new(o, "health", dump_text(slice_str(words)));
+	if (ejected)
 		json_object_set_new(o, "ejected", json_true());
 }
 

@@ -133,6 +133,7 @@ int verb_clusters(struct cli *c)
 		{ "BALANCER", "of.loadBalancer", COLUMN_TEXT, false },
 		{ "HOST", "address", COLUMN_TEXT, false },
 		{ "STATE", "state", COLUMN_TEXT, false },
+		{ "HEALTH", "health", COLUMN_TEXT, false },
 		{ "WEIGHT", "weight", COLUMN_COUNT, false },
 		{ "ZONE", "zone", COLUMN_TEXT, false },
 		{ "PRIORITY", "priority", COLUMN_COUNT, true },
