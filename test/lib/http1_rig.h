@@ -25,7 +25,7 @@ struct rig {
 	char last;                              /* side whose data() was the last event, 0 = another event */
 	uint64_t down_id, up_id;
 	const char *answer;                     /* given to each request when it is complete; NULL = the test does it */
-	const char *grant;                      /* instead of answer, to an offer to upgrade */
+	const char *special;                    /* instead of answer, where that would not do */
 	bool asked;                             /* a request is complete at the server, and not answered */
 	bool opaque;
 	bool q_rechunked, r_rechunked;          /* a body of unknown length: its chunks are as its pieces came */
@@ -87,6 +87,18 @@ static inline struct msg *rig_down_begin(void *arg, uint64_t id, enum msg_kind k
 	return rig_begin(r, "q begin\n");
 }
 
+/* HEAD has no body, and an offer to upgrade is taken. */
+static inline const char *rig_special(const struct msg *m)
+{
+	if (slice_eq_str(m->method, "HEAD"))
+		return "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
+	if (slice_eq_str(m->upgrade, "connect"))
+		return "HTTP/1.1 200 OK\r\n\r\n";
+	if (m->upgrade.n)
+		return "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+	return NULL;
+}
+
 static inline int rig_down_head(void *arg, uint64_t id, struct msg *m, bool end)
 {
 	struct rig *r = arg;
@@ -101,10 +113,7 @@ static inline int rig_down_head(void *arg, uint64_t id, struct msg *m, bool end)
 	err = r->up.ops->put_head(&r->up, &r->up_id, m, end);
 	assert_always(!err);
 	r->asked = end || m->upgrade.n;
-	r->grant = !m->upgrade.n ? NULL :
-		   slice_eq_str(m->upgrade, "connect") ? "HTTP/1.1 200 OK\r\n\r\n" :
-							 "HTTP/1.1 101 Switching Protocols\r\n"
-							 "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+	r->special = rig_special(m);
 	return 0;
 }
 
@@ -268,7 +277,7 @@ static inline void rig_reply(struct rig *r, struct slice s)
 static inline void rig_answer(struct rig *r)
 {
 	r->asked = false;
-	rig_reply(r, slice_str(r->grant ? r->grant : r->answer));
+	rig_reply(r, slice_str(r->special ? r->special : r->answer));
 	if (!r->up.ops->reusable(&r->up) && !r->opaque) {
 		rig_close(&r->up);
 		rig_open(r, &r->up, false);
@@ -283,6 +292,8 @@ static inline void rig_ask(struct rig *r, struct slice s)
 
 	if (s.n)
 		buf_add(&r->from_client, s.p, s.n);
+	if (r->up_err)
+		return;
 	do {
 		err = r->down_err ? 0 : r->down.ops->decode(&r->down, &r->from_client);
 		rig_send(r);

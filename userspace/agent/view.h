@@ -18,7 +18,6 @@ typedef void view_fn(struct agent *a, const struct http_request *rq, struct http
 view_fn view_version, view_ready, view_live, view_stats, view_metrics;
 /* view_model.c */
 view_fn view_config, view_snapshot, view_services, view_clusters, view_registries, view_certificates;
-view_fn view_config, view_snapshot, view_services, view_clusters, view_registries;
 /* view_routes.c, view_explain_http.c */
 view_fn view_routes, view_explain_http;
 /* view_listeners.c */

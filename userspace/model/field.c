@@ -158,7 +158,7 @@ static const struct field route_rule_rows[] = {
 	LIST(route_rule, hash, hash_shape),
 	BITS(route_rule, upgrades, upgrade_names, 2),
 };
-static const struct shape route_rule_shape = { sizeof(struct route_rule), 101, -1, ROWS(route_rule_rows) };
+static const struct shape route_rule_shape = { sizeof(struct route_rule), 97, -1, ROWS(route_rule_rows) };
 
 static const struct field stream_rule_rows[] = {
 	LIST(stream_rule, sources, block_shape),

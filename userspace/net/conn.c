@@ -67,15 +67,21 @@ static void peer_free(struct conn *c)
 static void guess(struct timer *t)
 {
 	struct conn *c = t->arg;
+	uint64_t quiet = c->loop->now_ns - c->guess_ns;
 
 	if (!c->guessed)
 		return;
+	if (quiet < GUESS_NS) {
+		timer_arm(c->loop, t, GUESS_NS - quiet, guess, c);
+		return;
+	}
 	c->guessed = c->drained = false;
 	c->on->readable(c);
 }
 
 static void ask_later(struct conn *c)
 {
+	c->guess_ns = c->loop->now_ns;
 	if (!timer_armed(&c->timer))
 		timer_arm(c->loop, &c->timer, GUESS_NS, guess, c);
 }

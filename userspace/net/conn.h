@@ -50,6 +50,7 @@ struct conn {
 	struct timer timer;                     /* bounds the opening; then see guess() in conn.c */
 	const char *detail;                     /* why it failed, for logs; lives as long as peer; NULL = nothing to say */
 	int read_err, write_err;                /* -errno: that direction is dead, and is asked no more */
+	uint64_t guess_ns;                      /* of the last short read */
 	bool server;
 	bool connected;                         /* client: TCP is */
 	bool opened;

@@ -499,8 +499,11 @@ static int expect(struct http1_head *h, unsigned minor)
 {
 	struct slice value = msg_get(h->m, SLICE_LIT("expect"));
 
-	if (!minor)
+	/* Means nothing there, and would where this goes on as HTTP/1.1. */
+	if (!minor) {
+		drop_named(h->m, SLICE_LIT("expect"));
 		return 0;
+	}
 	if (!HTTP1_IS(value, "100-continue"))
 		return refuse(h, PROTO_UNSUPPORTED, 417, "expectation other than 100-continue");
 	if (h->m->body_len)

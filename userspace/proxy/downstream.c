@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -12,6 +13,7 @@
 #include "proxy/stream.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
+#include "weft/log.h"
 
 #define downstream_MAGIC 0xd0574ea1u
 #define PIPELINED_MAX LEG_READ_MAX              /* bytes read ahead of requests behind the one under way */
@@ -440,8 +442,12 @@ static void open_now(struct leg *l)
 
 static void open_failed(struct leg *l, int err)
 {
-	(void)err;
-	end(container_of(l, struct downstream, leg));
+	struct downstream *d = container_of(l, struct downstream, leg);
+
+	stat_add(&d->listener->stat->never_opened, 1);
+	log_debug(d->listener->name, "never opened: %s%s%s", strerror(-err), l->conn.detail ? ": " : "",
+		  l->conn.detail ? l->conn.detail : "");
+	end(d);
 }
 
 static void readable(struct leg *l)

@@ -2,7 +2,6 @@
 #include "proxy/headers.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #include "base/rand.h"
 #include "model/rewrite.h"
@@ -107,17 +106,35 @@ static int client_cert(struct stream *s)
 }
 
 /* UUID version 4 (RFC 9562 5.4). */
+static void uuid(struct rand *r, char out[36])
+{
+	static const char digits[] = "0123456789abcdef";
+	uint64_t bits[2] = { rand_u64(r), rand_u64(r) };
+
+	bits[0] = (bits[0] & ~0xf000ull) | 0x4000;
+	bits[1] = (bits[1] & ~(3ull << 62)) | 1ull << 63;
+	for (unsigned i = 0, k = 0; k < 32; i++) {
+		if (i == 8 || i == 13 || i == 18 || i == 23) {
+			out[i] = '-';
+		} else {
+			out[i] = digits[bits[k / 16] >> (60 - 4 * (k % 16)) & 15];
+			k++;
+		}
+	}
+}
+
 static int request_id(struct stream *s)
 {
-	uint64_t a = rand_u64(&s->w->http->rand), b = rand_u64(&s->w->http->rand);
-	char text[40];
+	char *text;
 
 	if (msg_find(&s->request, REQUEST_ID))
 		return 0;
-	snprintf(text, sizeof(text), "%08x-%04x-4%03x-%04x-%012llx", (unsigned)(a >> 32), (unsigned)(a >> 16 & 0xffff),
-		 (unsigned)(a & 0xfff), (unsigned)(0x8000 | (b >> 48 & 0x3fff)),
-		 (unsigned long long)(b & 0xffffffffffffull));
-	return set(&s->request, REQUEST_ID, text, 36);
+	text = msg_alloc(&s->request, 36);
+	if (!text)
+		return -ENOMEM;
+	uuid(&s->w->http->rand, text);
+	msg_touch(&s->request);
+	return msg_push(&s->request, REQUEST_ID, (struct slice){ text, 36 });
 }
 
 int headers_request(struct stream *s, const struct listener *l)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/path.h"
 #include "model/hold.h"
 #include "model/rewrite.h"
 #include "model/routers.h"
@@ -96,15 +97,48 @@ static enum stream_state forward(struct stream *s)
 	return STREAM_PICK;
 }
 
+/*
+ * One form of the path before a rule or a policy looks, which is also what the host gets; and the scheme, which a request
+ * in origin-form does not say. NULL, or why the request is not to be forwarded.
+ */
+static const char *canonical(struct stream *s, const struct listener *l)
+{
+	unsigned options = (l->merge_slashes ? PATH_MERGE_SLASHES : 0) |
+			   (l->reject_escaped_slashes ? PATH_REJECT_ESCAPED_SLASHES : 0);
+	struct msg *m = &s->request;
+	struct slice path = m->path;
+	const char *why = NULL;
+	char *room;
+
+	if (!m->scheme.n)
+		m->scheme = s->info.peer->tls ? SLICE_LIT("https") : SLICE_LIT("http");
+	if (!m->path.n)
+		return NULL;
+	room = msg_alloc(m, m->path.n);
+	if (!room)
+		return "out of memory";
+	if (path_normalise(m->path, options, room, &path, &why))
+		return why;
+	if (path.p == m->path.p)
+		return NULL;
+	m->path = path;
+	msg_touch(m);
+	return NULL;
+}
+
 enum stream_state step_route(struct stream *s)
 {
 	const struct listener *l = downstream_conf(s->down);
 	enum stream_state next;
+	const char *why;
 
 	s->hold = hold_use(&s->w->adoption);
 	if (!l || !s->hold)
 		return stream_say(s, 503, STREAM_NO_ROUTE, "listener is being removed");
 	s->info.listener = l->name;
+	why = canonical(s, l);
+	if (why)
+		return stream_say(s, 400, STREAM_CLIENT_MALFORMED, why);
 	s->router = snapshot_router(s->hold->snap, &l->fact);
 	if (!s->router || !router_match(s->router, s->w->http->matcher, &s->request, s->info.peer->identity, &s->hit))
 		return stream_say(s, 404, STREAM_NO_ROUTE, "no route for this request");

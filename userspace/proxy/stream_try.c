@@ -80,6 +80,7 @@ static enum stream_state connect_failed(struct stream *s, int err)
 {
 	const char *detail = err == -ETIMEDOUT ? "connecting to the host took too long" :
 			     err == -EPROTO    ? "TLS with the host failed" :
+			     err == -ENOKEY    ? "no TLS settings for the cluster" :
 						 "connection to the host failed";
 
 	stat_add(&s->w->http->stat.connect_failed, 1);

@@ -12,6 +12,7 @@
 #include "base/rand.h"
 #include "net/addr.h"
 #include "net/sock.h"
+#include "proto/client_hello.h"
 #include "proxy/cluster.h"
 #include "proxy/layers.h"
 #include "proxy/relay.h"
@@ -22,6 +23,7 @@
 #define TRIES 5                                 /* hosts, the first one among them */
 #define HALF_CLOSED_NS (300 * SEC)
 #define KEEPALIVE_S 180
+#define HELLO_BYTES (CLIENT_HELLO_MAX + 4096)   /* with the heads of its records; who needs more has no name */
 #define USER_TIMEOUT_MS 300000                  /* a peer that acknowledges nothing for so long is gone */
 
 /* A client's connection and its host's. */
@@ -39,9 +41,10 @@ struct tcp {
 	uint64_t began_ns, dialled_ns, took_ns; /* took: until the host was reached */
 	uint64_t last_ns, idle_ns;              /* last: something moved */
 	uint64_t counted_up, counted_down;      /* bytes in the listener's counters already */
-	struct timer idle;
+	struct timer idle;                      /* before a host is reached: for what the client has to say first */
+	char *sni;                              /* of TLS that is passed on; NULL: not looked at */
 	struct loop_deferred later;             /* more to move, or its end */
-	bool ended;
+	bool sniffing, ended;
 };
 
 struct tcps {
@@ -49,6 +52,7 @@ struct tcps {
 	struct list list;
 	struct relay_pipes pipes;
 	struct rand rand;
+	char hello[CLIENT_HELLO_MAX];
 };
 
 static const struct tcp_end_text {
@@ -71,6 +75,7 @@ static void tcp_free(struct loop_deferred *d)
 	struct tcp *t = container_of(d, struct tcp, later);
 
 	t->magic = 0;
+	free(t->sni);
 	free(t);
 }
 
@@ -314,9 +319,49 @@ static void choose(struct tcp *t)
 	dial(t);
 }
 
+static void too_quiet(struct timer *timer)
+{
+	tcp_finish(CAST(tcp, timer->arg), TCP_HANDSHAKE);
+}
+
+/* Reads until the rules have what they ask for: the name in a ClientHello that is passed on, or that there is none. */
+static void sniff(struct tcp *t)
+{
+	struct buf *b = &t->request.buf;
+	struct slice sni = { 0 };
+	ssize_t n;
+	int err;
+
+	do
+		n = conn_read(&t->down, b, HELLO_BYTES - b->len);
+	while (n > 0 && b->len < HELLO_BYTES);
+	if (n < 0 && n != -EAGAIN) {
+		tcp_finish(t, TCP_CLIENT);
+		return;
+	}
+	t->request.bytes = b->len;
+	t->request.eof = !n;
+	err = client_hello_sni(buf_pull(b, b->len), t->all->hello, &sni);
+	if (err == -EAGAIN && n == -EAGAIN && b->len < HELLO_BYTES)
+		return;
+	t->sniffing = false;
+	timer_disarm(loop_of(t), &t->idle);
+	t->sni = mem_dup(sni.p ? sni.p : "", sni.n);
+	t->down.peer->sni = (struct slice){ t->sni, sni.n };
+	choose(t);
+}
+
 static void down_open(struct conn *c)
 {
-	choose(container_of(c, struct tcp, down));
+	struct tcp *t = container_of(c, struct tcp, down);
+
+	t->sniffing = !c->peer->tls && stream_rule_asks_sni(t->conf);
+	if (!t->sniffing) {
+		choose(t);
+		return;
+	}
+	timer_arm(loop_of(t), &t->idle, t->conf->head_ms * MSEC, too_quiet, t);
+	sniff(t);
 }
 
 static void down_failed(struct conn *c, int err)
@@ -331,7 +376,9 @@ static void down_event(struct conn *c)
 {
 	struct tcp *t = container_of(c, struct tcp, down);
 
-	if (t->up.opened)
+	if (t->sniffing)
+		sniff(t);
+	else if (t->up.opened)
 		move(t);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/magic.h"
+#include "net/addr.h"
 #include "proto/http1.h"
 #include "proxy/cluster.h"
 #include "proxy/layers.h"
@@ -12,6 +13,8 @@
 #include "proxy/stream.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
+#include "weft/log.h"
+#include "weft/str.h"
 
 #define upstream_MAGIC 0x09574ea1u
 
@@ -342,7 +345,12 @@ static void open_failed(struct leg *l, int err)
 {
 	struct upstream *u = container_of(l, struct upstream, leg);
 	struct stream *s = u->stream;
+	const char *detail = l->conn.detail;
+	char to[ADDR_TEXT_MAX];
 
+	if (s && log_enabled(LOG_LEVEL_DEBUG))
+		log_debug("upstream", "%.*s, %s: %s%s%s", SLICE_ARG(s->info.cluster), addr_text(&s->pick.addr, to),
+			  strerror(-err), detail ? ": " : "", detail ? detail : "");
 	end(u);
 	if (s)
 		stream_up_failed(s, err);

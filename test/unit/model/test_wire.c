@@ -410,6 +410,51 @@ static void test_memory_of_a_frame(void **state)
 	buf_fini(&in);
 }
 
+/* Bytes of an object all of whose lists and texts are empty. */
+static size_t least(const struct shape *shape)
+{
+	size_t n = 0;
+
+	shape_for(f, shape) {
+		switch ((enum field_type)f->type) {
+		case FIELD_SLICE:
+		case FIELD_LIST:
+		case FIELD_PAIRS:
+			n += 4;
+			break;
+		case FIELD_IP:
+			n += sizeof(struct ip);
+			break;
+		case FIELD_LOCALITY:
+			n += 8;
+			break;
+		default:
+			n += f->size;
+		}
+	}
+	return n;
+}
+
+static void check_least(const struct shape *shape, const char *path)
+{
+	shape_for(f, shape) {
+		if (f->type != FIELD_LIST && f->type != FIELD_PAIRS)
+			continue;
+		if (!f->of || f->of->wire_min != least(f->of))
+			fail_msg("%s.%s: wire_min %zu, but its rows take %zu", path, f->name ? f->name : "", f->of->wire_min,
+				 least(f->of));
+		check_least(f->of, f->name ? f->name : path);
+	}
+}
+
+/* A larger one refuses a list whose elements are all small: seen with rules that have nothing but a redirect. */
+static void test_least_bytes_of_elements(void **state)
+{
+	(void)state;
+	for (int k = 0; k < FACT_KINDS; k++)
+		check_least(&fact_shapes[k], fact_words[k]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -417,7 +462,7 @@ int main(void)
 		cmocka_unit_test(test_bytes),	       cmocka_unit_test(test_wrong_frames),
 		cmocka_unit_test(test_wrong_facts),    cmocka_unit_test(test_sink_says_no),
 		cmocka_unit_test(test_mutilated),      cmocka_unit_test(test_large),
-		cmocka_unit_test(test_memory_of_a_frame),
+		cmocka_unit_test(test_memory_of_a_frame), cmocka_unit_test(test_least_bytes_of_elements),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# HTTP over TLS on both sides: curl to the listener, the listener to a host; who proved who it is, is told to the host.
+. "$(dirname "$0")/../lib/net.sh"
+
+cd "$T"
+ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" -keyout "$1.key" -out "$1.crt" 2> /dev/null; }
+leaf() { # NAME CA SAN
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -keyout "$1.key" -out "$1.csr" 2> /dev/null
+	openssl x509 -req -in "$1.csr" -CA "$2.crt" -CAkey "$2.key" -CAcreateserial -days 2 -out "$1.crt" \
+		-extfile <(echo "subjectAltName=$3") 2> /dev/null
+}
+ca good
+ca other
+leaf web good DNS:web.example
+leaf app good DNS:app.example
+leaf bob good URI:spiffe://cluster.local/ns/default/sa/bob
+cat > weft.yaml <<YAML
+workers: 2
+kernel: {mode: off}
+listeners:
+- name: web
+  address: 127.0.0.1:8443
+  protocol: http
+  routes: [all]
+  tls: {certificates: [{cert: $T/web.crt, key: $T/web.key}], clientCA: $T/good.crt}
+routes:
+- name: all
+  rules:
+  - {matches: [{path: {value: /wrong}}], backends: [{cluster: wrong}]}
+  - {matches: [{path: {value: /untrusted}}], backends: [{cluster: untrusted}]}
+  - {matches: [{path: {value: /byhost}}], backends: [{cluster: byhost}]}
+  - backends: [{cluster: app}]
+clusters:
+- {name: app, endpoints: [{address: "127.0.0.1:9443"}], tls: {sni: app.example, trustedCA: $T/good.crt}}
+- {name: wrong, endpoints: [{address: "127.0.0.1:9443"}], tls: {sni: wrong.example, trustedCA: $T/good.crt}}
+- {name: untrusted, endpoints: [{address: "127.0.0.1:9443"}], tls: {sni: app.example, trustedCA: $T/other.crt}}
+- {name: byhost, endpoints: [{address: "127.0.0.1:9443"}], tls: {trustedCA: $T/good.crt}}
+YAML
+cat > host.py <<'PY'
+import http.server, json, ssl
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        b = json.dumps({"headers": dict(self.headers), "sni": getattr(self.connection, "sni", None)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(b)))
+        self.end_headers()
+        self.wfile.write(b)
+    do_POST = do_GET
+    def log_message(self, *a):
+        pass
+def name(sock, sni, ctx):
+    sock.sni = sni
+ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+ctx.load_cert_chain("app.crt", "app.key")
+ctx.sni_callback = name
+s = http.server.ThreadingHTTPServer(("127.0.0.1", 9443), H)
+s.socket = ctx.wrap_socket(s.socket, server_side=True)
+print("ready", flush=True)
+s.serve_forever()
+PY
+bg host.log python3 host.py
+wait_line 20 "$T/host.log" ready
+weftd_start
+
+ask() { curl -sS --max-time 60 --cacert good.crt --resolve "web.example:8443:127.0.0.1" "$@"; }
+like "$(ask https://web.example:8443/x)" '"sni": "app.example"' "TLS on both sides; the host is asked for by the cluster's name"
+is "$(ask -H 'X-Forwarded-Client-Cert: URI=liar' https://web.example:8443/x | grep -c liar || true)" 0 "what nobody proved is not passed on"
+like "$(ask --cert bob.crt --key bob.key https://web.example:8443/x)" 'Hash=[0-9a-f]{64};URI=spiffe://cluster.local/ns/default/sa/bob' \
+	"a client that proved who it is, is named to the host"
+is "$(ask -w '%{num_connects} ' -o /dev/null https://web.example:8443/x -o /dev/null https://web.example:8443/y)" "1 0 " "keep-alive"
+like "$(ask https://web.example:8443/wrong)" 'UF' "a host whose certificate names another is not spoken to"
+like "$(ask https://web.example:8443/untrusted)" 'UF' "nor one whose certificate nobody trusted signed"
+like "$(ask -H 'Host: app.example:8443' https://web.example:8443/byhost)" '"sni": "app.example"' "without a name in the settings the request's host is asked for"
+like "$(ask -H 'Host: else.example' https://web.example:8443/byhost)" 'UF' "and a connection to one name is not another's"
+is "$(ask -o "$T/out" -w '%{http_code}' --data-binary @"$B/weft" https://web.example:8443/post)" 200 "a large body through TLS"
+fails "plain text on a TLS port" curl -sf --max-time 10 http://127.0.0.1:8443/
+weftd_stop
