@@ -13,7 +13,7 @@ test="libcmocka-dev python3 nftables iproute2 iputils-ping netcat-openbsd curl j
 	git libcap2-bin libclang-rt-14-dev redis-server redis-tools dnsmasq-base bind9-dnsutils"
 vm="kmod cpio xz-utils busybox-static qemu-system-x86 seabios ipxe-qemu"
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
-bench="nginx-light libnginx-mod-stream haproxy wrk openssl python3-pip"   # Envoy: test/perf/peers.sh
+bench="nginx-light libnginx-mod-stream haproxy wrk openssl linux-perf python3-pip"   # Envoy: test/perf/peers.sh
 newer="libllhttp-dev"          # from Debian 13, where the base has none
 extra=/etc/apt/sources.list.d/weft-debian13.sources
 pin=/etc/apt/preferences.d/weft-debian13

@@ -15,6 +15,7 @@ import sys
 import time
 
 from bench import QUICK, Failed, Report, interleave, say
+from counters import Counters
 from proxies import BACKEND, Envoy, Haproxy, Nginx, Null, Relay, Weft
 
 SECONDS, ROUNDS = (1, 2) if QUICK else (2, 7)
@@ -57,8 +58,11 @@ class Rig:
                 raise Failed(f"port {port} does not answer" + (f": {tail(proxy.log.name)}" if proxy else ""))
             time.sleep(0.05)
 
+    def wrk_command(self, url, connections, seconds, *more):
+        return ["taskset", "-c", str(self.load_cpu), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *more, url]
+
     def wrk(self, url, connections, seconds, *more):
-        argv = ["taskset", "-c", str(self.load_cpu), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *more, url]
+        argv = self.wrk_command(url, connections, seconds, *more)
         out = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds + 60).stdout
         return Load(out)
 
@@ -106,11 +110,12 @@ class Job:
         """The relay opens a connection to the server for each of a client: with new ones all the time it is no floor."""
         return not (self.close and proxy.name == "floor")
 
+    def url(self, proxy):
+        return f"{'https' if self.port == 'tls' else 'http'}://127.0.0.1:{proxy.port[self.port]}{self.path}"
+
     def run(self, rig, proxy, seconds):
-        scheme = "https" if self.port == "tls" else "http"
-        url = f"{scheme}://127.0.0.1:{proxy.port[self.port]}{self.path}"
         before = proxy.cpu_ns()
-        load = rig.wrk(url, self.connections, seconds, *(["-H", "Connection: close"] if self.close else []))
+        load = rig.wrk(self.url(proxy), self.connections, seconds, *(["-H", "Connection: close"] if self.close else []))
         s = Sample(proxy.cpu_ns() - before, load)
         if s.bad:
             raise Failed(f"{self.case}: {proxy.name}: {load.errors} socket errors, {load.refused} refused of {load.requests}: "
@@ -154,6 +159,21 @@ def report_job(report, job, aims, sides, samples):
                      connections=job.connections, peer_is=words, **more)
 
 
+def report_counts(rig, report, job, sides):
+    """System calls and allocations per request: counted, not measured, so once is enough."""
+    found = {}
+    with Counters() as counters:
+        for p in sides if counters.works else ():
+            argv = rig.wrk_command(job.url(p), job.connections, 1)
+            out, calls, allocations = counters.run(p, os.path.join(rig.scratch, "perf.out"), argv)
+            n = Load(out).requests
+            found[p] = calls / n, allocations / n
+    for p in sides[1:] if found else ():
+        report.put(f"{job.case}-syscalls", p.version(), "system calls/req", found[sides[0]][0], found[p][0])
+        if p.name != "envoy":                # it brings an allocator of its own
+            report.put(f"{job.case}-allocations", p.version(), "allocations/req", found[sides[0]][1], found[p][1])
+
+
 def run_costs(rig, args, report, name):
     work, floor = CASES[name]
     jobs = [job for job, _ in work]
@@ -173,6 +193,8 @@ def run_costs(rig, args, report, name):
         interleave(ROUNDS, jobs, sides, one, LIMIT)
         for job, aims in work:
             report_job(report, job, aims, sides, samples)
+            if job.case.endswith("-keepalive"):
+                report_counts(rig, report, job, sides)
     finally:
         for p in sides:
             p.stop()
