@@ -27,10 +27,11 @@ swap one
 pair plain
 cp "$T/new.crt" "$T/plain.crt"
 cp "$T/new.key" "$T/plain.key"
+cp "$T/new.crt" "$T/ca.crt"
 cat > "$T/weft.yaml" <<YAML
 kernel: {mode: off}
 clusters:
-- {name: app, endpoints: [{address: "127.0.0.1:9001"}], tls: {trustedCA: $T/plain.crt}}
+- {name: app, endpoints: [{address: "127.0.0.1:9001"}], tls: {trustedCA: $T/ca.crt}}
 listeners:
 - name: web
   address: 127.0.0.1:8443
