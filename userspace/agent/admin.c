@@ -39,7 +39,13 @@ static const struct path {
 	{ "/registries", view_registries, "registries, their state and what was refused" },
 };
 
+/* What changes something: POST, over the unix socket only. */
+static const struct path posts[] = {
+	{ "/reload", view_reload, "reads the configuration again; what is wrong with it, what waits for a restart" },
+};
+
 #define NPATHS (sizeof(paths) / sizeof(paths[0]))
+#define NPOSTS (sizeof(posts) / sizeof(posts[0]))
 
 static void view_index(struct agent *a, const struct http_request *rq, struct http_response *rs)
 {
@@ -49,6 +55,9 @@ static void view_index(struct agent *a, const struct http_request *rq, struct ht
 	(void)rq;
 	for (size_t i = 0; i < NPATHS; i++)
 		json_array_append_new(list, json_pack("{ssss}", "path", paths[i].path, "help", paths[i].help));
+	for (size_t i = 0; i < NPOSTS; i++)
+		json_array_append_new(list, json_pack("{ssssss}", "path", posts[i].path, "method", "POST", "help",
+						      posts[i].help));
 	view_json(rs, json_pack("{so}", "paths", list));
 }
 
@@ -61,15 +70,28 @@ static bool matches(const struct path *p, struct slice asked)
 	return slice_eq(asked, own);
 }
 
+static const struct path *find(const struct path *v, size_t n, struct slice asked)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (matches(&v[i], asked))
+			return &v[i];
+	}
+	return NULL;
+}
+
 void admin_handle(void *agent, const struct http_request *rq, struct http_response *rs)
 {
-	for (size_t i = 0; i < NPATHS; i++) {
-		if (matches(&paths[i], rq->path)) {
-			paths[i].fn(agent, rq, rs);
-			return;
-		}
+	const struct path *get = find(paths, NPATHS, rq->path), *post = find(posts, NPOSTS, rq->path);
+	const struct path *p = rq->post ? post : get;
+
+	if (p) {
+		p->fn(agent, rq, rs);
+	} else if (get || post) {
+		rs->allow = get ? "GET, HEAD" : "POST";
+		view_error(rs, 405, get ? "only GET and HEAD" : "only POST, and over the unix socket only");
+	} else {
+		view_error(rs, 404, "no such path; GET / lists them");
 	}
-	view_error(rs, 404, "no such path; GET / lists them");
 }
 
 /* ---- what views share --------------------------------------------------------------------------------------- */

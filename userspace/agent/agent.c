@@ -124,10 +124,28 @@ static void on_tick(struct loop *l, void *arg)
 	kern_beat(((struct agent *)arg)->kern, l->now_ns);
 }
 
+static void hang_up(struct agent *a)
+{
+	struct conf_errors errors = { 0 };
+	struct buf restart;
+
+	/* Before the start is over nobody could tell what is old and what is new. */
+	if (!a->reload.agent)
+		return;
+	buf_init(&restart);
+	reload_now(&a->reload, &restart, &errors);
+	conf_errors_fini(&errors);
+	buf_fini(&restart);
+}
+
 static void on_signal(int signo, void *arg)
 {
 	struct agent *a = arg;
 
+	if (signo == SIGHUP) {
+		hang_up(a);
+		return;
+	}
 	log_info("agent", "stopping on %s; the kernel side stays attached", strsignal(signo));
 	loop_stop(&a->loop);
 }
@@ -152,7 +170,7 @@ static int load_config(struct agent *a)
 	return err;
 }
 
-static void set_level(struct agent *a)
+void agent_set_level(const struct agent *a)
 {
 	enum log_level level = a->config->logging.level;
 
@@ -179,11 +197,11 @@ static int make_run_dir(struct agent *a, struct err *e)
 
 static int open_loop(struct agent *a, struct err *e)
 {
-	static const int signos[] = { SIGTERM, SIGINT };
+	static const int signos[] = { SIGTERM, SIGINT, SIGHUP };
 	int err = loop_init(&a->loop);
 
 	if (!err)
-		err = signals_open(&a->signals, &a->loop, signos, 2, on_signal, a);
+		err = signals_open(&a->signals, &a->loop, signos, 3, on_signal, a);
 	return err ? err_errno(e, err, "event loop") : 0;
 }
 
@@ -284,6 +302,7 @@ static int start(struct agent *a, struct err *e)
 	if (err)
 		return err;
 	publish_now(&a->publish);
+	reload_init(&a->reload, a);
 	judge_start(&a->judge, &a->loop, a->kern);
 	return start_proxy(a, e);
 }
@@ -307,6 +326,7 @@ static void stop(struct agent *a)
 	tally_fini(&a->tally);
 	store_free(a->store);
 	if (a->loop.magic) {
+		reload_fini(&a->reload);
 		signals_close(&a->signals);
 		loop_fini(&a->loop);
 	}
@@ -336,7 +356,7 @@ int agent_run(const struct agent_conf *c)
 		free(a);
 		return EXIT_USAGE;
 	}
-	set_level(a);
+	agent_set_level(a);
 	err = start(a, &e);
 	if (!err) {
 		log_info("agent", "weftd %s is up after %llu ms", WEFT_VERSION,

@@ -12,6 +12,7 @@
 #include "agent/judge.h"
 #include "agent/publish.h"
 #include "agent/ready.h"
+#include "agent/reload.h"
 #include "agent/secrets.h"
 #include "agent/sources.h"
 #include "agent/states.h"
@@ -48,6 +49,7 @@ struct agent {
 	struct states states;
 	struct health health;
 	struct dns dns;
+	struct reload reload;
 	struct http_server http;
 	struct insertions insertions;
 	char own_cgroup[512];                   /* never translated; "" = none */
@@ -58,5 +60,6 @@ struct agent {
 /* Runs until SIGTERM or SIGINT. An exit code: 0, 1 for a failure, 2 for a bad configuration; said on stderr. */
 int agent_run(const struct agent_conf *c);
 
+void agent_set_level(const struct agent *a);    /* of the log: the configuration's, or what the command line said */
 /* What the kernel side is told of a configuration: strings are the config's. */
 struct kern_conf agent_kern_conf(const struct config *c, const char *instance);

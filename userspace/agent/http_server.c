@@ -67,6 +67,7 @@ static const char *status_words(int status)
 	case 408: return "Request Timeout";
 	case 413: return "Content Too Large";
 	case 414: return "URI Too Long";
+	case 422: return "Unprocessable Content";
 	case 431: return "Request Header Fields Too Large";
 	case 503: return "Service Unavailable";
 	default: return "Internal Server Error";
@@ -184,7 +185,8 @@ static int on_headers(llhttp_t *p)
 		return refuse(c, 400);
 	if (c->tcp && !host_is_local(c->host))
 		return refuse(c, 403);
-	if (p->method != HTTP_GET && p->method != HTTP_HEAD)
+	/* A web page may make a browser send POST to loopback, but not to a unix socket that is root's. */
+	if (p->method != HTTP_GET && p->method != HTTP_HEAD && (c->tcp || p->method != HTTP_POST))
 		return refuse(c, 405);
 	if (p->content_length > 0 || (p->flags & F_CHUNKED))
 		return refuse(c, 413);
@@ -215,8 +217,9 @@ static const llhttp_settings_t settings = {
 static void put_response(struct http_conn *c, const struct http_response *rs, struct buf *body, bool head_only)
 {
 	buf_printf(&c->out,
-		   "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n%s%s\r\n",
-		   rs->status, status_words(rs->status), rs->type, body->len, rs->status == 405 ? "Allow: GET, HEAD\r\n" : "",
+		   "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n%s%s%s%s\r\n",
+		   rs->status, status_words(rs->status), rs->type, body->len, rs->status == 405 ? "Allow: " : "",
+		   rs->status != 405 ? "" : rs->allow ? rs->allow : "GET, HEAD", rs->status == 405 ? "\r\n" : "",
 		   c->close_after ? "Connection: close\r\n" : "");
 	if (!head_only)
 		buf_move(&c->out, body);
@@ -240,7 +243,7 @@ static void answer(struct http_conn *c)
 	struct http_response rs = { .status = 200, .type = "application/json" };
 	struct slice url = { c->url, c->url_len };
 	const char *q = memchr(url.p, '?', url.n);
-	struct http_request rq = { .path = url };
+	struct http_request rq = { .path = url, .post = c->parser.method == HTTP_POST };
 
 	if (q) {
 		rq.path.n = q - url.p;

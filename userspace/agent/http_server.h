@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP/1.1 for the Admin API, on the agent's loop: GET and HEAD, keep-alive, bounded in connections, header bytes and
+ * HTTP/1.1 for the Admin API, on the agent's loop: GET, HEAD and POST without a body, keep-alive, bounded in connections, header bytes and
  * idle time. Listens on a unix socket (mode 0600) and on loopback TCP. A TCP request must name loopback or localhost in
  * Host, so that a web page cannot reach it by rebinding a name. Parsed by llhttp in strict mode (RFC 9112).
  */
@@ -21,11 +21,13 @@ STAT_DECLARE(admin_stat, HTTP_SERVER_STATS);
 struct http_request {
 	struct slice path;                      /* decoded by nobody: paths of the Admin API are plain ASCII */
 	struct slice query;                     /* after '?', may be empty */
+	bool post;                              /* over the unix socket only, without a body; else GET or HEAD */
 };
 
 struct http_response {
 	int status;                             /* 200 unless the handler says otherwise */
 	const char *type;                       /* "application/json" unless the handler says otherwise */
+	const char *allow;                      /* with status 405: methods; NULL: "GET, HEAD" */
 	struct buf body;
 };
 

@@ -115,7 +115,7 @@ static void retry_refused(struct hub *h)
 			struct hub_source *s = container_of(p, struct hub_source, node);
 			struct store_tx *tx = s->refused_tx;
 
-			if (!tx)
+			if (!tx || s->leaving)
 				continue;
 			stat_add(&h->stat.retried, 1);
 			if (!store_commit(tx, s->refused_version, &v))
@@ -144,9 +144,14 @@ static void sink_put(void *arg, struct fact *take_fact)
 {
 	struct hub_source *s = arg;
 
-	if (s->hub->seen)
-		s->hub->seen(s->hub->seen_arg, take_fact);
+	hub_seen(s->hub, take_fact);
 	store_put(s->tx, take_fact);
+}
+
+void hub_seen(struct hub *h, const struct fact *f)
+{
+	if (h->seen)
+		h->seen(h->seen_arg, f);
 }
 
 static void sink_del(void *arg, enum fact_kind kind, struct slice key)
@@ -177,6 +182,38 @@ static void sink_commit(void *arg, uint64_t version)
 		tell(s, &v);
 	}
 	recount(s->hub);
+}
+
+static void say_all(const struct registry_verdict *v, void (*say)(void *arg, const char *line), void *arg)
+{
+	for (size_t i = 0; i < v->nrefused; i++) {
+		const struct registry_refusal *r = &v->refused[i];
+		char *line = mem_printf("%.*s:%u: %s %.*s: %s", SLICE_ARG(r->mark.file), r->mark.line, fact_words[r->kind],
+					SLICE_ARG(r->key), r->why);
+
+		say(arg, line);
+		free(line);
+	}
+}
+
+bool hub_replace(struct hub_source *s, struct store_tx *take_tx, uint64_t version,
+		 void (*say)(void *arg, const char *line), void *arg)
+{
+	struct registry_verdict v;
+	bool taken = store_commit(take_tx, version, &v);
+
+	if (taken) {
+		store_end(s->refused_tx);
+		s->refused_tx = NULL;
+		accept_tx(s, take_tx, &v);
+	} else {
+		say_all(&v, say, arg);
+	}
+	store_end(take_tx);
+	if (taken)
+		retry_refused(s->hub);
+	recount(s->hub);
+	return taken;
 }
 
 static void sink_synced(void *arg)

@@ -31,6 +31,7 @@ struct hub_source {
 	struct store_tx *tx;                    /* open */
 	struct store_tx *refused_tx;            /* waits for another try */
 	uint64_t refused_version;
+	bool leaving;                           /* being replaced: its refused transaction is not tried again */
 	bool synced;
 	int health;                             /* 0, or what the registry said last */
 	char *health_words, *refusal_words;     /* NULL: nothing to say */
@@ -54,5 +55,13 @@ void hub_init(struct hub *h, struct store *store, void (*changed)(void *arg), vo
 void hub_fini(struct hub *h);
 void hub_add(struct hub *h, struct hub_source *s, const char *name, const char *type, struct registry *r);
 void hub_remove(struct hub_source *s);          /* its facts stay in the store */
+/*
+ * A transaction in which one source speaks for itself and for others that go, made with store_begin() of no registry.
+ * True: taken. False: forgotten, not kept for another try; say hears each reason: "FILE:LINE: cluster web: ...".
+ */
+bool hub_replace(struct hub_source *s, struct store_tx *take_tx, uint64_t version,
+		 void (*say)(void *arg, const char *line), void *arg);
+/* A fact that is about to be put in such a transaction. */
+void hub_seen(struct hub *h, const struct fact *f);
 /* Words about the first source that is unwell or not synced, "" when all is well; sets *synced. */
 const char *hub_health(const struct hub *h, bool *synced, char *out, size_t size);

@@ -119,6 +119,13 @@ static void listeners(struct agent *a, struct ready_condition *c)
 			 (unsigned long long)stat_get(&a->doors.stat.listening));
 }
 
+static void config(struct agent *a, struct ready_condition *c)
+{
+	c->name = "config";
+	c->ok = !a->reload.refusal;
+	snprintf(c->message, sizeof(c->message), "%.310s", c->ok ? "the files are in force" : a->reload.refusal);
+}
+
 bool ready_check(struct agent *a, struct ready_condition out[READY_CONDITIONS])
 {
 	bool ok = true;
@@ -129,6 +136,7 @@ bool ready_check(struct agent *a, struct ready_condition out[READY_CONDITIONS])
 	insertions(a, &out[3]);
 	proxy(a, &out[4]);
 	listeners(a, &out[5]);
+	config(a, &out[6]);
 	for (size_t i = 0; i < READY_CONDITIONS; i++)
 		ok &= out[i].ok;
 	return ok;

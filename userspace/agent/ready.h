@@ -15,7 +15,7 @@ struct insertions {
 
 void insertions_init(struct insertions *s, struct kern *k); /* what is there now is no news */
 
-#define READY_CONDITIONS 6
+#define READY_CONDITIONS 7
 
 struct ready_condition {
 	const char *name;

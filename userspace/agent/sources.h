@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "agent/hub.h"
+#include "base/vec.h"
 #include "conf/config.h"
 
 struct source;
@@ -15,6 +16,8 @@ struct sources {
 	struct source *own;                     /* facts of the configuration itself */
 	struct source **v;
 	size_t n;
+	VEC(struct config *) retired;           /* no longer in force, but settings of registries lie in them */
+	uint64_t version;                       /* of the configuration's facts */
 };
 
 /*
@@ -25,4 +28,13 @@ int sources_check(struct sources *s, struct loop *l, struct hub *hub, const stru
 		  void (*say)(void *arg, const char *line), void *arg, struct err *e);
 /* Starts every registry, and gives the facts of the file itself to the hub first. 0 or -errno with words. c is kept. */
 int sources_start(struct sources *s, struct loop *l, struct hub *hub, const struct config *c, struct err *e);
+/*
+ * A new configuration in place of the one in force: its facts become the set of the configuration, registries that are not in it
+ * any more or have other settings go with what they gave, all in one transaction; then new ones start. now: what the
+ * store has. True: done, c is kept. False: nothing happened, say heard why.
+ */
+bool sources_change(struct sources *s, const struct config *c, const struct snapshot *now,
+		    void (*say)(void *arg, const char *line), void *arg);
+/* Frees one that is no longer in force, as soon as no registry uses its settings. */
+void sources_retire(struct sources *s, struct config *take_was);
 void sources_stop(struct sources *s);           /* accepts a zeroed one */

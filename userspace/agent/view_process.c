@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /version /ready /live /stats /metrics: the process itself. */
+/* /version /ready /live /stats /metrics /reload: the process itself. */
 #include <bpf/libbpf.h>
 #include <netinet/in.h>
 #include <sys/utsname.h>
@@ -55,7 +55,7 @@ struct stat_set {
 	const void *values;
 };
 
-#define SETS 10
+#define SETS 11
 
 static void all_sets(struct agent *a, struct stat_set out[SETS])
 {
@@ -69,6 +69,7 @@ static void all_sets(struct agent *a, struct stat_set out[SETS])
 	out[7] = (struct stat_set){ &secrets_stat_desc, &a->secrets.stat };
 	out[8] = (struct stat_set){ &health_stat_desc, &a->health.stat };
 	out[9] = (struct stat_set){ &dns_stat_desc, &a->dns.stat };
+	out[10] = (struct stat_set){ &reload_stat_desc, &a->reload.stat };
 }
 
 void view_stats(struct agent *a, const struct http_request *rq, struct http_response *rs)
@@ -179,4 +180,40 @@ void view_metrics(struct agent *a, const struct http_request *rq, struct http_re
 	tally_metrics(&a->tally, &rs->body);
 	put_reasons(a, &rs->body);
 	put_services(a, &rs->body);
+}
+
+/* ---- reload ------------------------------------------------------------------------------------------------- */
+
+static json_t *words_of(struct slice names)
+{
+	json_t *list = json_array();
+
+	while (names.n) {
+		const char *space = memchr(names.p, ' ', names.n);
+		size_t n = space ? (size_t)(space - names.p) : names.n;
+
+		json_array_append_new(list, json_stringn(names.p, n));
+		names.p += n + !!space;
+		names.n -= n + !!space;
+	}
+	return list;
+}
+
+void view_reload(struct agent *a, const struct http_request *rq, struct http_response *rs)
+{
+	struct conf_errors errors = { 0 };
+	json_t *list = json_array();
+	struct buf restart;
+	int err;
+
+	(void)rq;
+	buf_init(&restart);
+	err = reload_now(&a->reload, &restart, &errors);
+	for (size_t i = 0; err && i < errors.n; i++)
+		json_array_append_new(list, dump_text(slice_str(errors.text[i])));
+	rs->status = err ? 422 : 200;
+	view_json(rs, json_pack("{sb so so si}", "reloaded", !err, "errors", list, "restart",
+				words_of(buf_pull(&restart, restart.len)), "more", err ? (int)errors.more : 0));
+	conf_errors_fini(&errors);
+	buf_fini(&restart);
 }

@@ -54,14 +54,14 @@ static int dial(const char *path, struct err *e)
 	return fd;
 }
 
-static int ask(int fd, const char *target, llhttp_t *p, struct answer *a, struct err *e)
+static int ask(int fd, const char *method, const char *target, llhttp_t *p, struct answer *a, struct err *e)
 {
 	char in[16384];
 	struct buf out;
 	int err = 0;
 
 	buf_init(&out);
-	buf_printf(&out, "GET %s HTTP/1.1\r\nHost: weft\r\nConnection: close\r\n\r\n", target);
+	buf_printf(&out, "%s %s HTTP/1.1\r\nHost: weft\r\nConnection: close\r\n\r\n", method, target);
 	while (out.len && !err) {
 		struct slice s = buf_head(&out);
 		ssize_t n = send(fd, s.p, s.n, MSG_NOSIGNAL);
@@ -96,7 +96,7 @@ static int parse(struct buf *body, const char *target, json_t **out, struct err 
 	return *out ? 0 : err_add(e, -EPROTO, "%s: the answer is not JSON: %s", target, je.text);
 }
 
-int admin_get(const char *socket_path, const char *target, int *status, json_t **out, struct err *e)
+int admin_ask(const char *socket_path, const char *method, const char *target, int *status, json_t **out, struct err *e)
 {
 	struct answer a = { .complete = false };
 	llhttp_t p;
@@ -107,7 +107,7 @@ int admin_get(const char *socket_path, const char *target, int *status, json_t *
 	buf_init(&a.body);
 	llhttp_init(&p, HTTP_RESPONSE, &settings);
 	p.data = &a;
-	err = ask(fd, target, &p, &a, e);
+	err = ask(fd, method, target, &p, &a, e);
 	close(fd);
 	if (!err) {
 		*status = p.status_code;

@@ -53,3 +53,4 @@ int verb_doctor(struct cli *c);
 int verb_explain(struct cli *c);
 int verb_config_check(struct cli *c);
 int verb_config_dump(struct cli *c);
+int verb_reload(struct cli *c);

@@ -31,6 +31,7 @@ const struct verb verbs[] = {
 	{ "config check", "FILE", "check a configuration without starting", "weft config check /etc/weft/weft.yaml",
 	  verb_config_check },
 	{ "config dump", "", "the configuration in force, defaults included", "weft config dump", verb_config_dump },
+	{ "reload", "", "read the configuration again; exit code 2 when it is refused", "weft reload", verb_reload },
 	{ "version", "", "versions of weft, weftd and their contracts", "weft version", verb_version },
 	{ 0 },
 };
@@ -53,7 +54,7 @@ json_t *cli_get(const struct cli *c, const char *target, int *status)
 	json_t *v = NULL;
 	int got = 0;
 
-	if (admin_get(c->socket, target, &got, &v, &e)) {
+	if (admin_ask(c->socket, "GET", target, &got, &v, &e)) {
 		cli_fail(EXIT_FAILED, "%s", err_text(&e));
 		return NULL;
 	}

@@ -249,13 +249,20 @@ int config_load_text(struct slice text, const char *name, const struct conf_choi
 	return finish(&l, add_text(&l, text, name), choices, out);
 }
 
+void config_drop_facts(struct config *c)
+{
+	for (size_t i = 0; i < c->nfacts; i++)
+		fact_drop(c->facts[i]);
+	free(c->facts);
+	c->facts = NULL;
+	c->nfacts = 0;
+}
+
 void config_free(struct config *c)
 {
 	if (!c)
 		return;
-	for (size_t i = 0; i < c->nfacts; i++)
-		fact_drop(c->facts[i]);
-	free(c->facts);
+	config_drop_facts(c);
 	arena_fini(c->arena);
 	free(c->arena);
 	free(c);

@@ -86,6 +86,7 @@ int config_load(const char *path, const struct conf_choice *choices, struct conf
 /* The same from one text (tests, fuzzing); conf.d is not looked for. */
 int config_load_text(struct slice text, const char *name, const struct conf_choice *choices, struct config **out,
 		     struct conf_errors *errors);
+void config_drop_facts(struct config *c);       /* the rest stays */
 void config_free(struct config *c);             /* NULL is allowed */
 
 /* Rows of the whole file: what is accepted, and docs/configuration.md. */

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "agent/secret.h"
 #include "agent/secrets.h"
 #include "agent/sources.h"
+#include "agent/vet.h"
 #include "base/log_sink.h"
 #include "conf/config.h"
 #include "daemon/builtin.h"
@@ -18,57 +18,6 @@
 #include "model/snapshot.h"
 #include "model/store.h"
 #include "weft/str.h"
-
-struct checking {
-	struct store_tx *tx;
-	const struct fact *fact;
-	bool bad;
-};
-
-/* A file may be named by many: the last put of a key counts. */
-static void check_secret(void *arg, struct slice name)
-{
-	struct checking *c = arg;
-	struct fact_mark mark = fact_mark(c->fact);
-	struct secret_text t;
-	struct err e = { 0 };
-	char what[160];
-
-	fact_name(c->fact, what, sizeof(what));
-	if (secret_read(name, &t, &e)) {
-		fprintf(stderr, "%.*s:%u: %s: %s\n", SLICE_ARG(mark.file), mark.line, what, err_text(&e));
-		c->bad = true;
-		return;
-	}
-	if (t.warning)
-		fprintf(stderr, "%.*s:%u: note: %s: %s\n", SLICE_ARG(mark.file), mark.line, what, t.warning);
-	store_put(c->tx, secret_fact(name, &t, &mark));
-	secret_fini(&t);
-}
-
-/* What rows cannot see: names that refer to nothing, addresses claimed twice. The store says it, as it would the agent. */
-static int check_facts(const struct config *c)
-{
-	struct checking secrets = { 0 };
-	struct store *s = store_new();
-	struct store_tx *tx = store_begin(s, SLICE_LIT(CONFIG_REGISTRY));
-	struct registry_verdict v;
-	bool ok;
-
-	secrets.tx = tx;
-	for (size_t i = 0; i < c->nfacts; i++) {
-		secrets.fact = c->facts[i];
-		secret_each(c->facts[i], check_secret, &secrets);
-		store_put(tx, fact_hold(c->facts[i]));
-	}
-	ok = secrets.bad || store_commit(tx, 1, &v);
-	for (size_t i = 0; !ok && i < v.nrefused; i++)
-		fprintf(stderr, "%.*s:%u: %s %.*s: %s\n", SLICE_ARG(v.refused[i].mark.file), v.refused[i].mark.line,
-			fact_words[v.refused[i].kind], SLICE_ARG(v.refused[i].key), v.refused[i].why);
-	store_end(tx);
-	store_free(s);
-	return ok && !secrets.bad ? 0 : -EINVAL;
-}
 
 /* ---- notes: not wrong, but otherwise than one may think ------------------------------------------------------ */
 
@@ -185,6 +134,12 @@ free_store:
 	return err;
 }
 
+static void print_line(void *arg, const char *line)
+{
+	(void)arg;
+	fprintf(stderr, "%s\n", line);
+}
+
 static int load(const char *path, struct config **c)
 {
 	struct conf_errors errors = { 0 };
@@ -213,7 +168,7 @@ int check_config(const struct tool_args *a)
 	log_open(null);
 	err = load(a->argv[0], &c);
 	if (!err)
-		err = check_facts(c);
+		err = vet_facts(c, print_line, NULL);
 	if (!err)
 		err = check_registries(c, &seen);
 	if (!err && a->json)

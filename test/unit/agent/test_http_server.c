@@ -24,7 +24,7 @@ struct fixture {
 	struct loop loop;
 	struct http_server server;
 	char dir[64], path[108];
-	unsigned asked;
+	unsigned asked, posts;
 	char seen_path[64], seen_query[64];
 };
 
@@ -33,6 +33,7 @@ static void handler(void *arg, const struct http_request *rq, struct http_respon
 	struct fixture *f = arg;
 
 	f->asked++;
+	f->posts += rq->post;
 	snprintf(f->seen_path, sizeof(f->seen_path), "%.*s", SLICE_ARG(rq->path));
 	snprintf(f->seen_query, sizeof(f->seen_query), "%.*s", SLICE_ARG(rq->query));
 	if (slice_eq_str(rq->path, "/big"))
@@ -182,7 +183,8 @@ static void test_refused(void **state)
 	static const struct {
 		const char *request, *answer;
 	} rows[] = {
-		{ "POST / HTTP/1.1\r\nHost: weft\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 405" },
+		{ "PUT / HTTP/1.1\r\nHost: weft\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 405" },
+		{ "POST / HTTP/1.1\r\nHost: weft\r\nContent-Length: 1\r\n\r\nx", "HTTP/1.1 413" },
 		{ "GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400" },
 		{ "GET / HTTP/1.1\r\nHost: weft\r\nHost: weft\r\n\r\n", "HTTP/1.1 400" },
 		{ "GET / HTTP/1.1\r\nHost: weft\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 413" },
@@ -198,6 +200,20 @@ static void test_refused(void **state)
 		expect(f, dial_unix(f), rows[i].request, rows[i].answer);
 	assert_int_equal(f->asked, 0);
 	assert_int_equal(stat_get(&f->server.stat.refused), sizeof(rows) / sizeof(rows[0]));
+}
+
+/* Who may use the unix socket is root; over TCP anything on this machine could ask. */
+static void test_post_by_unix_socket_only(void **state)
+{
+	struct fixture *f = *state;
+
+	expect(f, dial_unix(f), "POST / HTTP/1.1\r\nHost: weft\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200");
+	expect(f, dial_unix(f), "POST / HTTP/1.1\r\nHost: weft\r\n\r\n", "HTTP/1.1 200");
+	assert_int_equal(f->posts, 2);
+	expect(f, dial_tcp(f), "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 405");
+	expect(f, dial_unix(f), "GET / HTTP/1.1\r\nHost: weft\r\n\r\n", "HTTP/1.1 200");
+	assert_int_equal(f->posts, 2);
+	assert_int_equal(f->asked, 3);
 }
 
 static void test_too_long(void **state)
@@ -395,7 +411,7 @@ int main(void)
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(test_get), CASE(test_pipelined_and_kept_alive), CASE(test_split_at_every_byte), CASE(test_head_has_no_body),
-		CASE(test_refused), CASE(test_too_long), CASE(test_tcp_wants_a_local_host), CASE(test_slow_reader),
+		CASE(test_refused), CASE(test_post_by_unix_socket_only), CASE(test_too_long), CASE(test_tcp_wants_a_local_host), CASE(test_slow_reader),
 		CASE(test_pipelined_large), CASE(test_tcp_leaves_room), CASE(slow_head_is_cut_off),
 		CASE(test_many_connections), CASE(test_no_descriptor_left), CASE(test_open_errors),
 		cmocka_unit_test(test_query),
