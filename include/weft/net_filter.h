@@ -132,6 +132,9 @@ void net_filter_unread(struct net_filter *f, struct buf *b);
  * such type, -ENOMEM.
  */
 int net_filter_push(struct net_filter *f, const char *type, const void *conf);
+/* In one of these blocks. Implemented by net/addr.c. */
+bool addr_in_blocks(const struct ip *ip, const struct ip_block *v, size_t n);
+
 /*
  * For layers that speak TLS; conf is a struct tlsctx *. struct ssl_st is OpenSSL's SSL. Implemented by net/tls_peer.c.
  * new: for start(); it keeps what it needs of conf alive. NULL: out of memory. done: after the handshake, fills

@@ -14,6 +14,5 @@ struct net_addr addr_from_sockaddr(const struct sockaddr_storage *ss);
 bool addr_eq(const struct net_addr *a, const struct net_addr *b);
 /* The block's host bits do not matter. */
 bool addr_in_block(const struct ip *ip, const struct ip_block *b);
-bool addr_in_blocks(const struct ip *ip, const struct ip_block *v, size_t n);
 /* "10.0.0.7:80", "[fe80::1]:80"; returns out, which holds ADDR_TEXT_MAX bytes. */
 const char *addr_text(const struct net_addr *a, char *out);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "netio/proxy_protocol.h"
 #include "netio/tls.h"
 #include "weft/log.h"
 #include "weft/str.h"
@@ -142,6 +143,8 @@ int layers_of_listener(const struct snapshot *s, const struct listener *l, struc
 	const struct layers *all = layers_in(s);
 	int n = 0, err = 0;
 
+	if (l->proxy_header != PROXY_HEADER_OFF)
+		out[n++] = (struct net_layer){ &proxy_protocol_ops, l };
 	if (l->tls.mode != TLS_OFF)
 		err = add_tls(&out[n++], l->tls.mode == TLS_PERMISSIVE ? &tls_permissive_ops : &tls_ops,
 			      all ? context_at(&all->listeners, l->fact.slot) : NULL);
@@ -151,12 +154,13 @@ int layers_of_listener(const struct snapshot *s, const struct listener *l, struc
 int layers_of_cluster(const struct snapshot *s, const struct cluster_fact *c, struct net_layer out[LAYERS_MAX])
 {
 	const struct layers *all = layers_in(s);
-	int err;
+	int n = 0, err = 0;
 
-	if (!c->tls.enabled)
-		return 0;
-	err = add_tls(&out[0], &tls_ops, all ? context_at(&all->clusters, c->fact.slot) : NULL);
-	return err ? err : 1;
+	if (c->proxy_protocol)
+		out[n++] = (struct net_layer){ &proxy_protocol_out_ops, NULL };
+	if (c->tls.enabled)
+		err = add_tls(&out[n++], &tls_ops, all ? context_at(&all->clusters, c->fact.slot) : NULL);
+	return err ? err : n;
 }
 
 struct slice layers_host(struct slice a)
