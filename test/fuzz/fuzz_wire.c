@@ -84,8 +84,13 @@ static int on_state(void *arg, struct slice key, uint8_t state)
 	return key.n > 4096 ? -EPROTO : wire_state(&((struct peer *)arg)->echo, key, state);
 }
 
+static int on_steer(void *arg)
+{
+	return wire_steer(&((struct peer *)arg)->echo);
+}
+
 static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
-					on_state };
+					on_state, on_steer };
 
 /* want: what decoding is to return; 1 = anything. */
 static void feed(struct slice stream, int want)
@@ -132,6 +137,8 @@ static void facts_stream(struct source *s, struct buf *b)
 		wire_snapshot(b, source_below(s, 256));
 		if (source_below(s, 2))
 			wire_beat(b);
+		if (source_below(s, 2))
+			wire_steer(b);
 		if (source_below(s, 2))
 			wire_socket(b, (struct slice){ "listener", 8 }, source_below(s, 256));
 	}

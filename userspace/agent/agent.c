@@ -109,6 +109,11 @@ static int on_beat_fd(void *arg)
 	return kern_beat_fd(((struct agent *)arg)->kern);
 }
 
+static int on_steer_fd(void *arg)
+{
+	return steering_map_fd(&((struct agent *)arg)->steer);
+}
+
 static struct snapshot *on_snapshot(void *arg)
 {
 	return ((struct agent *)arg)->publish.now;
@@ -151,8 +156,8 @@ static void on_signal(int signo, void *arg)
 }
 
 static const struct child_events child_events = {
-	.workers = on_workers, .beat_fd = on_beat_fd, .snapshot = on_snapshot, .fed = on_fed, .host = on_host,
-	.socket = on_socket, .stat = on_stat, .sockets = on_sockets,
+	.workers = on_workers, .beat_fd = on_beat_fd, .steer_fd = on_steer_fd, .snapshot = on_snapshot,
+	.fed = on_fed, .host = on_host, .socket = on_socket, .stat = on_stat, .sockets = on_sockets,
 };
 
 /* ---- start -------------------------------------------------------------------------------------------------- */
@@ -286,7 +291,8 @@ static int start(struct agent *a, struct err *e)
 		return err;
 	a->store = store_new();
 	tally_init(&a->tally);
-	doors_init(&a->doors, &a->loop, &a->child);
+	steering_open(&a->steer, a->config->kernel.mode != CONFIG_KERNEL_OFF);
+	doors_init(&a->doors, &a->loop, &a->child, &a->steer);
 	publish_init(&a->publish, &a->loop, a->store, a->kern, &a->child, &a->doors);
 	hub_init(&a->hub, a->store, on_changed, a);
 	secrets_init(&a->secrets, &a->loop, &a->hub);
@@ -323,6 +329,8 @@ static void stop(struct agent *a)
 	states_fini(&a->states);
 	publish_fini(&a->publish);
 	doors_fini(&a->doors);
+	if (a->store)
+		steering_close(&a->steer);
 	tally_fini(&a->tally);
 	store_free(a->store);
 	if (a->loop.magic) {

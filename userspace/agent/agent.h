@@ -21,6 +21,7 @@
 #include "event/signal.h"
 #include "kern/features.h"
 #include "kern/kern.h"
+#include "kern/steering.h"
 
 struct agent_conf {
 	const char *path;                       /* of the configuration */
@@ -41,6 +42,7 @@ struct agent {
 	struct judge judge;
 	struct child child;
 	struct doors doors;
+	struct steering steer;
 	struct tally tally;
 	struct publish publish;
 	struct hub hub;

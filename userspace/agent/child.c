@@ -234,6 +234,16 @@ static int give_beats(struct child *c)
 	return wire_beat(&c->way.out);
 }
 
+static int give_steer(struct child *c)
+{
+	int fd = c->on->steer_fd(c->arg);
+
+	if (fd < 0)
+		return 0;
+	handover_give(&c->way, fd);
+	return wire_steer(&c->way.out);
+}
+
 static int dial(const char *path)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -268,6 +278,8 @@ static int attach(struct child *c, int take_fd, pid_t pid)
 		err = wire_hello(&c->way.out);
 	if (!err)
 		err = give_beats(c);
+	if (!err)
+		err = give_steer(c);
 	if (err) {
 		disconnect(c);
 		forget(c);

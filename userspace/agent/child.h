@@ -39,6 +39,8 @@ struct child_events {
 	void (*workers)(void *arg, unsigned n);
 	/* A new descriptor of the heartbeat map, or negative: no kernel side. */
 	int (*beat_fd)(void *arg);
+	/* The same of the map by which listeners choose a worker. */
+	int (*steer_fd)(void *arg);
 	/* The snapshot that a new proxy has to know; NULL: none yet. Borrowed for the call. */
 	struct snapshot *(*snapshot)(void *arg);
 	/* It has been fed that: what else it has to know, by child_state(). */

@@ -17,6 +17,7 @@
 #include "weft/str.h"
 
 #define RETRY_NS (2 * SEC)
+#define RESTEER_NS (50 * MSEC)
 #define SPARE_MAX 8192                          /* of a proxy: its word is not trusted */
 #define BACKLOG 4096                            /* cut by net.core.somaxconn; what waits while the proxy is started again */
 
@@ -92,6 +93,7 @@ static void door_spare_all(struct doors *d, struct door *x)
 	for (unsigned i = 0; i < x->n; i++)
 		vec_push(&d->spare, (struct door_spare){ x->place, i, x->fds[i] });
 	x->n = 0;
+	x->steered = false;
 }
 
 static void door_free(struct door *x)
@@ -149,6 +151,26 @@ static int door_fill(struct doors *d, struct door *x)
 	return 0;
 }
 
+static void resteer(struct timer *t);
+
+/* Datagrams stay with the hash: it keeps a client on its worker. So does who has one worker, or sockets of more of them. */
+static void door_steer(struct doors *d, struct door *x)
+{
+	struct err e = { 0 };
+
+	if (x->steered || x->place.udp || x->n < 2 || x->n != d->workers)
+		return;
+	x->steered = !steering_attach(d->steer, x->fds, x->n, &e);
+	if (x->steered)
+		return;
+	if (e.code == -EBUSY) {
+		timer_arm(d->loop, &d->resteer, RESTEER_NS, resteer, d);
+		return;
+	}
+	stat_add(&d->stat.hashed, 1);
+	log_debug(x->name, "the kernel's hash chooses the worker: %s", err_text(&e));
+}
+
 static void door_open(struct doors *d, struct door *x)
 {
 	const struct door *other = taken_by(d, x);
@@ -167,6 +189,7 @@ static void door_open(struct doors *d, struct door *x)
 		door_refused(d, x, err, strerror(-err));
 		return;
 	}
+	door_steer(d, x);
 	if (x->err)
 		log_info(x->name, "now listens on %s %s", x->place.udp ? "udp" : "tcp", addr_text(&x->place.addr, at));
 	x->err = 0;
@@ -246,6 +269,14 @@ static void open_all(struct doors *d)
 static void retry(struct timer *t)
 {
 	open_all(t->arg);
+}
+
+static void resteer(struct timer *t)
+{
+	struct doors *d = t->arg;
+
+	for (size_t i = 0; i < d->all.n; i++)
+		door_steer(d, d->all.v[i]);
 }
 
 /* What becomes free is taken by whoever wants the same place: a listener that is renamed loses no connection. */
@@ -333,9 +364,9 @@ const char *doors_health(const struct doors *d, char *out, size_t size)
 	return out;
 }
 
-void doors_init(struct doors *d, struct loop *l, struct child *c)
+void doors_init(struct doors *d, struct loop *l, struct child *c, struct steering *s)
 {
-	*d = (struct doors){ .loop = l, .child = c };
+	*d = (struct doors){ .loop = l, .child = c, .steer = s };
 }
 
 void doors_fini(struct doors *d)
@@ -343,6 +374,7 @@ void doors_fini(struct doors *d)
 	if (!d->loop)
 		return;
 	timer_disarm(d->loop, &d->retry);
+	timer_disarm(d->loop, &d->resteer);
 	for (size_t i = 0; i < d->all.n; i++)
 		door_free(d->all.v[i]);
 	spare_close(d);

@@ -10,6 +10,7 @@
 #include "base/vec.h"
 #include "event/timer.h"
 #include "kern/limits.h"
+#include "kern/steering.h"
 #include "model/snapshot.h"
 #include "weft/net_filter.h"
 #include "weft/stat.h"
@@ -18,6 +19,7 @@
 	X(COUNTER, opened, "sockets of listeners opened")                                                              \
 	X(COUNTER, taken_over, "sockets of listeners that a former agent's proxy gave back")                           \
 	X(COUNTER, refused, "tries to open a listener that failed")                                                    \
+	X(COUNTER, hashed, "times that the kernel's hash had to do, as no reuseport program could be attached")           \
 	X(GAUGE, listening, "listeners whose sockets are open")                                                        \
 	X(GAUGE, closed, "listeners that could not be opened")
 STAT_DECLARE(doors_stat, DOORS_STATS);
@@ -32,6 +34,7 @@ struct door {                                   /* one listener */
 	char *name, *where;                     /* where: file and line of the fact */
 	int fds[WORKERS_MAX];
 	unsigned n;                             /* open sockets; 0 with err 0: no proxy has said yet how many */
+	bool steered;                           /* its program chooses the worker, not the kernel's hash */
 	int err;                                /* why it is closed */
 	char why[256];
 	bool wanted;                            /* by the snapshot being looked at */
@@ -46,14 +49,15 @@ struct door_spare {                             /* a socket that nobody claims y
 struct doors {
 	struct loop *loop;
 	struct child *child;
+	struct steering *steer;
 	VEC(struct door *) all;
 	VEC(struct door_spare) spare;
 	unsigned workers;                       /* sockets of each; 0: not known yet */
-	struct timer retry;
+	struct timer retry, resteer;
 	struct doors_stat stat;
 };
 
-void doors_init(struct doors *d, struct loop *l, struct child *c);
+void doors_init(struct doors *d, struct loop *l, struct child *c, struct steering *s);
 void doors_fini(struct doors *d);               /* closes all; accepts a zeroed one */
 /* Before the proxy is told of s: opens what is new and hands it over, closes what is gone. */
 void doors_sync(struct doors *d, const struct snapshot *s);

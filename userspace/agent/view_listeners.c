@@ -29,9 +29,10 @@ static json_t *listener_json(const struct agent *a, const struct listener *l)
 	const _Atomic uint64_t *v = tally_get(&a->tally, &listener_stat_desc, l->name);
 	struct net_addr at = { l->ip, l->port };
 	char text[ADDR_TEXT_MAX];
-	json_t *o = json_pack("{so ss so ss ss si ss ss so ss}", "name", dump_text(l->name), "address", addr_text(&at, text),
+	json_t *o = json_pack("{so ss so ss ss si ss ss ss so ss}", "name", dump_text(l->name), "address", addr_text(&at, text),
 			      "protocol", dump_text(l->protocol), "state", state_of(d), "message",
-			      d && d->err ? d->why : "", "sockets", d ? (int)d->n : 0, "tls", tls[l->tls.mode], "capture",
+			      d && d->err ? d->why : "", "sockets", d ? (int)d->n : 0,
+			      "workerChoice", d && d->steered ? "least-loaded" : "hash", "tls", tls[l->tls.mode], "capture",
 			      capture[l->capture], "routes", names(l->routes, l->nroutes), "source", d ? d->where : "");
 
 	for (size_t i = 0; v && i < listener_stat_desc.n; i++)

@@ -208,6 +208,13 @@ static int p_tcp_sock(struct features_row *r)
 		    CALL(BPF_FUNC_skc_to_tcp_sock), MOV_IMM(BPF_REG_0, 1), EXIT());
 }
 
+static int p_reuseport(struct features_row *r)
+{
+	int err = hook(r, BPF_PROG_TYPE_SK_REUSEPORT, BPF_SK_REUSEPORT_SELECT_OR_MIGRATE);
+
+	return err ? hook(r, BPF_PROG_TYPE_SK_REUSEPORT, BPF_SK_REUSEPORT_SELECT) : 0;
+}
+
 static int p_ringbuf(struct features_row *r)
 {
 	(void)r;
@@ -359,6 +366,7 @@ static const struct probe {
 	  p_set_retval },
 	{ "bpf_skc_to_mptcp_sock", FEATURES_OPTIONAL, "MPTCP clients see the address they dialled", p_mptcp_sock },
 	{ "syscall program", FEATURES_OPTIONAL, "weft explain", p_syscall },
+	{ "sk_reuseport", FEATURES_OPTIONAL, "a listener's connections go to the least loaded worker, not by hash", p_reuseport },
 	{ "map batch update", FEATURES_OPTIONAL, "fast start; without it one call per entry", p_batch },
 	{ "sockmap link", FEATURES_OPTIONAL, "the verdict program has a link; without it the map holds it", p_sockmap_link },
 	{ "membarrier", FEATURES_OPTIONAL, "short grace periods; without it they are timed", p_membarrier },

@@ -6,6 +6,7 @@
 #define LISTENER_STATS(X)                                                                                              \
 	X(COUNTER, accepted, "connections, or sessions of datagrams, that began")                                      \
 	X(GAUGE, open, "of them now open")                                                                             \
+	X(GAUGE, busiest, "of them on the worker that has most")                                                        \
 	X(COUNTER, full, "times that accepting paused at maxConnections")                                              \
 	X(COUNTER, starved, "times that accepting paused for want of descriptors or memory")                           \
 	X(COUNTER, dropped, "datagrams dropped: too many sessions, or no host")                                        \

@@ -230,6 +230,11 @@ static int on_beat(struct wire_decoder *d, struct reader *r, struct err *e)
 	return r->n ? wrong(d, e, -EPROTO, "a heartbeat with a body") : d->sink->beat(d->arg);
 }
 
+static int on_steer(struct wire_decoder *d, struct reader *r, struct err *e)
+{
+	return r->n ? wrong(d, e, -EPROTO, "connection counts with a body") : d->sink->steer(d->arg);
+}
+
 static int on_socket(struct wire_decoder *d, struct reader *r, struct err *e)
 {
 	uint32_t index = read_uint(r, 4);
@@ -259,6 +264,7 @@ static const struct frame {
 	[WIRE_COMMIT] = { on_commit, true, true },  [WIRE_SNAPSHOT] = { on_snapshot, true, false },
 	[WIRE_STATE] = { on_state, true, false },
 	[WIRE_BEAT] = { on_beat, true, false },	    [WIRE_SOCKET] = { on_socket, true, false },
+	[WIRE_STEER] = { on_steer, true, false },
 };
 
 static int frame_read(struct wire_decoder *d, struct slice body, struct err *e)

@@ -233,6 +233,11 @@ int wire_beat(struct buf *b)
 	return put_small(b, WIRE_BEAT, NULL, NULL, 0);
 }
 
+int wire_steer(struct buf *b)
+{
+	return put_small(b, WIRE_STEER, NULL, NULL, 0);
+}
+
 int wire_socket(struct buf *b, struct slice listener, uint32_t index)
 {
 	return put_named(b, WIRE_SOCKET, index, 4, listener);

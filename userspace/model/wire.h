@@ -16,7 +16,7 @@
 enum wire_type {
 	WIRE_HELLO = 1, WIRE_BEGIN, WIRE_PUT, WIRE_DEL, WIRE_COMMIT, WIRE_SNAPSHOT,
 	WIRE_BEAT, WIRE_SOCKET,                 /* each about one descriptor, which came with it (net/handover.h) */
-	WIRE_STATE,
+	WIRE_STATE, WIRE_STEER,                 /* the latter as well */
 	WIRE_TYPES
 };
 
@@ -28,6 +28,7 @@ int wire_del(struct buf *b, enum fact_kind kind, struct slice key);
 int wire_commit(struct buf *b, uint64_t version);
 int wire_snapshot(struct buf *b, uint64_t number); /* "build now, and call it so" */
 int wire_beat(struct buf *b);                  /* the heartbeat words' map */
+int wire_steer(struct buf *b);                 /* steer_map (kern/steer.h) */
 /* The index-th socket of a listener; it takes the place of one of the same name and index. Comes before the snapshot. */
 int wire_socket(struct buf *b, struct slice listener, uint32_t index);
 int wire_state(struct buf *b, struct slice host_key, uint8_t state); /* HOST_* (overlay.h): of what the agent checks */
@@ -46,6 +47,7 @@ struct wire_sink {
 	int (*beat)(void *arg);
 	int (*socket)(void *arg, struct slice listener, uint32_t index); /* listener: for the call only */
 	int (*state)(void *arg, struct slice host_key, uint8_t state); /* key: for the call only */
+	int (*steer)(void *arg);
 };
 
 struct wire_decoder {

@@ -84,6 +84,17 @@ static int on_beat(void *arg)
 	return 0;
 }
 
+static int on_steer(void *arg)
+{
+	struct feed *f = arg;
+	int fd = handover_take(&f->way);
+
+	if (fd < 0)
+		return -EBADMSG;
+	f->on->steer_fd(f->arg, fd);
+	return 0;
+}
+
 static int on_socket(void *arg, struct slice listener, uint32_t index)
 {
 	struct feed *f = arg;
@@ -104,7 +115,7 @@ static int on_state(void *arg, struct slice key, uint8_t state)
 }
 
 static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
-					on_state };
+					on_state, on_steer };
 
 static void feed_close(struct feed *f, const char *why)
 {

@@ -14,6 +14,7 @@ struct feed;
 struct feed_events {
 	void (*snapshot)(void *arg, struct feed *f, struct snapshot *take_s);
 	void (*beat_fd)(void *arg, int take_fd);        /* heartbeat map of the kernel side */
+	void (*steer_fd)(void *arg, int take_fd);       /* map of connections per worker */
 	void (*socket)(void *arg, struct slice listener, unsigned index, int take_fd);
 	/* A host of the newest snapshot, by the agent's checks: HOST_UNHEALTHY or 0. key: for the call only. */
 	void (*state)(void *arg, struct feed *f, struct slice key, uint8_t state);

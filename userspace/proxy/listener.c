@@ -25,6 +25,8 @@
 
 struct listeners {
 	struct worker *worker;
+	struct steer_cell *cell;                /* NULL: nobody asks */
+	uint32_t open;                          /* connections, of every listener */
 	struct table by_name;
 };
 
@@ -78,6 +80,50 @@ void listener_shared_drop(struct listener_shared *s)
 		free(s);
 }
 
+/* ---- what the kernel chooses workers by ----------------------------------------------------------------------- */
+
+static void steer_count(struct listeners *l, int n)
+{
+	l->open += n;
+	if (l->cell)
+		__atomic_store_n(&l->cell->open, l->open, __ATOMIC_RELAXED);
+}
+
+/* Nothing waits: what was given is open, or gone. */
+static void steer_settle(struct listeners *l)
+{
+	if (l->cell)
+		__atomic_store_n(&l->cell->base, __atomic_load_n(&l->cell->given, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+}
+
+struct steer_letter {
+	struct letter letter;
+	struct worker *worker;
+	struct steer_cell *cell;
+};
+
+static void steered(struct letter *x)
+{
+	struct steer_letter *m = container_of(x, struct steer_letter, letter);
+	struct listeners *l = m->worker->listeners;
+
+	if (l) {
+		l->cell = m->cell;
+		steer_count(l, 0);
+		steer_settle(l);
+	}
+	free(m);
+}
+
+void listeners_steer(struct worker *w, struct steer_cell *cell)
+{
+	struct steer_letter *m = mem_alloc(sizeof(*m));
+
+	m->worker = w;
+	m->cell = cell;
+	mailbox_post(&w->thread.mail, &m->letter, steered);
+}
+
 /* ---- accepting ---------------------------------------------------------------------------------------------- */
 
 static void accept_all(struct listener_socket *s);
@@ -124,8 +170,10 @@ static void accept_all(struct listener_socket *s)
 			continue;
 		}
 		give_back(u);
-		if (fd == -EAGAIN)
+		if (fd == -EAGAIN) {
+			steer_settle(u->worker->listeners);
 			return;
+		}
 		if (fd != -ECONNABORTED && fd != -EINTR)
 			pause_for(u, PAUSE_STARVED_NS, &u->stat->starved);
 	}
@@ -156,6 +204,8 @@ bool listener_enter(struct listener_use *u)
 	}
 	u->users++;
 	stat_set(&u->stat->open, u->users);
+	stat_set(&u->stat->busiest, u->users);
+	steer_count(u->worker->listeners, 1);
 	return true;
 }
 
@@ -163,8 +213,10 @@ static void give_back(struct listener_use *u)
 {
 	assert_always(u->users);
 	u->users--;
+	steer_count(u->worker->listeners, -1);
 	atomic_fetch_sub_explicit(&u->shared->open, 1, memory_order_relaxed);
 	stat_set(&u->stat->open, u->users);
+	stat_set(&u->stat->busiest, u->users);
 }
 
 void listener_leave(struct listener_use *u)

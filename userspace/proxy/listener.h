@@ -7,7 +7,9 @@
  */
 #pragma once
 #include "base/vec.h"
+#include <linux/types.h>
 #include "kern/limits.h"
+#include "kern/steer.h"
 #include "model/listener_stat.h"
 #include "net/conn.h"
 #include "proxy/worker.h"
@@ -55,6 +57,9 @@ void listeners_free(struct listeners *l);       /* every connection is gone */
 void listeners_adopt(struct listeners *l);      /* the worker has a new snapshot */
 /* Control thread: the index-th socket of a listener; takes the place of one of the same index. */
 void listeners_give(struct worker *w, struct slice name, unsigned index, int take_fd, struct listener_shared *hold);
+
+/* Control thread: where this worker's connections are counted from now on. Stays mapped as long as the worker. */
+void listeners_steer(struct worker *w, struct steer_cell *cell);
 
 /* ---- for the owners of connections ---------------------------------------------------------------------------- */
 

@@ -224,6 +224,21 @@ static void on_beat_fd(void *arg, int take_fd)
 		worker_set_beat(&p->workers[i], &p->beats[i]);
 }
 
+/* Kept mapped as the heartbeat words are. */
+static void on_steer_fd(void *arg, int take_fd)
+{
+	struct proxy *p = arg;
+	void *m = mmap(NULL, WORKERS_MAX * sizeof(struct steer_cell), PROT_READ | PROT_WRITE, MAP_SHARED, take_fd, 0);
+
+	close(take_fd);
+	if (m == MAP_FAILED) {
+		log_error("proxy", "cannot map the counts of connections: %s", strerror(errno));
+		return;
+	}
+	for (unsigned i = 0; i < p->nworkers; i++)
+		listeners_steer(&p->workers[i], (struct steer_cell *)m + i);
+}
+
 static void on_socket(void *arg, struct slice listener, unsigned index, int take_fd)
 {
 	struct proxy *p = arg;
@@ -242,7 +257,7 @@ static void on_closed(void *arg, struct feed *f, const char *why)
 	log_warn("proxy", "no agent: %s; going on with what is known", why);
 }
 
-static const struct feed_events events = { on_snapshot, on_beat_fd, on_socket, on_state, on_closed };
+static const struct feed_events events = { on_snapshot, on_beat_fd, on_steer_fd, on_socket, on_state, on_closed };
 
 static bool peer_allowed(const struct proxy *p, int fd)
 {

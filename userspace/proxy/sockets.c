@@ -10,6 +10,8 @@
 #include "weft/log.h"
 #include "weft/str.h"
 
+#define BUSIEST (offsetof(struct listener_stat, busiest) / sizeof(uint64_t))
+
 static void entry_fini(struct sockets_entry *e)
 {
 	for (size_t i = 0; i < e->fds.n; i++) {
@@ -59,8 +61,14 @@ void sockets_stat(const struct sockets_entry *e, unsigned workers, uint64_t *v)
 {
 	for (size_t row = 0; row < listener_stat_desc.n; row++) {
 		v[row] = 0;
-		for (unsigned i = 0; i < workers; i++)
-			v[row] += stat_get((const _Atomic uint64_t *)&e->shared->worker[i].stat + row);
+		for (unsigned i = 0; i < workers; i++) {
+			uint64_t one = stat_get((const _Atomic uint64_t *)&e->shared->worker[i].stat + row);
+
+			if (row != BUSIEST)
+				v[row] += one;
+			else if (one > v[row])
+				v[row] = one;
+		}
 	}
 }
 
