@@ -156,7 +156,7 @@ static void test_bounded(void **state)
 		assert_false(regex_match(r, d, SLICE_LIT("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaabxy!")));
 		memcpy(text + REGEX_TEXT_MAX - 4, "bxy!", 4);
 		assert_false(regex_match(r, d, (struct slice){ text, REGEX_TEXT_MAX }));
-		if (clock() - before > CLOCKS_PER_SEC / 2)
+		if (clock() - before > CLOCKS_PER_SEC / 20)
 			fail_msg("%s took %ld ms", patterns[i], (long)((clock() - before) * 1000 / CLOCKS_PER_SEC));
 		regex_free(r);
 	}

@@ -155,10 +155,10 @@ static const struct group groups[] = {
 	    { GET "/|cookie: ", "-" }, { GET "/?g=canary", "-" }, { GET "/|cookie: g=canary=1", "-" } } },
 
 	{ "client identity",
-	  { { "r", "*", { "id=spiffe://a", "h:x? id=spiffe://b", "h:x?", "path=/o" } } },
+	  { { "r", "*", { "id=spiffe://a", "h:x? id=spiffe://b", "h:x?", "path=/o", "path=/none id=" } } },
 	  { { GET "/|@id=spiffe://a", "r/0/0" }, { GET "/|@id=spiffe://ab", "-" }, { GET "/|@id=spiffe://b", "-" }, { GET "/", "-" },
 	    { GET "/|x: 1|@id=spiffe://b", "r/1/0" }, { GET "/|x: 1|@id=spiffe://a", "r/2/0" }, { GET "/|x: 1", "r/2/0" },
-	    { GET "/o|@id=spiffe://a", "r/3/0" } } },
+	    { GET "/o|@id=spiffe://a", "r/3/0" }, { GET "/none", "-" } } },
 
 	{ "RPC",
 	  { { "r", "*", { "svc=com.Order:1.0 rpc=create", "svc=com.Order:1.0", "svc^com.", "svc~.*:1\\.0", "rpc=list", "svc^com.Or" } } },

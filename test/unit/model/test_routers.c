@@ -89,6 +89,42 @@ static void test_shared(void **state)
 	store_free(s);
 }
 
+static struct fact *listener_of(const char *name, uint16_t port, const char *route)
+{
+	struct listener *l = facts_listener(name, "127.0.0.1", port, "http");
+
+	facts_listener_route(l, route);
+	return &l->fact;
+}
+
+static const struct router *router_in(const struct snapshot *s, const char *listener)
+{
+	return snapshot_router(s, snapshot_fact(s, FACT_LISTENER, slice_str(listener)));
+}
+
+static void test_listeners(void **state)
+{
+	struct store *s = store_new();
+	struct snapshot *a, *b, *c;
+
+	(void)state;
+	a = TAKE(s, facts_cluster("c"), route_named("r1", "*"), route_named("r2", "*"), listener_of("l1", 80, "r1"));
+	b = TAKE(s, listener_of("l2", 81, "r2"), listener_of("l0", 79, "r1"));
+	assert_ptr_equal(router_in(a, "l1"), router_in(b, "l1"));
+	assert_non_null(router_in(b, "l0"));
+	assert_ptr_not_equal(router_in(b, "l2"), router_in(b, "l0"));
+	/* Other routes for the same listener. */
+	c = TAKE(s, listener_of("l1", 80, "r2"));
+	assert_ptr_not_equal(router_in(c, "l1"), router_in(b, "l1"));
+	assert_ptr_equal(router_in(c, "l0"), router_in(b, "l0"));
+	assert_ptr_equal(c->service_routers, a->service_routers);
+	snapshot_drop(a);
+	snapshot_drop(b);
+	snapshot_drop(c);
+	store_bury(s);
+	store_free(s);
+}
+
 /* Slots are those of living routers, so that what a matcher keeps by them stays small. */
 static void test_slots(void **state)
 {
@@ -234,7 +270,7 @@ static void test_turns_of_the_next_router(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shared), cmocka_unit_test(test_slots), cmocka_unit_test(test_turns),
+		cmocka_unit_test(test_shared), cmocka_unit_test(test_listeners), cmocka_unit_test(test_slots), cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_turns_are_spread), cmocka_unit_test(test_turns_of_the_next_router),
 	};
 
