@@ -122,6 +122,25 @@ block yaml > "$T/weft.yaml"
 weftd_start
 block console | sed 1d > "$T/want"
 command=$(block console | sed -n '1s/^\$ //p')
-eval "$command" | sed "s#$T/##" > "$T/got"
+eval "$command" | sed "s#$T/##; s/ *$//" > "$T/got"
 ok "docs/routing.md: $command" diff -u "$T/want" "$T/got"
+weftd_stop
+
+# Counters of the routers, and a text at its bound.
+cat > "$T/weft.yaml" <<YAML
+kernel: {mode: off}
+workers: 1
+listeners: [{name: web, address: "127.0.0.1:8080", protocol: http, routes: [r], limits: {headBytes: 64KiB}}]
+routes: [{name: r, rules: [{matches: [{headers: [{name: x, type: RegularExpression, value: "(a+)+b"}]}], filters: [{type: DirectResponse, status: 200}]}]}]
+YAML
+weftd_start
+status() { curl -s -o /dev/null -w '%{http_code}' -H "x: $1" http://127.0.0.1:8080/; }
+is "$(status aab)" 200 "an expression that matches"
+is "$(status "$(printf 'a%.0s' {1..40})bx")" 404 "one that would take for ever does not match"
+is "$(status "$(printf 'a%.0s' {1..8200})b")" 404 "nor does a text above the bound"
+counts() { admin /metrics | grep -q "^weft_$1{worker=\"0\"} $2\$"; }
+wait_for 20 counts regex_limit_total 1
+wait_for 20 counts regex_too_long_total 1
+wait_for 20 counts router_matched_total 1
+wait_for 20 counts router_unmatched_total 2
 weftd_stop

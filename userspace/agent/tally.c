@@ -11,6 +11,8 @@
 #include "base/vec.h"
 #include "model/http_stat.h"
 #include "model/listener_stat.h"
+#include "model/matcher.h"
+#include "model/regex.h"
 #include "proxy/outlier.h"
 
 #define ROWS_MAX 65536
@@ -23,6 +25,8 @@ static const struct tally_set {
 	{ &cluster_stat_desc, "clusters" },
 	{ &outlier_stat_desc, "clusters" },
 	{ &http_stat_desc, "worker" },
+	{ &matcher_stat_desc, "worker" },
+	{ &regex_stat_desc, "worker" },
 	{ &route_stat_desc, "route" },
 	{ &cluster_http_stat_desc, "cluster" },
 };

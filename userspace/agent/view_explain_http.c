@@ -131,18 +131,25 @@ static bool anybody_carries(const struct cluster *c, const struct name_value *wa
 	return false;
 }
 
-static json_t *host_json(const struct host *h)
+static json_t *host_json(const struct agent *a, const struct host *h)
 {
+	const char *health = health_words(&a->health, h->fact.key);
 	struct conf_address at = { h->ip, h->port };
 	char text[64];
+	json_t *o = json_pack("{ss si ss si so}", "address", conf_address_name(&at, text), "weight", (int)h->weight, "state",
+			      h->state == HOST_READY ? "ready" : "draining", "priority", (int)h->priority, "zone",
+			      dump_text(h->locality->zone));
 
-	return json_pack("{ss si ss si so}", "address", conf_address_name(&at, text), "weight", (int)h->weight, "state",
-			 h->state == HOST_READY ? "ready" : "draining", "priority", (int)h->priority, "zone",
-			 dump_text(h->locality->zone));
+	if (overlay_get(&a->states.overlay, h->fact.key) & HOST_EJECTED)
+		health = "ejected";
+	if (health)
+		json_object_set_new(o, "health", dump_text(slice_str(health)));
+	return o;
 }
 
 /* Hosts that a request of this backend may be given; *fallback: what the cluster does as nobody carries the subset. */
-static json_t *hosts_json(const struct cluster *c, const struct route_backend *b, const char **fallback)
+static json_t *hosts_json(const struct agent *a, const struct cluster *c, const struct route_backend *b,
+			  const char **fallback)
 {
 	static const char *const words[] = { "none", "any", "default" };
 	const struct name_value *want = b->subset;
@@ -157,14 +164,14 @@ static json_t *hosts_json(const struct cluster *c, const struct route_backend *b
 	}
 	for (size_t i = 0; i < c->nhosts; i++) {
 		if (!(*fallback && c->conf->fallback == SUBSET_NONE) && carries(c->hosts[i], want, n))
-			json_array_append_new(list, host_json(c->hosts[i]));
+			json_array_append_new(list, host_json(a, c->hosts[i]));
 	}
 	return list;
 }
 
-static json_t *backend_json(const struct snapshot *s, const struct route_backend *b, uint64_t sum)
+static json_t *backend_json(const struct agent *a, const struct route_backend *b, uint64_t sum)
 {
-	const struct cluster *c = snapshot_cluster(s, b->cluster);
+	const struct cluster *c = snapshot_cluster(a->publish.now, b->cluster);
 	json_t *o = json_pack("{so so si sf}", "cluster", dump_text(b->cluster), "subset",
 			      take_words(route_subset_words(b->subset, b->nsubset)), "weight", (int)b->weight, "share",
 			      sum ? (double)b->weight / (double)sum : 0.0);
@@ -173,13 +180,13 @@ static json_t *backend_json(const struct snapshot *s, const struct route_backend
 	if (!c)
 		return o;
 	json_object_set_new(o, "algorithm", json_string(lb_policy_names[c->conf->lb]));
-	json_object_set_new(o, "hosts", hosts_json(c, b, &fallback));
+	json_object_set_new(o, "hosts", hosts_json(a, c, b, &fallback));
 	if (fallback)
 		json_object_set_new(o, "fallback", json_string(fallback));
 	return o;
 }
 
-static json_t *backends_json(const struct snapshot *s, const struct route_rule *r)
+static json_t *backends_json(const struct agent *a, const struct route_rule *r)
 {
 	json_t *list = json_array();
 	uint64_t sum = 0;
@@ -187,7 +194,7 @@ static json_t *backends_json(const struct snapshot *s, const struct route_rule *
 	for (size_t i = 0; i < r->nbackends; i++)
 		sum += r->backends[i].weight;
 	for (size_t i = 0; i < r->nbackends; i++)
-		json_array_append_new(list, backend_json(s, &r->backends[i], sum));
+		json_array_append_new(list, backend_json(a, &r->backends[i], sum));
 	return list;
 }
 
@@ -223,7 +230,7 @@ static void forward(struct agent *a, json_t *o, const struct route_hit *hit, str
 {
 	const struct route_rule *r = hit->rule;
 
-	json_object_set_new(o, "backends", backends_json(a->publish.now, r));
+	json_object_set_new(o, "backends", backends_json(a, r));
 	json_object_set_new(o, "timeouts", json_pack("{sI sI sI}", "requestMs", (json_int_t)r->timeout_ms, "backendRequestMs",
 						     (json_int_t)r->try_timeout_ms, "idleMs", (json_int_t)r->idle_ms));
 	json_object_set_new(o, "retries", json_pack("{si so si si}", "attempts", (int)r->retries, "on", retry_on_json(r),

@@ -5,6 +5,8 @@
 
 #include "base/arena.h"
 #include "base/table.h"
+#include "model/matcher.h"
+#include "model/regex.h"
 #include "proxy/feed.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
@@ -16,16 +18,25 @@ static void add(uint64_t *v, const void *words, const struct stat_desc *d)
 		v[i] += stat_get((const _Atomic uint64_t *)words + i);
 }
 
+static void report_words(struct feed *f, const void *words, const struct stat_desc *d, const char *name)
+{
+	uint64_t v[REPORT_STATS_MAX] = { 0 };
+
+	add(v, words, d);
+	feed_stat(f, d, slice_str(name), v);
+}
+
 static void report_workers(const struct worker *workers, unsigned n, struct feed *f)
 {
 	char name[16];
 
 	for (unsigned i = 0; i < n; i++) {
-		uint64_t v[REPORT_STATS_MAX] = { 0 };
+		struct matcher *mt = workers[i].http->matcher;
 
-		add(v, &workers[i].http->stat, &http_stat_desc);
 		snprintf(name, sizeof(name), "%u", i);
-		feed_stat(f, &http_stat_desc, slice_str(name), v);
+		report_words(f, &workers[i].http->stat, &http_stat_desc, name);
+		report_words(f, matcher_stats(mt), &matcher_stat_desc, name);
+		report_words(f, regex_stats(matcher_regex(mt)), &regex_stat_desc, name);
 	}
 }
 
