@@ -6,7 +6,8 @@
  * it as lb_usable().
  *
  * pick and done run on a worker for every request: no allocation, no lock, no system call, O(log n)
- * at most while most hosts are usable. What is costly goes into the table, built when a set is new.
+ * at most while most hosts are usable. What is costly and the same for all workers goes into the
+ * table.
  *
  * Driven by proxy/cluster.c, which owns everything here but table and state.
  */
@@ -53,7 +54,7 @@ struct lb {
 	const struct lb_ops *ops;
 	const struct lb_set *set;
 	struct lb_cell *const *cells;           /* [set->n], of this worker */
-	/* of table_size(); NULL = none */
+	/* of table_size(), shared by all workers; NULL = none */
 	const void *table;
 	/* of the rows; struct cluster_fact for an algorithm without rows */
 	const void *conf;
@@ -86,10 +87,10 @@ struct lb_ops {
 	const struct conf_item *conf;           /* rows beside it; NULL = none */
 	size_t conf_size, state_size;
 	/*
-	 * Table of a set: a pure function of set and conf, built when a worker takes the set over:
-	 * when it changed, or at its first request. It stands still meanwhile, so keep it to a few
-	 * milliseconds. table_size 0 = none needed for this set. build fills zeroed memory: 0,
-	 * -ENOMEM. Both NULL = no table.
+	 * Table of a set: a pure function of set and conf, shared by all workers. Built once per
+	 * changed set on the control thread; for a subset that the cluster's settings do not
+	 * declare, by each worker at its first request. table_size 0 = none needed for this set.
+	 * build fills zeroed memory: 0, -ENOMEM. Both NULL = no table.
 	 */
 	size_t (*table_size)(const struct lb_set *set, const void *conf);
 	int (*build)(void *table, const struct lb_set *set, const void *conf);

@@ -3,6 +3,7 @@
  * Consistent hashing on a ring (Karger et al. 1997): each host has points by weight, a request goes to the first point at
  * or after its hash. A host that is not usable hands each of its arcs to the next one, and nobody else moves.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include "lb/choose.h"
 
@@ -52,19 +53,50 @@ static int point_cmp(const void *pa, const void *pb)
 	return (a->host > b->host) - (a->host < b->host);
 }
 
+/* By the leading bits into buckets of a few, which are sorted one by one: points lie as hashes do, so this is O(n). */
+static int points_sort(struct point *out, const struct point *in, uint64_t n)
+{
+	unsigned bits = 1;
+	uint64_t *first;
+
+	while (bits < 32 && n >> bits > 4)
+		bits++;
+	first = calloc((1ull << bits) + 1, sizeof(*first));
+	if (!first)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < n; i++)
+		first[(in[i].at >> (64 - bits)) + 1]++;
+	for (uint64_t b = 1; b <= 1ull << bits; b++)
+		first[b] += first[b - 1];
+	for (uint64_t i = 0; i < n; i++)
+		out[first[in[i].at >> (64 - bits)]++] = in[i];
+	/* Each has moved on to the end of its bucket. */
+	for (uint64_t b = 0, from = 0; b < 1ull << bits; from = first[b++])
+		if (first[b] > from + 1)
+			qsort(out + from, first[b] - from, sizeof(*out), point_cmp);
+	free(first);
+	return 0;
+}
+
 static int ring_hash_build(void *table, const struct lb_set *set, const void *conf)
 {
 	const struct cluster_fact *c = conf;
 	struct ring *r = table;
+	struct point *p;
+	int err;
 
+	p = malloc(points(set, conf) * sizeof(*p));
+	if (!p)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < set->n; i++) {
 		uint64_t n = points_of(set, i, c->ring_size ? c->ring_size : 1);
 
 		for (uint64_t k = 0; k < n; k++)
-			r->point[r->n++] = (struct point){ mix(set->hosts[i].key + mix(k + 1)), i };
+			p[r->n++] = (struct point){ mix(set->hosts[i].key + mix(k + 1)), i };
 	}
-	qsort(r->point, r->n, sizeof(r->point[0]), point_cmp);
-	return 0;
+	err = points_sort(r->point, p, r->n);
+	free(p);
+	return err;
 }
 
 static uint64_t first_from(const struct ring *r, uint64_t hash)

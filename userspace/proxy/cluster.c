@@ -155,7 +155,7 @@ static uint32_t ask_balance(struct balance *b, const struct cluster_ask *ask, bo
 	a.tried = tried;
 	a.ntried = 0;
 	for (uint32_t i = 0; !again && i < ask->ntried; i++) {
-		uint32_t at = balance_find(b, ask->tried[i]);
+		uint32_t at = host_set_find(b->hosts, ask->tried[i]);
 
 		if (at != LB_NONE)
 			tried[a.ntried++] = at;
@@ -211,8 +211,8 @@ static int choose(struct cluster_use *u, const struct cluster_ask *ask, struct p
 		return -EHOSTUNREACH;
 	if (out->balance->lb.panic)
 		stat_add(&u->cs->stat.panics, 1);
-	out->host = out->balance->set.hosts[out->index].host;
-	out->key = out->balance->set.hosts[out->index].key;
+	out->host = out->balance->hosts->hosts[out->index].host;
+	out->key = out->balance->hosts->hosts[out->index].key;
 	out->cell = container_of(out->balance->cells[out->index], struct cell, lb);
 	out->addr = (struct net_addr){ out->host->ip, out->host->port };
 	if (!out->addr.port && ask->lb.original)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/cluster_set.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/magic.h"
@@ -14,59 +13,24 @@
 
 /* ---- one balancer ------------------------------------------------------------------------------------------- */
 
-static void balance_add(struct balance *b, const struct plan_host *h, struct cell *c)
+static struct balance *balance_new(const struct view *v, const struct host_set *hosts, const struct balance *was, uint64_t *rng)
 {
-	uint32_t i = b->set.n++;
-
-	b->hosts[i] = (struct lb_host){ .host = h->host, .weight = h->host->weight, .key = h->key };
-	b->cells[i] = &c->lb;
-	b->set.total_weight += h->host->weight;
-	b->set.weighted |= h->host->weight != b->hosts[0].weight;
-}
-
-static int build_table(struct balance *b, const void *conf)
-{
-	const struct lb_ops *ops = b->lb.ops;
-	size_t size = ops->table_size ? ops->table_size(&b->set, conf) : 0;
-	void *table;
-	int err;
-
-	if (!size)
-		return 0;
-	table = calloc(1, size);
-	if (!table)
-		return -ENOMEM;
-	err = ops->build(table, &b->set, conf);
-	if (err)
-		free(table);
-	else
-		b->lb.table = table;
-	return err;
-}
-
-/* Hosts are all added. An algorithm without its table or state takes hosts at random, so a failure is only said. */
-static void balance_start(struct balance *b, const struct plan *p, const struct balance *was, uint64_t *rng)
-{
-	const struct lb_ops *ops = p->ops;
-	int err;
+	const struct lb_ops *ops = v->plan->ops;
+	struct balance *b = mem_alloc(sizeof(*b));
+	int err = 0;
 
 	*rng = *rng * 6364136223846793005u + 1442695040888963407u;
-	b->set.hosts = b->hosts;
-	b->lb = (struct lb){ .ops = ops, .set = &b->set, .cells = b->cells, .conf = p->cluster->conf, .rng = *rng | 1 };
-	b->lb.state = mem_alloc(ops->state_size + 1);
-	err = build_table(b, b->lb.conf);
-	if (!err && ops->init)
+	b->hosts = hosts;
+	b->cells = mem_alloc((hosts->set.n + 1) * sizeof(*b->cells));
+	for (uint32_t i = 0; i < hosts->set.n; i++)
+		b->cells[i] = &v->cells[hosts->at[i]]->lb;
+	b->lb = (struct lb){ .ops = ops, .set = &hosts->set, .cells = b->cells, .table = hosts->table,
+			     .conf = v->plan->cluster->conf, .state = mem_alloc(ops->state_size + 1), .rng = *rng | 1 };
+	if (ops->init)
 		err = ops->init(&b->lb, was && was->lb.ops == ops ? &was->lb : NULL);
 	if (err)
-		log_error("cluster", "%.*s: %s cannot be set up: %s", SLICE_ARG(p->cluster->name), ops->name, strerror(-err));
-}
-
-static struct balance *balance_new(uint32_t room)
-{
-	struct balance *b = mem_alloc(sizeof(*b));
-
-	b->hosts = mem_alloc((room + 1) * sizeof(*b->hosts));
-	b->cells = mem_alloc((room + 1) * sizeof(*b->cells));
+		log_error("cluster", "%.*s: %s cannot be set up: %s", SLICE_ARG(v->plan->cluster->name), ops->name,
+			  strerror(-err));
 	return b;
 }
 
@@ -77,8 +41,6 @@ static void balance_free(struct balance *b)
 	if (b->lb.ops->fini)
 		b->lb.ops->fini(&b->lb);
 	free(b->lb.state);
-	free((void *)b->lb.table);
-	free(b->hosts);
 	free(b->cells);
 	free(b);
 }
@@ -86,114 +48,33 @@ static void balance_free(struct balance *b)
 static void balance_count(struct balance *b)
 {
 	b->usable = 0;
-	for (uint32_t i = 0; i < b->set.n; i++)
+	for (uint32_t i = 0; i < b->hosts->set.n; i++)
 		b->usable += b->cells[i]->usable;
-}
-
-uint32_t balance_find(const struct balance *b, uint64_t key)
-{
-	uint32_t low = 0, high = b->set.n;
-
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-
-		if (b->hosts[mid].key < key)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < b->set.n && b->hosts[low].key == key ? low : LB_NONE;
 }
 
 /* ---- levels ------------------------------------------------------------------------------------------------- */
 
-static bool carries(const struct host *h, const struct name_value *want, size_t n)
-{
-	size_t at = 0;
-
-	/* Both are sorted by name. */
-	for (size_t i = 0; i < n; i++) {
-		while (at < h->metadata.n && slice_cmp(h->metadata.v[at].name, want[i].name) < 0)
-			at++;
-		if (at == h->metadata.n || !slice_eq(h->metadata.v[at].name, want[i].name) ||
-		    !slice_eq(h->metadata.v[at].value, want[i].value))
-			return false;
-	}
-	return true;
-}
-
-struct range {                                  /* hosts of one priority in the plan */
-	uint32_t first, end;
-};
-
-static struct range next_priority(const struct plan *p, uint32_t first)
-{
-	struct range r = { first, first };
-
-	while (r.end < p->n && p->hosts[r.end].host->priority == p->hosts[first].host->priority)
-		r.end++;
-	return r;
-}
-
-static bool level_fill(struct level *l, const struct view *v, struct range r, const struct name_value *want, size_t n)
-{
-	const struct plan *p = v->plan;
-
-	l->all = balance_new(r.end - r.first);
-	l->near = p->places ? balance_new(r.end - r.first) : NULL;
-	for (uint32_t i = r.first; i < r.end; i++) {
-		if (!carries(p->hosts[i].host, want, n))
-			continue;
-		balance_add(l->all, &p->hosts[i], v->cells[i]);
-		if (l->near && p->hosts[i].near)
-			balance_add(l->near, &p->hosts[i], v->cells[i]);
-	}
-	return l->all->set.n;
-}
-
-static void unused_free(struct balance **b)
-{
-	if (!*b)
-		return;
-	free((*b)->hosts);
-	free((*b)->cells);
-	free(*b);
-	*b = NULL;
-}
-
-static void level_start(struct level *l, const struct view *v, const struct level *was, uint64_t *rng)
-{
-	balance_start(l->all, v->plan, was ? was->all : NULL, rng);
-	if (!l->near)
-		return;
-	if (l->near->set.n && l->near->set.n < l->all->set.n)
-		balance_start(l->near, v->plan, was && was->near ? was->near : NULL, rng);
-	else
-		unused_free(&l->near);
-}
-
-struct selection *selection_new(const struct view *v, const struct name_value *want, size_t nwant,
+struct selection *selection_new(const struct view *v, uint64_t hash, const struct name_value *want, size_t nwant,
 				const struct selection *was, uint64_t *rng)
 {
-	const struct plan *p = v->plan;
+	const struct plan_sets *sets = plan_sets_find(v->plan, hash, want, nwant);
+	struct plan_sets *own = sets ? NULL : plan_sets_new(v->plan, want, nwant);
 	struct selection *s;
-	uint32_t most = 0;
 
-	for (uint32_t i = 0; i < p->n; i = next_priority(p, i).end)
-		most++;
-	s = mem_alloc(sizeof(*s) + most * sizeof(s->levels[0]));
-	for (struct range r = next_priority(p, 0); r.first < p->n; r = next_priority(p, r.end)) {
+	sets = sets ? sets : own;
+	s = mem_alloc(sizeof(*s) + sets->nlevels * sizeof(s->levels[0]));
+	s->sets = sets;
+	s->own = own;
+	for (; s->nlevels < sets->nlevels; s->nlevels++) {
+		const struct level_sets *from = &sets->levels[s->nlevels];
+		const struct level *old = was && s->nlevels < was->nlevels ? &was->levels[s->nlevels] : NULL;
 		struct level *l = &s->levels[s->nlevels];
 
-		if (!level_fill(l, v, r, want, nwant)) {
-			unused_free(&l->all);
-			unused_free(&l->near);
-			continue;
-		}
-		level_start(l, v, was && s->nlevels < was->nlevels ? &was->levels[s->nlevels] : NULL, rng);
-		s->nlevels++;
+		l->all = balance_new(v, &from->all, old ? old->all : NULL, rng);
+		if (from->near.set.n)
+			l->near = balance_new(v, &from->near, old ? old->near : NULL, rng);
 	}
-	selection_weigh(s, p->cluster->conf);
+	selection_weigh(s, v->plan->cluster->conf);
 	return s;
 }
 
@@ -205,11 +86,7 @@ void selection_free(struct selection *s)
 		balance_free(s->levels[i].all);
 		balance_free(s->levels[i].near);
 	}
-	for (size_t i = 0; i < s->nwant; i++) {
-		free((char *)s->want[i].name.p);
-		free((char *)s->want[i].value.p);
-	}
-	free(s->want);
+	plan_sets_free(s->own);
 	free(s);
 }
 
@@ -218,7 +95,7 @@ void selection_free(struct selection *s)
 /* Percent of a level's hosts that are well, with a reserve: 100 as long as few are not. */
 static uint32_t wellness(const struct balance *b)
 {
-	uint64_t percent = (uint64_t)b->usable * OVERPROVISION / b->set.n;
+	uint64_t percent = (uint64_t)b->usable * OVERPROVISION / b->hosts->set.n;
 
 	return percent > 100 ? 100 : (uint32_t)percent;
 }
@@ -256,7 +133,7 @@ void selection_weigh(struct selection *s, const struct cluster_fact *conf)
 		struct balance *b = s->levels[i].all;
 
 		/* While the levels together are whole, none has to use hosts that are not well. */
-		b->lb.panic = total < 100 && (uint64_t)b->usable * 100 < (uint64_t)conf->panic_percent * b->set.n;
+		b->lb.panic = total < 100 && (uint64_t)b->usable * 100 < (uint64_t)conf->panic_percent * b->hosts->set.n;
 	}
 	share_loads(s, total);
 }

@@ -5,15 +5,15 @@
  */
 #pragma once
 #include "proxy/plan.h"
+#include "proxy/plan_sets.h"
 
 struct view;
 
 struct balance {                                /* one balancer */
 	struct lb lb;
-	struct lb_set set;
-	uint32_t usable;                        /* hosts, apart from panic */
+	const struct host_set *hosts;
 	struct lb_cell **cells;
-	struct lb_host *hosts;
+	uint32_t usable;                        /* hosts, apart from panic */
 };
 
 struct level {                                  /* one priority */
@@ -23,16 +23,15 @@ struct level {                                  /* one priority */
 
 /* The hosts that carry certain metadata, or all. */
 struct selection {
+	const struct plan_sets *sets;           /* the plan's */
+	struct plan_sets *own;                  /* the same, when the plan has none for an undeclared subset; else NULL */
 	bool used;                              /* since the view was made */
-	uint64_t hash;
-	struct name_value *want;                /* ours; sorted by name */
-	size_t nwant;
 	uint32_t nlevels;
 	struct level levels[];                  /* by priority */
 };
 
-/* Of the plan's hosts that carry want. was: the same of the view before, whose balancers' state is taken over; or NULL. */
-struct selection *selection_new(const struct view *v, const struct name_value *want, size_t nwant,
+/* was: the same of the view before, whose balancers' state is taken over; or NULL. */
+struct selection *selection_new(const struct view *v, uint64_t hash, const struct name_value *want, size_t nwant,
 				const struct selection *was, uint64_t *rng);
 void selection_free(struct selection *s);       /* NULL is allowed */
 /* States have changed: counts usable hosts, shares requests among the levels, decides about panic. */
@@ -41,4 +40,3 @@ void selection_weigh(struct selection *s, const struct cluster_fact *conf);
 uint32_t selection_level(const struct selection *s, uint32_t percent);
 /* The balancer of a level to ask first; the other one is level->all. */
 struct balance *level_begin(const struct level *l);
-uint32_t balance_find(const struct balance *b, uint64_t key); /* LB_NONE: not among its hosts */

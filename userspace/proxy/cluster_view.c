@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/magic.h"
 #include "base/mem.h"
 #include "proxy/cluster_set.h"
@@ -50,54 +49,12 @@ void cell_forget(struct table *cells, struct cell *c)
 
 /* ---- selections --------------------------------------------------------------------------------------------- */
 
-static uint64_t want_hash(const struct name_value *want, size_t n)
-{
-	uint64_t h = n;
-
-	for (size_t i = 0; i < n; i++)
-		h = hash_bytes(want[i].value, hash_bytes(want[i].name, h));
-	return h;
-}
-
-static bool want_same(const struct selection *s, const struct name_value *want, size_t n)
-{
-	if (s->nwant != n)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!slice_eq(s->want[i].name, want[i].name) || !slice_eq(s->want[i].value, want[i].value))
-			return false;
-	return true;
-}
-
-/* The strings are copied: a want is a route's, and routes change without their clusters. */
-static void want_copy(struct selection *s, const struct name_value *want, size_t n)
-{
-	s->want = mem_alloc((n + 1) * sizeof(*s->want));
-	s->nwant = n;
-	for (size_t i = 0; i < n; i++) {
-		s->want[i].name = (struct slice){ mem_dup(want[i].name.p, want[i].name.n), want[i].name.n };
-		s->want[i].value = (struct slice){ mem_dup(want[i].value.p, want[i].value.n), want[i].value.n };
-	}
-}
-
-static struct selection *find(const struct view *v, const struct name_value *want, size_t n, uint64_t hash)
+static struct selection *find(const struct view *v, uint64_t hash, const struct name_value *want, size_t n)
 {
 	for (size_t i = 0; i < v->subsets.n; i++)
-		if (v->subsets.v[i]->hash == hash && want_same(v->subsets.v[i], want, n))
+		if (plan_sets_are(v->subsets.v[i]->sets, hash, want, n))
 			return v->subsets.v[i];
 	return NULL;
-}
-
-static struct selection *subset_new(struct view *v, const struct view *old, const struct name_value *want, size_t n,
-				    uint64_t hash, uint64_t *rng)
-{
-	const struct selection *was = old ? find(old, want, n, hash) : NULL;
-	struct selection *s = selection_new(v, want, n, was, rng);
-
-	want_copy(s, want, n);
-	s->hash = hash;
-	vec_push(&v->subsets, s);
-	return s;
 }
 
 /* Whether the cluster says that its hosts may be told apart by exactly these names. */
@@ -118,10 +75,15 @@ static bool declared(const struct cluster_fact *conf, const struct name_value *w
 
 static struct selection *subset(struct view *v, const struct name_value *want, size_t n, uint64_t *rng)
 {
-	uint64_t hash = want_hash(want, n);
-	struct selection *s = find(v, want, n, hash);
+	uint64_t hash = plan_want_hash(want, n);
+	struct selection *s = find(v, hash, want, n);
 
-	return s ? s : subset_new(v, NULL, want, n, hash, rng);
+	if (!s) {
+		s = selection_new(v, hash, want, n, NULL, rng);
+		vec_push(&v->subsets, s);
+	}
+	s->used = true;
+	return s;
 }
 
 struct selection *view_select(struct view *v, const struct name_value *want, size_t nwant, uint64_t *rng)
@@ -206,12 +168,14 @@ struct view *view_new(const struct plan *plan, struct hold *take_hold, const str
 		v->cells[i] = cell_hold(cells, &plan->hosts[i]);
 	v->version = atomic_load_explicit(&plan->shared->version, memory_order_acquire);
 	look_at_cells(v, now_ns);
-	v->whole = selection_new(v, NULL, 0, old ? old->whole : NULL, rng);
+	v->whole = selection_new(v, 0, NULL, 0, old ? old->whole : NULL, rng);
 	/* What was asked for will be asked for again: it is made here, not within a request. */
 	for (size_t i = 0; old && i < old->subsets.n; i++) {
-		const struct selection *s = old->subsets.v[i];
+		const struct selection *was = old->subsets.v[i];
+		const struct plan_sets *want = was->sets;
 
-		subset_new(v, old, s->want, s->nwant, s->hash, rng);
+		if (was->used)
+			vec_push(&v->subsets, selection_new(v, want->hash, want->want, want->nwant, was, rng));
 	}
 	return v;
 }

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/magic.h"
 #include "base/mem.h"
+#include "proxy/plan_sets.h"
 #include "weft/str.h"
 
 struct plans {
@@ -89,6 +90,7 @@ static struct plan *plan_new(struct shared *n, const struct cluster *c, const st
 	p->shared->seen = true;
 	qsort(p->hosts, p->n, sizeof(p->hosts[0]), host_cmp);
 	plan_settings(p, n);
+	plan_sets_make(p);
 	return p;
 }
 
@@ -105,6 +107,10 @@ static void plan_drop(struct plan *p, struct shared *n)
 	for (uint32_t i = 0; i < p->n; i++)
 		shared_host_drop(p->shared, p->hosts[i].shared);
 	shared_cluster_drop(n, p->shared);
+	for (struct table_entry *e = table_next(&p->subsets, NULL); e; e = table_next(&p->subsets, e))
+		plan_sets_free(e->value);
+	table_fini(&p->subsets);
+	plan_sets_free(p->whole);
 	free(p);
 }
 

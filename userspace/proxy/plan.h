@@ -22,6 +22,8 @@ struct plan {
 	const struct lb_ops *ops;
 	struct shared_cluster *shared;
 	bool places;                            /* some are near and some are not */
+	struct plan_sets *whole;
+	struct table subsets;                   /* declared ones, by hash (plan_sets.h) */
 	uint32_t n;
 	struct plan_host hosts[];               /* those that take requests; by priority, then key */
 };

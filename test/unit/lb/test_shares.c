@@ -90,6 +90,36 @@ static void test_hash_shares(void **state)
 	fair_by_hash(&lb_ring_hash, NULL, 10, 0.35);
 }
 
+/* Points lie in order: who walks on from any hash meets ever later ones. Rings of odd sizes, by weight. */
+static void test_ring_is_sorted(void **state)
+{
+	struct ring {
+		uint64_t n;
+		struct {
+			uint64_t at;
+			uint32_t host;
+		} point[];
+	};
+
+	(void)state;
+	for (uint32_t n = 1; n <= 100; n = n * 3 + 1) {
+		struct kit k;
+
+		kit_init(&k, &lb_ring_hash, n <= 6 ? weights : NULL, n, NULL);
+		const struct ring *r = k.lb.table;
+		uint32_t has[KIT_HOSTS] = { 0 };
+
+		assert_true(r->n >= 1024);
+		for (uint64_t i = 0; i < r->n; i++) {
+			assert_true(!i || r->point[i - 1].at <= r->point[i].at);
+			has[r->point[i].host]++;
+		}
+		for (uint32_t i = 0; i < n; i++)
+			assert_true(has[i] >= 1024ull * k.hosts[i].weight / k.set.total_weight);
+		kit_fini(&k);
+	}
+}
+
 static void test_hash_is_sticky(void **state)
 {
 	static const struct lb_ops *const ops[] = { &lb_maglev, &lb_ring_hash };
@@ -173,6 +203,7 @@ int main(void)
 		cmocka_unit_test(test_least_request_idle_is_fair),
 		cmocka_unit_test(test_peak_ewma),
 		cmocka_unit_test(test_hash_shares),
+		cmocka_unit_test(test_ring_is_sorted),
 		cmocka_unit_test(test_hash_is_sticky),
 		cmocka_unit_test(test_disruption),
 		cmocka_unit_test(test_unusable_moves_only_its_own),
