@@ -28,6 +28,7 @@ struct rig {
 	const char *special;                    /* instead of answer, where that would not do */
 	bool asked;                             /* a request is complete at the server, and not answered */
 	bool opaque;
+	unsigned opaques;                       /* calls of the sink */
 	bool q_rechunked, r_rechunked;          /* a body of unknown length: its chunks are as its pieces came */
 	int down_err, up_err;                   /* other than -EAGAIN */
 	unsigned ups;                           /* connections to the server */
@@ -198,6 +199,7 @@ static inline void rig_opaque(void *arg, uint64_t id)
 
 	(void)id;
 	r->opaque = true;
+	r->opaques++;
 	rig_note(r, "opaque\n");
 }
 

@@ -262,6 +262,23 @@ def requests_that_are_forwarded():
 
 
 @case
+def paths_reach_the_host_in_one_form():
+    for path, want in (("/a/../b", "/b"), ("/a/%2e%2e/%62?x=/../y", "/b?x=/../y"), ("/a//./b%2f", "/a//b%2F"), ("/x/..", "/")):
+        prepare(Case(path))
+        c = Client()
+        c.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert c.response().status == 200
+        assert host.requests[0].line == f"GET {want} HTTP/1.1".encode(), host.requests
+        c.close()
+    for path in ("/a%00", "/a\\b", "/a%", "/a%zz"):
+        prepare(Case(path))
+        c = Client()
+        c.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert c.response().status == 400 and not host.requests, (path, host.requests)
+        c.close()
+
+
+@case
 def answers_that_are_refused():
     check_all([t for t in ALL if t.answers and t.status])
 

@@ -341,7 +341,8 @@ static void request_framing(struct head_out *o, struct http1 *h, bool end)
 		h->tx = TX_CHUNKED;
 	else
 		o->length = h->tx_left;
-	o->length_due = h->tx == TX_LENGTH && (h->tx_left || (!o->raw.p && has_content(m->method)));
+	/* A chunked body that turned out to be empty has a length, too. */
+	o->length_due = h->tx == TX_LENGTH && (h->tx_left || m->body_len < 0 || (!o->raw.p && has_content(m->method)));
 }
 
 static void request_hops(struct head_out *o, const struct http1 *h)

@@ -125,6 +125,17 @@ static void test_fields_of_a_request(void **state)
 			   "  [Host] [h:1]\n  [Content-Length] [3]\n  [Expect] [100-continue]\n");
 }
 
+static void test_expectation_without_a_body(void **state)
+{
+	struct rig *r = *state;
+
+	r->answer = NULL;
+	ask(r, "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n");
+	assert_non_null(memmem(rig_text(&r->events).p, r->events.len, "flags 0", 7));
+	reply(r, RIG_ANSWER);
+	expect(&r->to_client, RIG_ANSWER);
+}
+
 /* ---- bodies ---- */
 
 static void test_body_of_known_length(void **state)
@@ -145,6 +156,16 @@ static void test_chunked_request(void **state)
 	expect(&r->to_server, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 			      "5\r\nhello\r\na\r\n0123456789\r\n0\r\n\r\n");
 	expect(&r->to_client, RIG_ANSWER);
+}
+
+static void test_chunked_body_without_trailers(void **state)
+{
+	struct rig *r = *state;
+
+	r->answer = NULL;
+	ask(r, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n");
+	expect(&r->events, "q begin\nq head kind 0 flags 0 len -1 status 0 end 0\n"
+			   "  [POST] [] [a] [/] [] []\n  [Host] [a]\nq data x\nq end\n");
 }
 
 static void test_trailers_both_ways(void **state)
@@ -412,6 +433,7 @@ static void test_websocket_granted(void **state)
 	reply(r, "more");
 	expect(&r->to_client, "more");
 	assert_false(r->down.ops->reusable(&r->down) || r->up.ops->reusable(&r->up));
+	assert_int_equal(r->opaques, 2);
 	/* FIN of one side ends its direction alone. */
 	buf_fini(&r->events);
 	r->last = 0;
@@ -499,6 +521,17 @@ static void test_head_of_another_protocol(void **state)
 	rig_send(r);
 	expect(&r->to_server, "POST /x HTTP/1.1\r\nHost: a:1\r\ncookie: a=1; b=2\r\nx: y\r\nte: trailers\r\n"
 			      "Transfer-Encoding: chunked\r\nConnection: TE\r\n\r\n3\r\nabc\r\n0\r\nx-sum: 2\r\n\r\n");
+}
+
+static void test_empty_body_of_unknown_length(void **state)
+{
+	struct rig *r = *state;
+	struct msg m = { .method = S("POST"), .path = S("/"), .authority = S("a"), .body_len = MSG_LENGTH_UNKNOWN };
+	uint64_t id = 0;
+
+	assert_int_equal(r->up.ops->put_head(&r->up, &id, &m, true), 0);
+	rig_send(r);
+	expect(&r->to_server, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
 }
 
 static void test_what_http1_cannot_say(void **state)
@@ -731,7 +764,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_unchanged_head_is_the_same_bytes), T(test_hop_by_hop_headers_stay_here), T(test_edits),
-		T(test_absolute_form), T(test_fields_of_a_request), T(test_body_of_known_length), T(test_chunked_request),
+		T(test_absolute_form), T(test_fields_of_a_request), T(test_expectation_without_a_body),
+		T(test_chunked_body_without_trailers), T(test_body_of_known_length), T(test_chunked_request),
 		T(test_trailers_both_ways), T(test_response_until_eof), T(test_eof_inside_a_body_ends_nothing),
 		T(test_bodiless_responses), T(test_pipelined_requests_wait_for_their_turn),
 		T(test_connection_close_and_http_10), T(test_http_10_client_gets_no_chunks), T(test_server_that_closes),
@@ -739,7 +773,8 @@ int main(void)
 		T(test_continue_is_passed_on), T(test_refused_expectation_ends_the_connection),
 		T(test_http_10_client_gets_no_1xx), T(test_flood_of_1xx), T(test_websocket_granted),
 		T(test_websocket_refused), T(test_connect), T(test_connect_granted_and_refused),
-		T(test_head_of_another_protocol), T(test_what_http1_cannot_say), T(test_body_that_lies_about_its_length),
+		T(test_head_of_another_protocol), T(test_empty_body_of_unknown_length),
+		T(test_what_http1_cannot_say), T(test_body_that_lies_about_its_length),
 		T(test_local_answer), T(test_bounds_of_a_head), T(test_default_bounds), T(test_bounds_of_chunk_extensions),
 		T(test_begin_that_takes_nothing), T(test_head_may_stop_decoding), T(test_sniff),
 	};

@@ -234,12 +234,27 @@ static void test_what_is_forwarded_is_canonical(void **state)
 	}
 }
 
+static void test_the_page_knows_every_rule(void **state)
+{
+	static char page[65536];
+	FILE *f = fopen("docs/http1.md", "r");
+
+	(void)state;
+	assert_non_null(f);
+	assert_in_range(fread(page, 1, sizeof(page) - 1, f), 1000, sizeof(page) - 2);
+	fclose(f);
+	for (size_t i = 0; i < ncases; i++)
+		if (!strstr(page, cases[i].detail))
+			fail_msg("docs/http1.md does not know: %s", cases[i].detail);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_however_it_is_cut),
 		cmocka_unit_test(test_what_is_forwarded_is_canonical),
+		cmocka_unit_test(test_the_page_knows_every_rule),
 	};
 
 	return cmocka_run_group_tests(tests, read_table, free_table);
