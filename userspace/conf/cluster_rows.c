@@ -135,7 +135,7 @@ static const struct conf_item health_rows[] = {
 		  .help = "http: what is asked for"),
 	CONF_ITEM(struct cluster_health, host, "host", STRING, .max = NAME_MAX_BYTES,
 		  .help = "http: the Host header; none: the cluster's name"),
-	CONF_ITEM(struct cluster_health, port, "port", INT, .min = 1, .max = 65535, .help = "none: each endpoint's own"),
+	CONF_ITEM(struct cluster_health, port, "port", INT, .min = 1, .max = 65535, .help = "none: each endpoint's own; http over TLS is not asked"),
 	CONF_ITEM(struct cluster_health, interval_ns, "interval", DURATION, DURATION_FROM_1MS, .dflt = "10s",
 		  .help = "between two checks of an endpoint"),
 	CONF_ITEM(struct cluster_health, timeout_ns, "timeout", DURATION, DURATION_FROM_1MS, .dflt = "1s", .help = "of one check"),

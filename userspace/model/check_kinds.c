@@ -97,7 +97,7 @@ static void subsets_check(struct store_tx *tx, const struct op *op, const struct
 		tx_refuse(tx, op, "subset_default: missing; fallback default needs one");
 }
 
-static void health_check(struct store_tx *tx, const struct op *op, const struct health_check *h)
+static void health_check(struct store_tx *tx, const struct op *op, const struct health_check *h, bool tls)
 {
 	if (h->type == HEALTH_NONE)
 		return;
@@ -107,6 +107,8 @@ static void health_check(struct store_tx *tx, const struct op *op, const struct 
 		tx_refuse(tx, op, "health: healthy and unhealthy are at least 1");
 	if (h->type == HEALTH_HTTP && (!h->path.n || h->path.p[0] != '/'))
 		tx_refuse(tx, op, "health.path %.*s: must begin with /", SLICE_ARG(h->path));
+	if (h->type == HEALTH_HTTP && tls && !h->port)
+		tx_refuse(tx, op, "health: http is asked without TLS, which these hosts speak; want tcp, or a port of its own");
 	check_statuses(tx, op, "health.expect", h->expect, h->nexpect);
 }
 
@@ -123,7 +125,7 @@ static void cluster_check(struct store_tx *tx, const struct op *op)
 	if (c->outlier.enabled && (!c->outlier.interval_ms || !c->outlier.base_ejection_ms))
 		tx_refuse(tx, op, "outlier: interval_ms and base_ejection_ms are at least 1");
 	subsets_check(tx, op, c);
-	health_check(tx, op, &c->health);
+	health_check(tx, op, &c->health, c->tls.enabled);
 }
 
 /* ---- listeners ------------------------------------------------------------------------------------------------ */

@@ -431,6 +431,29 @@ static void test_bad_names(void **state)
 	assert_true(commit(x));
 }
 
+/* What TLS hosts cannot be asked, and how they can be. */
+static void test_checks_of_tls_hosts(void **state)
+{
+	struct fixture *x = *state;
+
+	for (int way = 0; way < 3; way++) {
+		struct cluster_fact *c = (struct cluster_fact *)facts_cluster("secure");
+
+		c->tls.enabled = true;
+		c->health = (struct health_check){ .type = way == 1 ? HEALTH_TCP : HEALTH_HTTP, .path = { "/", 1 },
+						   .port = way == 2 ? 9000 : 0, .interval_ms = 1, .timeout_ms = 1,
+						   .healthy = 1, .unhealthy = 1 };
+		c->health.path = fact_slice(&c->fact, SLICE_LIT("/"));
+		begin(x, "test");
+		PUT(x, c);
+		if (way)
+			assert_true(commit(x));
+		else
+			refused(x, FACT_CLUSTER, "secure", "health: http is asked without TLS, which these hosts speak; want tcp, "
+				"or a port of its own");
+	}
+}
+
 static void test_bad_routes_and_policies(void **state)
 {
 	struct fixture *x = *state;
@@ -632,7 +655,7 @@ int main(void)
 		T(test_listed_twice),
 		T(test_bad_hosts),
 		T(test_bad_names),
-		T(test_bad_routes_and_policies),
+		T(test_checks_of_tls_hosts), T(test_bad_routes_and_policies),
 		T(test_too_large),
 		T(test_all_that_is_wrong_is_said),
 		T(test_names_that_begin_each_other),
