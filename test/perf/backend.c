@@ -2,7 +2,7 @@
 /*
  * The server behind every proxy of a benchmark: HTTP/1.1, one thread, as cheap as it gets. Any path answers 1,024 bytes,
  * /10m answers 10 MiB; keep-alive unless the request says otherwise.
- *   backend -p PORT     on 127.0.0.1
+ *   backend PORT [ADDRESS]     ADDRESS: 127.0.0.1
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -131,10 +131,9 @@ static void on_accept(int listener)
 	}
 }
 
-static int listen_on(int port)
+static int listen_on(const char *address, int port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = inet_addr(address) };
 	struct epoll_event ev = { .events = EPOLLIN };
 	int s = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
 
@@ -152,8 +151,8 @@ int main(int argc, char **argv)
 	struct rlimit files;
 	int listener;
 
-	if (argc != 3 || strcmp(argv[1], "-p")) {
-		fprintf(stderr, "usage: backend -p PORT\n");
+	if (argc != 2 && argc != 3) {
+		fprintf(stderr, "usage: backend PORT [ADDRESS]\n");
 		return 2;
 	}
 	getrlimit(RLIMIT_NOFILE, &files);
@@ -162,7 +161,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 4; i++)
 		answer_make(i, i % 2 ? LARGE : SMALL);
 	set = epoll_create1(EPOLL_CLOEXEC);
-	listener = listen_on(atoi(argv[2]));
+	listener = listen_on(argc == 3 ? argv[2] : "127.0.0.1", atoi(argv[1]));
 	for (;;) {
 		int n = epoll_wait(set, ev, 256, -1);
 

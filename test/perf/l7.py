@@ -24,6 +24,7 @@ LIMIT = 60 if QUICK else 240
 
 class Rig:
     proxy_cpu, load_cpu = 0, 1
+    listen = server = "127.0.0.1"            # addresses of the proxies, and of the server behind them
 
     def __init__(self, args):
         self.build, self.scratch, self.cgroup, self.envoy = args.build, args.scratch, args.cgroup, args.envoy
@@ -36,7 +37,7 @@ class Rig:
             f.writelines(open(p).read() for p in (self.cert, self.key))
         os.chmod(self.scratch, 0o755)        # a proxy without privileges reads there
         self.log = open(os.path.join(self.scratch, "backend.log"), "a")
-        self.backend = self.spawn(self.load_cpu, [f"{self.build}/test/perf/backend", "-p", BACKEND], self.log)
+        self.backend = self.spawn(self.load_cpu, [f"{self.build}/test/perf/backend", BACKEND], self.log)
         self.wait_port(None, BACKEND)
 
     def spawn(self, cpu, argv, log):

@@ -119,19 +119,19 @@ http {{
   proxy_temp_path {self.dir}/proxy; client_body_temp_path {self.dir}/body; fastcgi_temp_path {self.dir}/f;
   uwsgi_temp_path {self.dir}/u; scgi_temp_path {self.dir}/s;
   proxy_max_temp_file_size 0;
-  upstream backend {{ server 127.0.0.1:{BACKEND}; keepalive 256; keepalive_requests 100000000; }}
+  upstream backend {{ server {r.server}:{BACKEND}; keepalive 256; keepalive_requests 100000000; }}
   server {{
-    listen 127.0.0.1:{p["h1"]} backlog=4096;
+    listen {r.listen}:{p["h1"]} backlog=4096;
     location / {{ add_header X-Generation {generation}; proxy_pass http://backend; }}
   }}
   server {{
-    listen 127.0.0.1:{p["tls"]} ssl backlog=4096;
+    listen {r.listen}:{p["tls"]} ssl backlog=4096;
     ssl_certificate {r.cert}; ssl_certificate_key {r.key};
     ssl_protocols TLSv1.3; ssl_session_tickets off; ssl_session_cache off; ssl_ecdh_curve X25519;
     location / {{ proxy_pass http://backend; }}
   }}
 }}
-stream {{ server {{ listen 127.0.0.1:{p["tcp"]} backlog=4096; proxy_pass 127.0.0.1:{BACKEND}; }} }}
+stream {{ server {{ listen {r.listen}:{p["tcp"]} backlog=4096; proxy_pass {r.server}:{BACKEND}; }} }}
 """
 
     def command(self):
@@ -150,7 +150,7 @@ class Haproxy(Proxy):
         return "haproxy " + re.search(r"version (\d+\.\d+\.\d+)", out).group(1)
 
     def config(self, generation):
-        p = self.port
+        p, r = self.port, self.rig
         return f"""
 global
   nbthread 1
@@ -168,22 +168,22 @@ defaults
   timeout http-keep-alive 3600s
   option splice-auto
 frontend h1
-  bind 127.0.0.1:{p["h1"]} backlog 4096
+  bind {r.listen}:{p["h1"]} backlog 4096
   option http-no-delay
   http-response set-header X-Generation {generation}
   default_backend b
 frontend tls
-  bind 127.0.0.1:{p["tls"]} ssl crt {self.rig.pem} alpn http/1.1 backlog 4096
+  bind {r.listen}:{p["tls"]} ssl crt {r.pem} alpn http/1.1 backlog 4096
   option http-no-delay
   default_backend b
 backend b
   http-reuse always
   option http-no-delay
-  server s 127.0.0.1:{BACKEND}
+  server s {r.server}:{BACKEND}
 listen tcp
   mode tcp
-  bind 127.0.0.1:{p["tcp"]} backlog 4096
-  server s 127.0.0.1:{BACKEND}
+  bind {r.listen}:{p["tcp"]} backlog 4096
+  server s {r.server}:{BACKEND}
 """
 
     def command(self):
@@ -211,7 +211,7 @@ class Envoy(Proxy):
                     "tls_certificates": [{"certificate_chain": {"filename": self.rig.cert},
                                           "private_key": {"filename": self.rig.key}}]}}}
         return {"@type": "type.googleapis.com/envoy.config.listener.v3.Listener", "name": name,
-                "address": {"socket_address": {"address": "127.0.0.1", "port_value": self.port[name]}},
+                "address": {"socket_address": {"address": self.rig.listen, "port_value": self.port[name]}},
                 "tcp_backlog_size": 4096, "filter_chains": [chain]}
 
     def listeners(self, generation):
@@ -237,7 +237,7 @@ class Envoy(Proxy):
             "static_resources": {"clusters": [{
                 "name": "b", "type": "STATIC", "connect_timeout": "5s", "circuit_breakers": many,
                 "load_assignment": {"cluster_name": "b", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {
-                    "socket_address": {"address": "127.0.0.1", "port_value": BACKEND}}}}]}]}}]},
+                    "socket_address": {"address": self.rig.server, "port_value": BACKEND}}}}]}]}}]},
             "dynamic_resources": {"lds_config": {"path_config_source": {"path": lds}, "resource_api_version": "V3"}},
         }
         return [self.rig.envoy, "-c", self.write("envoy.json", json.dumps(conf)), "--concurrency", "1", "--use-dynamic-base-id",
@@ -249,6 +249,7 @@ class Envoy(Proxy):
 
 class Weft(Proxy):
     name, first = "weft", 8160
+    kernel = 'kernel: {mode: "off"}\n'
 
     def version(self):
         return "weft"
@@ -259,19 +260,19 @@ class Weft(Proxy):
         certificate = f"{{cert: {r.cert}, key: {r.key}}}"
         return f"""
 listeners:
-- {{name: h1, address: "127.0.0.1:{p["h1"]}", protocol: http, routes: [h1]}}
+- {{name: h1, address: "{r.listen}:{p["h1"]}", protocol: http, routes: [h1]}}
 - name: tls
-  address: "127.0.0.1:{p["tls"]}"
+  address: "{r.listen}:{p["tls"]}"
   protocol: http
   routes: [tls]
   tls: {{mode: strict, minVersion: "1.3", certificates: [{certificate}]}}
-- {{name: tcp, address: "127.0.0.1:{p["tcp"]}", protocol: tcp, rules: [{{backends: [{{cluster: b}}]}}]}}
+- {{name: tcp, address: "{r.listen}:{p["tcp"]}", protocol: tcp, rules: [{{backends: [{{cluster: b}}]}}]}}
 routes:
 - {{name: h1, hosts: ["*"], rules: [{{filters: {change}, backends: [{{cluster: b}}]}}]}}
 - {{name: tls, hosts: ["*"], rules: [{{backends: [{{cluster: b}}]}}]}}
 clusters:
 - name: b
-  endpoints: [{{address: "127.0.0.1:{BACKEND}"}}]
+  endpoints: [{{address: "{r.server}:{BACKEND}"}}]
   connectionPool: {{maxConnections: 0, maxPending: 0, maxRequests: 0}}
 """
 
@@ -280,7 +281,7 @@ clusters:
         self.write("services.d/all.yaml", self.config(1))
         registry = f"{{name: files, type: file, path: {self.dir}/services.d}}"
         return [f"{self.rig.build}/weftd", "-c",
-                self.write("weft.yaml", f"workers: 1\nkernel: {{mode: \"off\"}}\nregistries: [{registry}]\n")]
+                self.write("weft.yaml", f"workers: 1\nregistries: [{registry}]\n{self.kernel}")]
 
     def reload(self, generation):
         self.write("services.d/all.yaml", self.config(generation))
