@@ -89,8 +89,13 @@ static int on_steer(void *arg)
 	return wire_steer(&((struct peer *)arg)->echo);
 }
 
+static int on_log(void *arg, struct slice format, uint32_t index)
+{
+	return format.n > 4096 ? -EPROTO : wire_log(&((struct peer *)arg)->echo, format, index);
+}
+
 static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
-					on_state, on_steer };
+					on_state, on_steer, on_log };
 
 /* want: what decoding is to return; 1 = anything. */
 static void feed(struct slice stream, int want)

@@ -207,5 +207,6 @@ counted() { [ "$(metric weft_http_requests_total)" -gt 100 ] && [ "$(metric 'wef
 wait_for 20 counted
 [ "$(metric 'weft_cluster_http_requests_total{cluster="dead"}')" -ge 7 ] || fail "requests to the dead cluster are counted for it"
 is "$(metric 'weft_cluster_http_answers_2xx_total{cluster="dead"}')" 0 "none of them answered well"
-is "$(metric weft_http_active)" 0 "no request is left"
+none_left() { [ "$(metric weft_http_active)" = 0 ]; }
+wait_for 20 none_left
 weftd_stop

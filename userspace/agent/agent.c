@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/access_log.h"
 #include "agent/admin.h"
 #include "agent/own_cgroup.h"
 #include "base/clock.h"
@@ -101,7 +102,10 @@ static void on_stat(void *arg, struct slice set, struct slice name, const uint64
 
 static void on_sockets(void *arg)
 {
-	doors_give_all(&((struct agent *)arg)->doors);
+	struct agent *a = arg;
+
+	doors_give_all(&a->doors);
+	access_log_give(&a->child, a->config);
 }
 
 static int on_beat_fd(void *arg)

@@ -443,6 +443,17 @@ void child_socket(struct child *c, struct slice listener, unsigned index, int fd
 	push(c);
 }
 
+void child_log(struct child *c, struct slice format, unsigned index, int fd)
+{
+	int copy = c->state == CHILD_RUNNING ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+	if (copy < 0)
+		return;
+	handover_give(&c->way, copy);
+	wire_log(&c->way.out, format, index);
+	push(c);
+}
+
 void child_state(struct child *c, struct slice host_key, uint8_t state)
 {
 	if (c->state != CHILD_RUNNING)

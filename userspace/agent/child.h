@@ -77,5 +77,7 @@ int child_start(struct child *c, struct loop *l, const struct child_conf *conf, 
 void child_feed(struct child *c, const struct diff *d);
 /* The same for a listening socket, of which the proxy gets a copy; before the facts that name its listener. */
 void child_socket(struct child *c, struct slice listener, unsigned index, int fd);
+/* A file of the access log, as wire_log(); the proxy gets a copy. From sockets(), or when the files are others. */
+void child_log(struct child *c, struct slice format, unsigned index, int fd);
 void child_state(struct child *c, struct slice host_key, uint8_t state); /* HOST_*; the same way, behind the facts */
 void child_stop(struct child *c);               /* SIGTERM, five seconds, SIGKILL; accepts a zeroed child */

@@ -255,6 +255,16 @@ static int on_state(struct wire_decoder *d, struct reader *r, struct err *e)
 	return d->sink->state(d->arg, key, (uint8_t)state);
 }
 
+static int on_log(struct wire_decoder *d, struct reader *r, struct err *e)
+{
+	uint32_t index = read_uint(r, 4);
+	struct slice format = read_slice(r);
+
+	if (r->bad || r->n)
+		return wrong(d, e, -EPROTO, "a log that cannot be read");
+	return d->sink->log(d->arg, format, index);
+}
+
 static const struct frame {
 	int (*on)(struct wire_decoder *d, struct reader *r, struct err *e);
 	bool greeted, open;                     /* when it is allowed */
@@ -262,7 +272,7 @@ static const struct frame {
 	[WIRE_HELLO] = { on_hello, false, false },  [WIRE_BEGIN] = { on_begin, true, false },
 	[WIRE_PUT] = { on_put, true, true },	    [WIRE_DEL] = { on_del, true, true },
 	[WIRE_COMMIT] = { on_commit, true, true },  [WIRE_SNAPSHOT] = { on_snapshot, true, false },
-	[WIRE_STATE] = { on_state, true, false },
+	[WIRE_STATE] = { on_state, true, false },   [WIRE_LOG] = { on_log, true, false },
 	[WIRE_BEAT] = { on_beat, true, false },	    [WIRE_SOCKET] = { on_socket, true, false },
 	[WIRE_STEER] = { on_steer, true, false },
 };

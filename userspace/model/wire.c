@@ -248,6 +248,11 @@ int wire_state(struct buf *b, struct slice host_key, uint8_t state)
 	return put_named(b, WIRE_STATE, state, 1, host_key);
 }
 
+int wire_log(struct buf *b, struct slice format, uint32_t index)
+{
+	return put_named(b, WIRE_LOG, index, 4, format);
+}
+
 int wire_diff(struct buf *b, const struct diff *d)
 {
 	int err = wire_begin(b);

@@ -16,7 +16,7 @@
 enum wire_type {
 	WIRE_HELLO = 1, WIRE_BEGIN, WIRE_PUT, WIRE_DEL, WIRE_COMMIT, WIRE_SNAPSHOT,
 	WIRE_BEAT, WIRE_SOCKET,                 /* each about one descriptor, which came with it (net/handover.h) */
-	WIRE_STATE, WIRE_STEER,                 /* the latter as well */
+	WIRE_STATE, WIRE_STEER, WIRE_LOG,       /* the latter two as well */
 	WIRE_TYPES
 };
 
@@ -32,6 +32,8 @@ int wire_steer(struct buf *b);                 /* steer_map (kern/steer.h) */
 /* The index-th socket of a listener; it takes the place of one of the same name and index. Comes before the snapshot. */
 int wire_socket(struct buf *b, struct slice listener, uint32_t index);
 int wire_state(struct buf *b, struct slice host_key, uint8_t state); /* HOST_* (overlay.h): of what the agent checks */
+/* A file of the access log, "text" or "json"; index 0 takes the place of all there were, others come beside it. */
+int wire_log(struct buf *b, struct slice format, uint32_t index);
 /* One transaction that turns d->old into d->now, and its snapshot frame. A new peer: d of (NULL, now), after hello. */
 int wire_diff(struct buf *b, const struct diff *d);
 
@@ -48,6 +50,7 @@ struct wire_sink {
 	int (*socket)(void *arg, struct slice listener, uint32_t index); /* listener: for the call only */
 	int (*state)(void *arg, struct slice host_key, uint8_t state); /* key: for the call only */
 	int (*steer)(void *arg);
+	int (*log)(void *arg, struct slice format, uint32_t index); /* format: for the call only */
 };
 
 struct wire_decoder {

@@ -114,8 +114,19 @@ static int on_state(void *arg, struct slice key, uint8_t state)
 	return 0;
 }
 
+static int on_log(void *arg, struct slice format, uint32_t index)
+{
+	struct feed *f = arg;
+	int fd = handover_take(&f->way);
+
+	if (fd < 0)
+		return -EBADMSG;
+	f->on->log(f->arg, format, index, fd);
+	return 0;
+}
+
 static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
-					on_state, on_steer };
+					on_state, on_steer, on_log };
 
 static void feed_close(struct feed *f, const char *why)
 {

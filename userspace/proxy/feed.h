@@ -18,6 +18,7 @@ struct feed_events {
 	void (*socket)(void *arg, struct slice listener, unsigned index, int take_fd);
 	/* A host of the newest snapshot, by the agent's checks: HOST_UNHEALTHY or 0. key: for the call only. */
 	void (*state)(void *arg, struct feed *f, struct slice key, uint8_t state);
+	void (*log)(void *arg, struct slice format, unsigned index, int take_fd); /* a file of the access log, as wire_log() */
 	void (*closed)(void *arg, struct feed *f, const char *why); /* its connection is gone; the store stays */
 };
 

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/rand.h"
 #include "model/http_stat.h"
+#include "proxy/record_line.h"
 #include "proxy/traffic.h"
 
 struct matcher;
@@ -25,6 +26,7 @@ struct http {
 	bool stopping;                          /* nothing is kept for later any more */
 	time_t date_at;
 	char date[32];                          /* of date_at, as answers have it */
+	struct record_clock clock;
 	struct http_stat stat;
 	struct traffic traffic;
 };

@@ -20,6 +20,7 @@
 #include "kern/limits.h"
 #include "net/tlsctx.h"
 #include "proxy/feed.h"
+#include "proxy/journal.h"
 #include "proxy/layers.h"
 #include "proxy/outlier.h"
 #include "proxy/plan.h"
@@ -41,6 +42,7 @@ struct proxy {
 	unsigned nworkers, nadopted;
 	bool fresh;                             /* the feed has sent no snapshot yet */
 	struct sockets sockets;
+	struct journal journal;
 	struct snapshot *now;                   /* sent to the workers last; NULL before the first */
 	struct shared shared;
 	struct outlier outlier;
@@ -250,6 +252,13 @@ static void on_socket(void *arg, struct slice listener, unsigned index, int take
 	sockets_take(&p->sockets, listener, index, take_fd, p->workers, p->nworkers);
 }
 
+static void on_log(void *arg, struct slice format, unsigned index, int take_fd)
+{
+	struct proxy *p = arg;
+
+	journal_add(&p->journal, format, index, take_fd);
+}
+
 static void on_closed(void *arg, struct feed *f, const char *why)
 {
 	(void)arg;
@@ -257,7 +266,8 @@ static void on_closed(void *arg, struct feed *f, const char *why)
 	log_warn("proxy", "no agent: %s; going on with what is known", why);
 }
 
-static const struct feed_events events = { on_snapshot, on_beat_fd, on_steer_fd, on_socket, on_state, on_closed };
+static const struct feed_events events = { on_snapshot, on_beat_fd, on_steer_fd, on_socket, on_state, on_log,
+						on_closed };
 
 static bool peer_allowed(const struct proxy *p, int fd)
 {
@@ -330,9 +340,13 @@ static void stop_workers(struct proxy *p)
 
 static int start_workers(struct proxy *p, const struct proxy_conf *c, struct err *e)
 {
-	for (p->nworkers = 0; p->nworkers < c->workers; p->nworkers++) {
-		int err = worker_start(&p->workers[p->nworkers], p->nworkers, c->splice, &p->mail, &p->outlier, adopted, p);
+	int err = journal_start(&p->journal, c->workers);
 
+	if (err)
+		return err_errno(e, err, "access log");
+	for (p->nworkers = 0; p->nworkers < c->workers; p->nworkers++) {
+		err = worker_start(&p->workers[p->nworkers], p->nworkers, c->splice, &p->mail, &p->outlier, &p->journal,
+				   adopted, p);
 		if (err)
 			return err_errno(e, err, "worker %u", p->nworkers);
 	}
@@ -371,6 +385,7 @@ static int open_all(struct proxy *p, const struct proxy_conf *c, struct err *e)
 static void close_all(struct proxy *p)
 {
 	stop_workers(p);
+	journal_stop(&p->journal);
 	sockets_fini(&p->sockets);
 	mailbox_fini(&p->mail);
 	outlier_stop(&p->outlier);

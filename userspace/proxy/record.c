@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "model/hold.h"
+#include "proxy/journal.h"
+#include "proxy/record_line.h"
 #include "proxy/stream.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
@@ -95,6 +97,22 @@ static void count_traffic(const struct stream *s)
 		count(traffic_row(t, TRAFFIC_CLUSTER, c->slot, c->name), s);
 }
 
+static void write_lines(const struct stream *s, struct journal *j, unsigned on)
+{
+	struct http *h = s->w->http;
+	char line[JOURNAL_LINE_MAX];
+
+	for (int f = 0; f < JOURNAL_FORMATS; f++) {
+		size_t n;
+
+		if (!(on >> f & 1))
+			continue;
+		n = record_line(s, f == JOURNAL_JSON, &h->clock, line, sizeof(line));
+		if (!journal_put(j, s->w->index, f, line, n))
+			stat_add(&h->stat.records_lost, 1);
+	}
+}
+
 void record_write(const struct stream *s)
 {
 	struct http_stat *st = &s->w->http->stat;
@@ -105,4 +123,6 @@ void record_write(const struct stream *s)
 	if (s->cut)
 		stat_add(&st->cut, 1);
 	count_traffic(s);
+	if (s->w->journal && journal_on(s->w->journal))
+		write_lines(s, s->w->journal, journal_on(s->w->journal));
 }

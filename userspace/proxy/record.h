@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What remains of a request when it is over: its place in the counters. */
+/* What remains of a request when it is over: its place in the counters, and its line in the access log. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

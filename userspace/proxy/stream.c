@@ -49,6 +49,8 @@ uint64_t stream_age_ns(const struct stream *s)
 
 void stream_flag(struct stream *s, enum stream_flag f, const char *detail)
 {
+	if (!s->info.flags)
+		s->flagged_in = s->state;
 	s->info.flags |= 1ull << f;
 	if (!s->info.detail[0])
 		s->info.detail = detail;

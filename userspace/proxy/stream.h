@@ -41,6 +41,7 @@ struct stream {
 	unsigned magic;
 	uint8_t state;                          /* enum stream_state */
 	uint8_t jump;                           /* where the running step's callbacks want to go; STREAM_BLOCKED: nowhere */
+	uint8_t flagged_in;                     /* state at the first flag */
 	bool running;                           /* a step is: others may not begin one */
 	bool request_end, request_sent;         /* its last byte came; was given to the host's codec */
 	bool request_trailed, response_trailed; /* trailers came, and wait for the body before them */
@@ -69,6 +70,7 @@ struct stream {
 	struct slice set_cookie;                /* the response shall have it; empty: none */
 	struct cluster_ask ask;
 	struct pick pick;
+	struct net_addr host_addr;              /* of the last one picked; port 0: none */
 	uint32_t cluster_slot;                  /* of the last one picked from */
 	struct cluster_wait wait;
 	struct retry retry;

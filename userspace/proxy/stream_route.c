@@ -188,6 +188,7 @@ enum stream_state step_pick(struct stream *s)
 	if (s->ask.ntried < CLUSTER_TRIED_MAX)
 		s->ask.tried[s->ask.ntried++] = s->pick.key;
 	s->cluster_slot = cluster_conf(s->pick.use)->fact.slot;
+	s->host_addr = s->pick.addr;
 	s->info.host = s->pick.host;
 	s->info.tries++;
 	s->info.picked_ns = stream_age_ns(s);

@@ -135,11 +135,12 @@ void worker_set_beat(struct worker *w, _Atomic uint64_t *word)
 }
 
 int worker_start(struct worker *w, unsigned index, bool splice, struct mailbox *up, struct outlier *outlier,
-		 worker_adopted_fn *fn, void *arg)
+		 struct journal *journal, worker_adopted_fn *fn, void *arg)
 {
 	char name[16];
 
-	*w = (struct worker){ .index = index, .splice = splice, .up = up, .outlier = outlier, .adopted = fn, .arg = arg };
+	*w = (struct worker){ .index = index, .splice = splice, .up = up, .outlier = outlier, .journal = journal,
+			      .adopted = fn, .arg = arg };
 	snprintf(name, sizeof(name), "worker-%u", index % 1000);
 	return thread_start(&w->thread, name, start, stop, w);
 }

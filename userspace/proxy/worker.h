@@ -12,6 +12,7 @@
 
 struct worker;
 struct http;
+struct journal;
 struct listeners;
 struct clusters;
 struct tcps;
@@ -26,6 +27,7 @@ struct worker {
 	struct clusters *clusters;
 	struct tcps *tcps;
 	struct http *http;
+	struct journal *journal;                /* the process's access log; NULL: none */
 	struct udps *udps;                      /* from the first udp listener on */
 	bool splice;                            /* bulk may go through pipes */
 	_Atomic uint64_t *beat;                 /* its word in the kernel's map, or NULL; set by letter, worker_set_beat() */
@@ -36,9 +38,9 @@ struct worker {
 	void *arg;
 };
 
-/* 0 or -errno. up, outlier and arg outlive the worker. */
+/* 0 or -errno. up, outlier, journal and arg outlive the worker. */
 int worker_start(struct worker *w, unsigned index, bool splice, struct mailbox *up, struct outlier *outlier,
-		 worker_adopted_fn *adopted, void *arg);
+		 struct journal *journal, worker_adopted_fn *adopted, void *arg);
 void worker_stop(struct worker *w);             /* safe when never started */
 void worker_send(struct worker *w, struct snapshot *take_s); /* control thread */
 /* Control thread. The word must stay mapped until the worker stops or the next call's letter was delivered. */

@@ -98,9 +98,14 @@ static int on_steer(void *arg)
 	return wire_steer(&((struct echo *)arg)->out);
 }
 
+static int on_log(void *arg, struct slice format, uint32_t index)
+{
+	return wire_log(&((struct echo *)arg)->out, format, index);
+}
+
 static const struct wire_sink keep_sink = { .begin = on_begin_only, .put = on_put_keep };
 static const struct wire_sink echo_sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
-					     on_state, on_steer };
+					     on_state, on_steer, on_log };
 
 /* Bytes of b, malloc'd; b keeps them. */
 static char *bytes_of(struct buf *b, size_t *n)
@@ -148,6 +153,7 @@ static void random_stream(struct source *s, struct buf *b)
 	wire_steer(b);
 	wire_socket(b, SLICE_LIT("web"), source_below(s, 64));
 	wire_state(b, SLICE_LIT("web|10.0.0.1|80"), (uint8_t)source_below(s, 256));
+	wire_log(b, SLICE_LIT("json"), source_below(s, 4));
 	wire_snapshot(b, rand_u64(&s->rand));
 }
 
@@ -274,7 +280,8 @@ static void test_wrong_frames(void **state)
 	WRONG("\x07\0\0\0\1warp\2\0", -EPROTO, "facts' stream: does not begin with a hello");
 	WRONG("\x08\0\0\0\1weft\2\0\0", -EPROTO, "facts' stream: does not begin with a hello");
 	WRONG(HELLO HELLO, -EPROTO, "facts' stream: a frame out of order");
-	WRONG(HELLO "\1\0\0\0\xb", -EPROTO, "facts' stream: a frame of no known type");
+	WRONG(HELLO "\1\0\0\0\xc", -EPROTO, "facts' stream: a frame of no known type");
+	WRONG(HELLO "\1\0\0\0\xb", -EPROTO, "facts' stream: a log that cannot be read");
 	WRONG(HELLO "\1\0\0\0\x9", -EPROTO, "facts' stream: a state that cannot be read");
 	WRONG(HELLO "\x8\0\0\0\x9\2\1\0\0\0ab", -EPROTO, "facts' stream: a state that cannot be read");
 	WRONG(HELLO "\2\0\0\0\7\0", -EPROTO, "facts' stream: a heartbeat with a body");
