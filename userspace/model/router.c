@@ -299,7 +299,9 @@ static const struct host_rules *host_find(const struct router *r, const struct m
 
 	if (!r->named || host_split(m->authority, name, &p))
 		return r->any;
-	if (p.all == p.name) {
+	if (!r->ports) {
+		p.all = p.name;
+	} else if (p.all == p.name) {
 		bool tls = slice_eq_nocase(m->scheme, SLICE_LIT("https"));
 		struct slice port = tls ? SLICE_LIT(":443") : SLICE_LIT(":80");
 

@@ -266,6 +266,7 @@ static struct slice pattern_key(struct build *b, struct slice text)
 	vec_reserve(&b->key, ROUTER_HOST_MAX + 8);
 	if (host_split(text, b->key.v, &p))
 		return (struct slice){ NULL, 0 };
+	b->r->ports |= p.all > p.name;
 	return (struct slice){ b->key.v, p.all };
 }
 

@@ -100,6 +100,7 @@ struct router {
 	struct host_rules *hosts;
 	struct cells host_cells;                /* of hosts by key */
 	bool named;                             /* some host is not just "*" */
+	bool ports;                             /* some host has one: else those of requests need not be looked at */
 	const struct host_rules *any;           /* "*"; NULL: none */
 	VEC(struct want) wants;
 	struct table params, cookies;           /* name -> index + 1 in wants */
