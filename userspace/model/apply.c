@@ -132,6 +132,7 @@ static struct entry *entry_new(struct store *s, const struct fact *f)
 
 	e->store = s;
 	e->fact = f;
+	e->unrouted = true;
 	list_init(&e->referrers);
 	return e;
 }
@@ -141,6 +142,9 @@ static void entry_change(struct apply *a, struct entry *e, const struct op *op)
 	const struct fact *old = e->fact;
 
 	unlink_entry(e);
+	e->unrouted = true;
+	list_for(l, &e->referrers)
+		container_of(l, struct edge, link)->from->unrouted = true;
 	e->fact = fact_accept(a->store, op);
 	fact_drop((struct fact *)old);
 }

@@ -45,10 +45,17 @@ struct router_array *routers_build(struct store *s, enum fact_kind owners, const
 	a->refs = 1;
 	a->n = n;
 	for (size_t i = 0; i < kept->list.n; i++) {
-		const struct fact *owner = kept->list.v[i]->fact;
+		struct entry *e = kept->list.v[i];
+		uint32_t slot = e->fact->slot;
+		struct router *was = old && slot < old->n ? old->v[slot] : NULL;
 
-		routes_of(&routes, s, owner);
-		a->v[owner->slot] = router_of(s, &routes, old && owner->slot < old->n ? old->v[owner->slot] : NULL);
+		if (e->unrouted) {
+			routes_of(&routes, s, e->fact);
+			a->v[slot] = router_of(s, &routes, was);
+			e->unrouted = false;
+		} else if (was) {
+			a->v[slot] = router_hold(was);
+		}
 	}
 	vec_fini(&routes.list);
 	return a;

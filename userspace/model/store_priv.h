@@ -26,6 +26,7 @@ struct entry {
 	const struct fact *fact;                /* held */
 	struct cluster *cluster;                /* FACT_CLUSTER: held */
 	struct list referrers;                  /* edges of others to this one */
+	bool unrouted;                          /* it, or what it names, changed since its router was looked at */
 	struct edge *edges;                     /* of this one to others */
 	size_t nedges;
 };

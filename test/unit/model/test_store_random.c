@@ -14,6 +14,7 @@
 
 #include "lib/facts.h"
 #include "model/dump.h"
+#include "model/routers.h"
 #include "model/store.h"
 #include "model/wire.h"
 
@@ -448,6 +449,31 @@ static void slots_are_unique(const struct world *w)
 	}
 }
 
+/* Each owner has the router of the routes that this very snapshot has, and keeps it while those are the same objects. */
+static void routers_are_right(const struct snapshot *old, const struct snapshot *s)
+{
+	for (int turn = 0; turn < 2; turn++) {
+		struct fact_set set = snapshot_facts(s, turn ? FACT_LISTENER : FACT_SERVICE);
+
+		for (size_t i = 0; i < set.n; i++) {
+			const struct listener *l = (const struct listener *)set.v[i];
+			const struct service_fact *sv = (const struct service_fact *)set.v[i];
+			const struct slice *names = turn ? l->routes : sv->routes;
+			size_t n = turn ? l->nroutes : sv->nroutes;
+			const struct fact *before = old ? snapshot_fact(old, set.v[i]->kind, set.v[i]->key) : NULL;
+			const struct router *r = snapshot_router(s, set.v[i]), *was = before ? snapshot_router(old, before) : NULL;
+			const struct route *routes[8];
+
+			assert_int_equal(r != NULL, n > 0);
+			for (size_t k = 0; k < n && k < 8; k++)
+				routes[k] = (const struct route *)snapshot_fact(s, FACT_ROUTE, names[k]);
+			assert_in_range(n, 0, 8);
+			assert_true(!r || router_same(r, routes, n));
+			assert_true(!r || !was || (r == was) == router_same(was, routes, n));
+		}
+	}
+}
+
 static void living_add(struct world *w, struct snapshot *s)
 {
 	/* Any of the older ones goes, not only the oldest. */
@@ -478,6 +504,8 @@ static void build(struct world *w)
 	assert_int_equal(w->wire.len, 0);
 	diff_fini(&d);
 	same_snapshots(now, w->peer_last);
+	routers_are_right(old, now);
+	routers_are_right(NULL, w->peer_last);
 	living_add(w, now);
 	slots_are_unique(w);
 	w->built++;
