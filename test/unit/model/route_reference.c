@@ -5,12 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/magic.h"
+#include "base/mem.h"
 #include "route_kit.h"
 #include "weft/str.h"
 
 static char *text_of(struct slice s)
 {
-	return s.p ? strndup(s.p, s.n) : NULL;
+	return s.p ? mem_dup(s.p, s.n) : NULL;
 }
 
 /* ---- hosts -------------------------------------------------------------------------------------------------- */
@@ -18,7 +19,7 @@ static char *text_of(struct slice s)
 /* Name in small letters without a dot at its end, and the port; -1: none. */
 static char *split_host(struct slice host, long *port)
 {
-	char *name = strndup(host.n ? host.p : "", host.n), *colon = strrchr(name, ':');
+	char *name = mem_dup(host.n ? host.p : "", host.n), *colon = strrchr(name, ':');
 
 	*port = -1;
 	if (colon && strspn(colon + 1, "0123456789") == strlen(colon + 1)) {
@@ -128,9 +129,9 @@ static char *cookie_in(char *line, const char *name)
 		while (n && value[n - 1] == ' ')
 			n--;
 		if (n > 1 && value[0] == '"' && value[n - 1] == '"')
-			found = strndup(value + 1, n - 2);
+			found = mem_dup(value + 1, n - 2);
 		else
-			found = strndup(value, n);
+			found = mem_dup(value, n);
 	}
 	return found;
 }
@@ -250,7 +251,7 @@ static bool list_holds(const struct text_match *v, size_t n, const struct msg *m
 
 static bool match_holds(const struct route_match *t, const struct kit_request *q)
 {
-	char *path = strndup(q->m.path.n ? q->m.path.p : "", q->m.path.n), *end = strchr(path, '?');
+	char *path = mem_dup(q->m.path.n ? q->m.path.p : "", q->m.path.n), *end = strchr(path, '?');
 	char *service = q->m.service.n ? text_of(q->m.service) : NULL;
 	char *method = q->m.rpc_method.n ? text_of(q->m.rpc_method) : NULL;
 	bool holds, known = !t->nidentities;
