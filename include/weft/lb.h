@@ -75,7 +75,8 @@ struct lb_ask {
 
 struct lb_result {
 	uint64_t now_ns, took_ns;               /* took: until the response's head; 0 = none came */
-	int status;                             /* HTTP's, mapped (msg.h); 0 = none came */
+	/* HTTP's, mapped (msg.h); 0 = none came, or a relayed connection */
+	int status;
 	bool ok;                                /* as outlier detection counts it */
 };
 

@@ -86,6 +86,8 @@ void states_update(struct states *s, const struct diff *d)
 
 		if (!c->now)
 			overlay_set(&s->overlay, c->old->key, 0, HOST_EJECTED | HOST_UNHEALTHY);
+		else if (overlay_get(&s->overlay, c->now->key) & HOST_UNHEALTHY)
+			child_state(s->child, c->now->key, HOST_UNHEALTHY);     /* the proxy forgets who takes no requests */
 	}
 }
 

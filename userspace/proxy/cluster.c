@@ -288,14 +288,13 @@ static void note_time(struct lb_cell *c, const struct lb_result *r)
 static void note(struct pick *p, const struct lb_result *r)
 {
 	struct lb_cell *c = &p->cell->lb;
-	bool known = r && (r->status || !r->ok);
 
 	c->active--;
-	c->done += known;
-	c->failed += known && !r->ok;
+	c->done += r != NULL;
+	c->failed += r && !r->ok;
 	if (r && r->took_ns)
 		note_time(c, r);
-	if (known && p->cell->shared)
+	if (r && p->cell->shared)
 		outlier_note(&p->use->cs->conf, p->view->plan, p->cell->shared, r);
 	if (r && p->balance && p->balance->lb.ops->done)
 		p->balance->lb.ops->done(&p->balance->lb, p->index, r);

@@ -37,7 +37,9 @@ static void start(struct kit *k, struct outlier_detection o, unsigned hosts)
 	memset(&heard, 0, sizeof(heard));
 }
 
-/* One request to a certain host. */
+#define CONNECTED 1
+
+/* One request to a certain host, or one connection. */
 static void send_to(struct kit *k, unsigned w, int last, int status)
 {
 	struct pick p;
@@ -50,6 +52,8 @@ static void send_to(struct kit *k, unsigned w, int last, int status)
 	}
 	if (status == 200)
 		kit_ok(k, &p);
+	else if (status == CONNECTED)
+		pick_done(&p, &(struct lb_result){ .now_ns = k->now_ns, .took_ns = 1, .ok = true });
 	else
 		kit_fail(k, &p, status);
 }
@@ -74,7 +78,10 @@ static void test_in_a_row_over_workers(void **state)
 	start(&k, usual, 4);
 	for (unsigned i = 0; i < 4; i++)
 		send_to(&k, i, 3, i & 1 ? 503 : 0);
-	send_to(&k, 1, 3, 200);                 /* ends the row */
+	send_to(&k, 1, 3, 200);                 /* ends the row, as does a connection that went well */
+	for (unsigned i = 0; i < 4; i++)
+		send_to(&k, i, 3, 500);
+	send_to(&k, 1, 3, CONNECTED);
 	for (unsigned i = 0; i < 4; i++)
 		send_to(&k, i, 3, 500);
 	send_to(&k, 0, 2, 500);
