@@ -39,6 +39,7 @@ struct net_peer {
 	/* SHA-256 of the peer's certificate, 32 bytes, for XFCC */
 	struct slice cert_hash;
 	bool tls;
+	bool resumed;                           /* TLS by an earlier session, without certificates */
 	bool server;                            /* we accepted it */
 };
 

@@ -95,6 +95,9 @@ is "$(get $(cert client) https://web.example:8445/)" "web.example:8445 https" "a
 fails "no certificate" get https://web.example:8445/
 fails "another identity" get $(cert stranger) https://web.example:8445/
 fails "another CA" get $(cert forged) https://web.example:8445/
+wait_line 20 "$T/weftd.log" 'info .*mutual: 127.0.0.1:[0-9]+ was not let in: Protocol error: '
+refused() { admin /listeners | jq -e '.listeners[] | select(.name == "mutual") | .tls >= 1 and .tls_failed >= 3' > /dev/null; }
+wait_for 20 refused
 case_pass mutual
 
 out() { curl -sS -m 20 -H "Host: $1" "http://127.0.0.1:8080$2"; }
@@ -104,6 +107,7 @@ is "$(out second.example:80 /asked)" "second.example:80 https" "another one, wit
 is "$(curl -s -m 20 -o /dev/null -w '%{http_code}' -H 'Host: nobody.example' http://127.0.0.1:8080/asked)" 503 "a name that the host does not have"
 is "$(curl -s -m 20 -o /dev/null -w '%{http_code}' -H 'Host: web.example' http://127.0.0.1:8080/wrong)" 503 "a CA that is not trusted"
 is "$(out web.example /mesh)" "web.example https" "mutual TLS towards a host"
+wait_line 20 "$T/weftd.log" "upstream: cluster .* the peer's certificate is refused"
 case_pass towards_hosts
 
 for v in tls1_2 tls1_3; do
@@ -114,6 +118,8 @@ for v in tls1_2 tls1_3; do
 			< <(printf 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'; sleep 0.2) 2>&1)" "^Reused, TLS" "$v resumes on whichever worker, try $i"
 	done
 done
+resumed() { admin /listeners | jq -e '.listeners[] | select(.name == "tls") | .tls_resumed >= 8' > /dev/null; }
+wait_for 20 resumed
 case_pass sessions_resume_on_all_workers
 
 # A connection with requests before and after the change of its listener's certificate.

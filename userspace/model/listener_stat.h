@@ -23,5 +23,8 @@
 	X(COUNTER, client_broke, "DC: ended by an error on the client's side")                                         \
 	X(COUNTER, host_broke, "UC: ended by an error on the host's side")                                             \
 	X(COUNTER, never_opened, "DPE: ended before they were open: TLS, PROXY protocol, time")                        \
+	X(COUNTER, tls, "TLS handshakes that succeeded")                                                               \
+	X(COUNTER, tls_resumed, "of them by a session from before")                                                    \
+	X(COUNTER, tls_failed, "TLS handshakes that failed or took too long; the log has examples")                    \
 	X(COUNTER, stopped, "LR: ended as the proxy stopped")
 STAT_DECLARE(listener_stat, LISTENER_STATS);

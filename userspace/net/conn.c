@@ -469,6 +469,11 @@ bool conn_is_open(const struct conn *c)
 	return c->peer != NULL;
 }
 
+const char *conn_opening(const struct conn *c)
+{
+	return stack_opening(c);
+}
+
 int conn_raw_fd(struct conn *c)
 {
 	return c->opened && !c->stack ? c->io.fd : -1;

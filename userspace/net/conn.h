@@ -80,6 +80,7 @@ ssize_t conn_read(struct conn *c, struct buf *dst, size_t most);
 ssize_t conn_write(struct conn *c, struct buf *src);
 /* close_notify, FIN; reading goes on. After all was written. 0 or -errno; what has no room yet goes by itself. */
 int conn_shut(struct conn *c);
+const char *conn_opening(const struct conn *c); /* name of the layer that is not open; NULL: none */
 void conn_reset(struct conn *c);                /* the next conn_close() sends RST (SO_LINGER 0) */
 void conn_close(struct conn *c);                /* no event follows; accepts a zeroed or closed one */
 bool conn_is_open(const struct conn *c);        /* between conn_open() and conn_close() */

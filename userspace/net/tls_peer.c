@@ -85,6 +85,7 @@ int net_filter_ssl_done(struct net_filter *f, struct ssl_st *ssl)
 	int err = 0;
 
 	f->peer->tls = true;
+	f->peer->resumed = SSL_session_reused(ssl);
 	SSL_get0_alpn_selected(ssl, &alpn, &n);
 	if (f->peer->server && sni)
 		err = keep(f, &f->peer->sni, sni, strlen(sni));

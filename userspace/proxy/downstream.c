@@ -431,6 +431,7 @@ static void open_now(struct leg *l)
 	struct downstream *d = container_of(l, struct downstream, leg);
 	const struct listener *conf = d->listener->conf;
 
+	listener_conn_opened(d->listener, &l->conn);
 	if (conf)
 		d->limits = (struct proto_limits){ .head_bytes = conf->max_head_bytes, .headers = conf->max_headers,
 						   .target_bytes = conf->max_target_bytes };
@@ -445,8 +446,7 @@ static void open_failed(struct leg *l, int err)
 	struct downstream *d = container_of(l, struct downstream, leg);
 
 	stat_add(&d->listener->stat->never_opened, 1);
-	log_debug(d->listener->name, "never opened: %s%s%s", strerror(-err), l->conn.detail ? ": " : "",
-		  l->conn.detail ? l->conn.detail : "");
+	listener_conn_failed(d->listener, &l->conn, err);
 	end(d);
 }
 

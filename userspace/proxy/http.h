@@ -6,6 +6,7 @@
 #pragma once
 #include <time.h>
 
+#include "base/calm.h"
 #include "base/list.h"
 #include "base/rand.h"
 #include "model/http_stat.h"
@@ -27,6 +28,7 @@ struct http {
 	time_t date_at;
 	char date[32];                          /* of date_at, as answers have it */
 	struct record_clock clock;
+	struct calm failures;                   /* lines about connections to hosts that did not open */
 	struct http_stat stat;
 	struct traffic traffic;
 };

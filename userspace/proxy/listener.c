@@ -245,6 +245,28 @@ int listener_conn_open(struct listener_use *u, struct conn *c, int take_fd, cons
 	return err;
 }
 
+void listener_conn_opened(struct listener_use *u, const struct conn *c)
+{
+	if (c->peer->tls)
+		stat_add(&u->stat->tls, 1);
+	if (c->peer->resumed)
+		stat_add(&u->stat->tls_resumed, 1);
+}
+
+void listener_conn_failed(struct listener_use *u, const struct conn *c, int err)
+{
+	const char *layer = conn_opening(c);
+	char from[ADDR_TEXT_MAX];
+	unsigned held;
+
+	if (layer && !strcmp(layer, "tls"))
+		stat_add(&u->stat->tls_failed, 1);
+	if (calm_may(&u->failures, u->worker->thread.loop.now_ns, &held))
+		log_info(u->name, "%s was not let in: %s%s%s (%u more in the seconds before)",
+			 addr_text(&c->peer->source, from), strerror(-err), c->detail ? ": " : "",
+			 c->detail ? c->detail : "", held);
+}
+
 /* ---- sockets ------------------------------------------------------------------------------------------------ */
 
 static void socket_free(struct loop_deferred *d)

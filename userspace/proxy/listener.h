@@ -6,6 +6,7 @@
  * marked.
  */
 #pragma once
+#include "base/calm.h"
 #include "base/vec.h"
 #include <linux/types.h>
 #include "kern/limits.h"
@@ -50,6 +51,7 @@ struct listener_use {
 	struct listener_shared *shared;
 	struct listener_stat *stat;             /* this worker's */
 	unsigned users;                         /* connections and sessions */
+	struct calm failures;                   /* lines about connections that did not open */
 };
 
 struct listeners *listeners_new(struct worker *w);
@@ -68,3 +70,6 @@ bool listener_enter(struct listener_use *u);
 void listener_leave(struct listener_use *u);
 /* conn_open() with the listener's layers, capture done: peer->original is what the client dialled. 0 or -errno. */
 int listener_conn_open(struct listener_use *u, struct conn *c, int take_fd, const struct conn_events *on);
+/* In its open() and failed(): counts, and says in the log why not. */
+void listener_conn_opened(struct listener_use *u, const struct conn *c);
+void listener_conn_failed(struct listener_use *u, const struct conn *c, int err);

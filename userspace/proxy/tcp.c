@@ -355,6 +355,7 @@ static void down_open(struct conn *c)
 {
 	struct tcp *t = container_of(c, struct tcp, down);
 
+	listener_conn_opened(t->listener, c);
 	t->sniffing = !c->peer->tls && stream_rule_asks_sni(t->conf);
 	if (!t->sniffing) {
 		choose(t);
@@ -368,7 +369,7 @@ static void down_failed(struct conn *c, int err)
 {
 	struct tcp *t = container_of(c, struct tcp, down);
 
-	log_debug(t->listener->name, "never opened: %s%s%s", strerror(-err), c->detail ? ": " : "", c->detail ? c->detail : "");
+	listener_conn_failed(t->listener, c, err);
 	tcp_finish(t, TCP_HANDSHAKE);
 }
 

@@ -347,10 +347,11 @@ static void open_failed(struct leg *l, int err)
 	struct stream *s = u->stream;
 	const char *detail = l->conn.detail;
 	char to[ADDR_TEXT_MAX];
+	unsigned held;
 
-	if (s && log_enabled(LOG_LEVEL_DEBUG))
-		log_debug("upstream", "%.*s, %s: %s%s%s", SLICE_ARG(s->info.cluster), addr_text(&s->pick.addr, to),
-			  strerror(-err), detail ? ": " : "", detail ? detail : "");
+	if (s && calm_may(&s->w->http->failures, s->w->thread.loop.now_ns, &held))
+		log_info("upstream", "cluster %.*s, host %s: %s%s%s (%u more in the seconds before)", SLICE_ARG(s->info.cluster),
+			 addr_text(&s->pick.addr, to), strerror(-err), detail ? ": " : "", detail ? detail : "", held);
 	end(u);
 	if (s)
 		stream_up_failed(s, err);
