@@ -246,6 +246,13 @@ struct proto_ops {
 	 * write at once.
 	 */
 	int (*flush)(struct codec *c);
+	/*
+	 * How many bytes of stream id's body, that comes in or goes out, are as they are on the
+	 * wire from here on: those may be moved past the codec (splice), which is told by passed().
+	 * NULL = none are.
+	 */
+	uint64_t (*plain)(const struct codec *c, uint64_t id, bool in);
+	void (*passed)(struct codec *c, uint64_t id, bool in, uint64_t n); /* less than plain() said */
 	/* Nothing is live: may it carry another request? */
 	bool (*reusable)(const struct codec *c);
 

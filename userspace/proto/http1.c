@@ -7,6 +7,7 @@
 #include "proto/http1_priv.h"
 
 #include <errno.h>
+#include "base/magic.h"
 #include "weft/str.h"
 
 int http1_fail(struct codec *c, enum proto_why why, int status, const char *detail)
@@ -434,6 +435,25 @@ static bool reusable(const struct codec *c)
 	return !h->id && !h->closing;
 }
 
+static uint64_t plain(const struct codec *c, uint64_t id, bool in)
+{
+	const struct http1 *h = http1_of(c);
+
+	if (!id || id != h->id)
+		return 0;
+	if (in)
+		return h->rx == RX_LENGTH ? h->rx_left : 0;
+	return h->tx == TX_LENGTH ? h->tx_left : 0;
+}
+
+static void passed(struct codec *c, uint64_t id, bool in, uint64_t n)
+{
+	struct http1 *h = http1_of(c);
+
+	assert_always(n < plain(c, id, in));
+	*(in ? &h->rx_left : &h->tx_left) -= n;
+}
+
 static int put_reset(struct codec *c, uint64_t id, enum proto_why why)
 {
 	struct http1 *h = http1_of(c);
@@ -504,5 +524,7 @@ const struct proto_ops proto_http1 = {
 	.put_trailers = http1_put_trailers,
 	.put_reset = put_reset,
 	.put_goaway = put_goaway,
+	.plain = plain,
+	.passed = passed,
 	.reusable = reusable,
 };

@@ -16,6 +16,7 @@ struct http *http_new(struct worker *w)
 
 	h->worker = w;
 	h->matcher = matcher_new();
+	h->pipes.off = !w->splice;
 	rand_init(&h->rand);
 	list_init(&h->dirty);
 	list_init(&h->downstreams);
@@ -34,5 +35,6 @@ void http_free(struct http *h)
 	streams_free(h->worker);
 	matcher_free(h->matcher);
 	traffic_fini(&h->traffic);
+	relay_pipes_fini(&h->pipes);
 	free(h);
 }

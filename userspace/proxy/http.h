@@ -11,6 +11,7 @@
 #include "base/rand.h"
 #include "model/http_stat.h"
 #include "proxy/record_line.h"
+#include "proxy/relay.h"
 #include "proxy/traffic.h"
 
 struct matcher;
@@ -27,6 +28,7 @@ struct http {
 	bool stopping;                          /* nothing is kept for later any more */
 	time_t date_at;
 	char date[32];                          /* of date_at, as answers have it */
+	struct relay_pipes pipes;               /* for large bodies; off: none is used */
 	struct record_clock clock;
 	struct calm failures;                   /* lines about connections to hosts that did not open */
 	struct http_stat stat;

@@ -94,8 +94,13 @@ ssize_t leg_read(struct leg *l, struct buf *dst, size_t most)
 	}
 	if (++l->reads <= LEG_READS)
 		return conn_read(&l->conn, dst, most);
-	loop_defer(loop, &l->more, go_on);
+	leg_again(l);
 	return -EAGAIN;
+}
+
+void leg_again(struct leg *l)
+{
+	loop_defer(&l->w->thread.loop, &l->more, go_on);
 }
 
 int leg_decode(struct leg *l)

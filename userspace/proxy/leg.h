@@ -49,6 +49,7 @@ int leg_init(struct leg *l, const struct proto_ops *ops, void *state, bool serve
 void leg_fini(struct leg *l);                   /* closes too; accepts a zeroed one */
 /* As conn_read(), within its share of this turn: -EAGAIN then, and readable() comes in the next one. */
 ssize_t leg_read(struct leg *l, struct buf *dst, size_t most);
+void leg_again(struct leg *l);                  /* readable() comes in the next turn */
 int leg_decode(struct leg *l);                  /* as proto_ops.decode */
 void leg_touch(struct leg *l);                  /* something was put into out: it will be flushed */
 /* Sends what all touched legs of the worker hold. At the end of each event that may have touched one. */

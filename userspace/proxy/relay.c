@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define PIPE_BYTES (256u * 1024)                /* floor.md 5: more gives nothing, 64 KiB costs 15 % */
 #define PIPES_IDLE 16                           /* kept by one worker */
 
 /* ---- pipes -------------------------------------------------------------------------------------------------- */
@@ -18,7 +17,7 @@ static struct relay_pipe *pipe_new(void)
 	if (pipe2(fd, O_NONBLOCK | O_CLOEXEC))
 		return NULL;
 	/* Refused when this user has many pipes already: a small one works as well. */
-	fcntl(fd[1], F_SETPIPE_SZ, PIPE_BYTES);
+	fcntl(fd[1], F_SETPIPE_SZ, RELAY_PIPE_BYTES);
 	p = mem_alloc(sizeof(*p));
 	p->in = fd[1];
 	p->out = fd[0];
@@ -32,12 +31,12 @@ static void pipe_free(struct relay_pipe *p)
 	free(p);
 }
 
-static struct relay_pipe *pipe_get(struct relay_pipes *pool)
+struct relay_pipe *relay_pipe_get(struct relay_pipes *pool)
 {
 	return pool->idle.n ? pool->idle.v[--pool->idle.n] : pipe_new();
 }
 
-static void pipe_put(struct relay_pipes *pool, struct relay_pipe *p)
+void relay_pipe_put(struct relay_pipes *pool, struct relay_pipe *p)
 {
 	if (p->len || pool->idle.n >= PIPES_IDLE)
 		pipe_free(p);
@@ -56,7 +55,7 @@ void relay_fini(struct relay *r, struct relay_pipes *pipes)
 {
 	buf_fini(&r->buf);
 	if (r->pipe)
-		pipe_put(pipes, r->pipe);
+		relay_pipe_put(pipes, r->pipe);
 	r->pipe = NULL;
 }
 
@@ -70,7 +69,7 @@ static enum relay_state pass_end(struct relay *r, struct conn *to)
 	return RELAY_WAIT;
 }
 
-static ssize_t splice_some(int from, int to, size_t n)
+ssize_t relay_splice(int from, int to, size_t n)
 {
 	ssize_t got;
 
@@ -83,7 +82,7 @@ static ssize_t splice_some(int from, int to, size_t n)
 static bool pipe_drained(struct relay *r, int to_fd, struct conn *to, enum relay_state *out)
 {
 	while (r->pipe->len) {
-		ssize_t n = splice_some(r->pipe->out, to_fd, r->pipe->len);
+		ssize_t n = relay_splice(r->pipe->out, to_fd, r->pipe->len);
 
 		if (n == -EAGAIN) {
 			conn_wait_writable(to);
@@ -111,7 +110,7 @@ static enum relay_state move_by_pipe(struct relay *r, int from_fd, int to_fd, st
 			return state;
 		if (r->eof)
 			return pass_end(r, to);
-		n = splice_some(from_fd, r->pipe->in, PIPE_BYTES);
+		n = relay_splice(from_fd, r->pipe->in, RELAY_PIPE_BYTES);
 		if (n == -EAGAIN)
 			return RELAY_WAIT;
 		if (n < 0)
@@ -134,7 +133,7 @@ static bool by_pipe(struct relay *r, struct conn *from, struct conn *to, struct 
 	if (conn_raw_fd(from) < 0 || conn_raw_fd(to) < 0)
 		return false;
 	if (!r->pipe)
-		r->pipe = pipe_get(pipes);
+		r->pipe = relay_pipe_get(pipes);
 	return r->pipe;
 }
 
@@ -178,7 +177,7 @@ enum relay_state relay_move(struct relay *r, struct conn *from, struct conn *to,
 	}
 	state = move_by_pipe(r, conn_raw_fd(from), conn_raw_fd(to), to);
 	if (!r->pipe->len) {
-		pipe_put(pipes, r->pipe);
+		relay_pipe_put(pipes, r->pipe);
 		r->pipe = NULL;
 	}
 	return state;

@@ -9,6 +9,7 @@
 
 #define RELAY_BUFFER 65536u
 #define RELAY_SPLICE_FROM 65536u                /* bytes moved before a pipe is worth its calls */
+#define RELAY_PIPE_BYTES (256u * 1024)         /* in a pipe: more gives nothing, 64 KiB costs 15 % */
 #define RELAY_BUDGET (1u << 20)                 /* bytes of one call: other work of the loop goes on */
 
 struct relay_pipe {
@@ -21,6 +22,10 @@ struct relay_pipes {
 	VEC(struct relay_pipe *) idle;
 	bool off;                               /* none is to be used */
 };
+struct relay_pipe *relay_pipe_get(struct relay_pipes *pool); /* NULL: no descriptors */
+void relay_pipe_put(struct relay_pipes *pool, struct relay_pipe *p); /* bytes within are dropped */
+/* 0 = end, -EAGAIN, other -errno. One end is a pipe. */
+ssize_t relay_splice(int from, int to, size_t n);
 void relay_pipes_fini(struct relay_pipes *p);   /* accepts a zeroed one */
 
 struct relay {                                  /* zeroed */

@@ -314,9 +314,12 @@ void upstream_pump(struct upstream *u)
 		return;
 	}
 	for (;;) {
-		size_t room = u->stream ? stream_response_room(u->stream) : LEG_READ_MAX;
+		size_t room;
 		ssize_t n;
 
+		if (u->stream && !l->in.len && stream_response_passes(u->stream))
+			return;
+		room = u->stream ? stream_response_room(u->stream) : LEG_READ_MAX;
 		if (!room)
 			return;
 		n = leg_read(l, &l->in, room);
