@@ -92,4 +92,24 @@ PY
 is "$(wc -l < "$T/access.txt")" "$(wc -l < "$T/access.json")" "both formats have every line"
 like "$(grep '"/app/a"' "$T/access.txt")" '^"20[0-9-]+T[0-9:.]+Z" "POST" "/app/a" "a.example" "http1" 200 "-" "--" "" 5 100 [0-9. ]+ "web" "all" "app"' "a line of text"
 is "$(stat -c %a "$T/access.json")" 640 "nobody else reads it"
+
+# Rotation, and another configuration: SIGHUP and weft reload open the files anew.
+mv "$T/access.json" "$T/access.json.1"
+old=$(wc -l < "$T/access.json.1")
+kill -HUP "$WEFTD_PID"
+wait_for 10 test -f "$T/access.json"
+ask() { curl -s -o /dev/null "http://127.0.0.1:8080$1"; }
+ask /rotated
+wait_for 10 grep -q /rotated "$T/access.json"
+is "$(wc -l < "$T/access.json.1")" "$old" "a file that was moved away gets no more lines"
+sed -i '/^telemetry/d' "$T/weft.yaml"
+weft reload > "$T/out"
+ask /silent
+pause 0.5
+sed -i "1i telemetry: {accessLog: [{path: $T/again.txt}]}" "$T/weft.yaml"
+weft reload > "$T/out"
+again() { ask /again; pause 0.2; grep -q /again "$T/again.txt"; }
+wait_for 10 again
+fails "without accessLog no line is written" grep -q /silent "$T/access.json" "$T/access.txt" "$T/again.txt"
+fails "nor to a file that is not named any more" grep -q /again "$T/access.json" "$T/access.txt"
 weftd_stop

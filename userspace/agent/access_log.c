@@ -27,3 +27,18 @@ void access_log_give(struct child *c, const struct config *conf)
 		close(fd);
 	}
 }
+
+void access_log_change(struct child *c, const struct config *conf)
+{
+	int fd;
+
+	access_log_give(c, conf);
+	if (conf->telemetry.access_log.n)
+		return;
+	/* Each of these messages comes with a descriptor. */
+	fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	child_log(c, (struct slice){ 0 }, 0, fd);
+	close(fd);
+}

@@ -11,6 +11,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "agent/access_log.h"
 #include "agent/agent.h"
 #include "agent/vet.h"
 #include "base/clock.h"
@@ -137,6 +138,7 @@ static void adopt(struct reload *r, struct config *now)
 	else
 		sources_retire(&a->sources, was);
 	agent_set_level(a);
+	access_log_change(&a->child, now);
 	free(r->refusal);
 	r->refusal = NULL;
 	stat_add(&r->stat.taken, 1);

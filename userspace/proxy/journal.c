@@ -121,7 +121,9 @@ static void taken(struct letter *x)
 		drain_all(j);
 		close_files(j);
 	}
-	if (j->nfiles < JOURNAL_FILES_MAX)
+	if (m->file.fd < 0)
+		;                               /* none in their place */
+	else if (j->nfiles < JOURNAL_FILES_MAX)
 		j->files[j->nfiles++] = m->file;
 	else
 		close(m->file.fd);
@@ -157,6 +159,16 @@ void journal_stop(struct journal *j)
 	memset(j->ring, 0, sizeof(j->ring));
 }
 
+static void post(struct journal *j, unsigned index, struct journal_file file)
+{
+	struct file_letter *m = mem_alloc(sizeof(*m));
+
+	m->journal = j;
+	m->index = index;
+	m->file = file;
+	mailbox_post(&j->thread.mail, &m->letter, taken);
+}
+
 static void turn_on(struct journal *j, enum journal_format f, bool alone)
 {
 	unsigned on = alone ? 0 : atomic_load(&j->on);
@@ -170,17 +182,16 @@ static void turn_on(struct journal *j, enum journal_format f, bool alone)
 void journal_add(struct journal *j, struct slice format, unsigned index, int take_fd)
 {
 	static const char *const words[] = { "text", "json" };
-	struct file_letter *m;
 
+	if (!format.n && !index) {
+		atomic_store_explicit(&j->on, 0, memory_order_release);
+		post(j, 0, (struct journal_file){ .fd = -1 });
+	}
 	for (int f = 0; f < JOURNAL_FORMATS; f++) {
 		if (!slice_eq_str(format, words[f]))
 			continue;
-		m = mem_alloc(sizeof(*m));
-		m->journal = j;
-		m->index = index;
-		m->file = (struct journal_file){ .fd = take_fd, .format = f };
 		turn_on(j, f, !index);
-		mailbox_post(&j->thread.mail, &m->letter, taken);
+		post(j, index, (struct journal_file){ .fd = take_fd, .format = f });
 		return;
 	}
 	close(take_fd);

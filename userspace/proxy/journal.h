@@ -41,7 +41,10 @@ struct journal {
 /* Control thread. 0 or -errno. */
 int journal_start(struct journal *j, unsigned workers);
 void journal_stop(struct journal *j);           /* writes what is left; no worker may write any more; accepts a zeroed one */
-/* index 0: in the place of all files there were. Another format than "text" and "json", or one file too many: closed. */
+/*
+ * index 0: in the place of all files there were. Another format than "text" and "json", or one file too many: closed; no
+ * format with index 0: there are no files any more.
+ */
 void journal_add(struct journal *j, struct slice format, unsigned index, int take_fd);
 
 /* Worker. False: no room. n is at most JOURNAL_LINE_MAX. */
