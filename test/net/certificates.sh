@@ -18,6 +18,10 @@ swap() {  # version
 	mv -T "$M/..data_tmp" "$M/..data"
 	[ -L "$M/tls.crt" ] || ln -s ..data/tls.crt ..data/tls.key "$M"
 }
+served() {  # common name of what a client of the listener is shown
+	openssl s_client -connect 127.0.0.1:8443 -servername "$1" < /dev/null 2> "$T/client.log" | openssl x509 -noout -subject
+}
+serves() { [ "$(served "$1")" = "subject=CN = $2" ]; }
 shows() { grep -q "$1" <<< "$(admin /certificates)"; }
 metric() { admin /metrics | sed -n "s/^weft_secrets_$1 //p"; }
 unready() { [ "$(admin_status /ready)" = 503 ]; }
@@ -54,6 +58,8 @@ pair two
 swap two
 wait_for 10 shows 'CN=two"'
 ok "the swap of a mounted Secret is seen" shows 'CN=two"'
+wait_for 10 serves any.example two
+ok "and new connections are shown it" serves any.example two
 
 # Two files replaced one after the other: no moment in between is taken for a fault.
 pair three
@@ -79,9 +85,20 @@ ok "and mended it is taken" shows 'CN=four"'
 rm "$T/plain.crt"
 wait_for 20 unready
 like "$(admin /ready)" 'plain.crt: No such file' "a file that went is said"
-mv "$M/..two/tls.crt" "$T/plain.crt"
+cp "$M/..two/tls.crt" "$T/plain.crt"
 cp "$M/..two/tls.key" "$T/plain.key"
 wait_for 20 weftd_ready
+
+# What nobody names any more is forgotten; what is named again is read.
+cp "$T/weft.yaml" "$T/with.yaml"
+echo 'kernel: {mode: off}' > "$T/weft.yaml"
+weft reload > "$T/out"
+wait_for 20 shows '"certificates": *\[\]'
+is "$(metric secrets)" 0 "forgotten when nobody names them"
+cp "$T/with.yaml" "$T/weft.yaml"
+weft reload > "$T/out"
+ok "and read when somebody does again" shows 'CN=two"'
+wait_for 10 serves any.example two
 
 fails "the log has no key" grep -q 'PRIVATE KEY' "$T/weftd.log"
 weftd_stop
