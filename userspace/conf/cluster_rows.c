@@ -37,6 +37,14 @@ static int check_subsets(const void *value, struct err *e)
 	return 0;
 }
 
+/* Not by rows: who gives a field that is refused is not to be told that others are missing. */
+static int check_discovery(const void *value, struct err *e)
+{
+	const struct cluster_discovery *d = value;
+
+	return d->host.n && d->port ? 0 : err_add(e, -EINVAL, "want host and port");
+}
+
 static int check_tls(const void *value, struct err *e)
 {
 	const struct cluster_tls_conf *t = value;
@@ -85,11 +93,11 @@ static const struct conf_item prefer_rows[] = {
 
 static const struct conf_item discovery_rows[] = {
 	CONF_LINE_ITEM(struct cluster_discovery, line),
-	CONF_ITEM(struct cluster_discovery, type, "type", ENUM, .names = discovery_names, .required = true,
+	CONF_ITEM(struct cluster_discovery, type, "type", ENUM, .names = discovery_names, .dflt = "dns",
 		  .help = "dns: the addresses of a host name"),
-	CONF_ITEM(struct cluster_discovery, host, "host", STRING, .required = true, .max = NAME_MAX_BYTES, .help = "its name"),
-	CONF_ITEM(struct cluster_discovery, port, "port", INT, .required = true, .min = 1, .max = 65535,
-		  .help = "of each address"),
+	CONF_ITEM(struct cluster_discovery, host, "host", STRING, .max = NAME_MAX_BYTES, .help = "its name; must be given"),
+	CONF_ITEM(struct cluster_discovery, port, "port", INT, .min = 1, .max = 65535,
+		  .help = "of each address; must be given"),
 	{ .name = "registry", .type = CONF_REFUSED,
 	  .help = "a registry gives its own clusters, with their endpoints: name such a cluster in `backends`" },
 	{ .name = "service", .type = CONF_REFUSED,
@@ -218,7 +226,7 @@ const struct conf_item fact_cluster_rows[] = {
 	CONF_ITEM(struct cluster_conf, locality, "locality", STRUCT, .rows = prefer_rows, .help = "nearby endpoints first"),
 	CONF_ITEMS(struct cluster_conf, endpoints, "endpoints", STRUCT, struct cluster_endpoint, .rows = endpoint_rows,
 		   .help = "who serves it; none: connections are refused"),
-	CONF_ITEM(struct cluster_conf, discovery, "discovery", STRUCT, .rows = discovery_rows,
+	CONF_ITEM(struct cluster_conf, discovery, "discovery", STRUCT, .rows = discovery_rows, .check = check_discovery,
 		  .help = "where its endpoints come from, when not from `endpoints` or a registry"),
 	CONF_ITEM(struct cluster_conf, subsets, "subsets", STRUCT, .rows = subsets_rows, .check = check_subsets,
 		  .help = "parts of it that routes may choose"),
