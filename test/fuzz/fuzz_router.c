@@ -173,7 +173,8 @@ static void act(const struct route_hit *hit, struct matcher *mt, struct msg *m)
 	assert_always(!route_hash(hit, mt, m, &peer, &h) && !route_hash(hit, mt, m, &peer, &again));
 	assert_always(h.has == again.has && (h.set_cookie.n || h.value == again.value));
 	assert_always(redirect_location(hit, m).n);
-	assert_always(!rewrite_request(hit, mt, m));
+	if (rewrite_request(hit, mt, m))
+		assert_always(hit->rule->rewrite == PATH_REGEX);
 	assert_always(!rooted || (m->path.n && m->path.p[0] == '/'));
 }
 

@@ -18,7 +18,7 @@ full() { admin /kernel | grep -qE '"rung":"(full|off)"'; }
 wait_for 30 full
 is_json() { python3 -m json.tool > /dev/null; }
 
-for verb in status services clusters listeners connections "kernel maps" "kernel programs" "kernel reasons" "config dump" version; do
+for verb in status services clusters routes listeners connections "kernel maps" "kernel programs" "kernel reasons" "config dump" version; do
 	# shellcheck disable=SC2086
 	ok "weft $verb" weft $verb
 	# shellcheck disable=SC2086
@@ -68,13 +68,14 @@ same_keys() {  # verb, path, member
 }
 same_keys services /services services
 same_keys clusters /clusters clusters
+same_keys routes /routes routes
 same_keys listeners /listeners listeners
 same_keys connections /connections connections
 same_keys "kernel maps" /kernel maps
 same_keys "kernel programs" /kernel programs
 same_keys "kernel reasons" /kernel/reasons reasons
 
-for path in / /version /ready /live /stats /config /snapshot /services /clusters /listeners /connections /kernel /kernel/reasons \
+for path in / /version /ready /live /stats /config /snapshot /services /clusters /routes /listeners /connections /kernel /kernel/reasons \
 	/kernel/maps/ctl_map "/explain?protocol=tcp&address=10.96.0.10:80" /registries; do
 	is "$(admin_status "$path")" 200 "GET $path"
 	admin "$path" > "$T/out.json"

@@ -241,9 +241,13 @@ static void forward(struct agent *a, json_t *o, const struct route_hit *hit, str
 							    "no backend of the rule weighs anything"));
 		return;
 	}
+	if (rewrite_request(hit, mt, &q->m)) {
+		json_object_set_new(o, "outcome", json_pack("{ss si ss}", "type", "error", "status", 400, "why",
+							    "the rule's rewrite makes no path of this one"));
+		return;
+	}
 	json_object_set_new(o, "outcome", json_pack("{ss}", "type", "forward"));
-	if (!rewrite_request(hit, mt, &q->m))
-		json_object_set_new(o, "forwarded", request_json(&q->m));
+	json_object_set_new(o, "forwarded", request_json(&q->m));
 }
 
 static void outcome(struct agent *a, json_t *o, const struct route_hit *hit, struct matcher *mt, struct explain_request *q)

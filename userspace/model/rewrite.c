@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include "base/path.h"
 #include "model/router_priv.h"
 #include "weft/str.h"
 
@@ -56,20 +57,26 @@ static struct slice prefix_changed(struct msg *m, const struct route_match *matc
 	return JOIN(m, with, rest, query);
 }
 
-static struct slice regex_changed(struct msg *m, const struct route_hit *hit, struct matcher *mt, struct slice path,
-				  struct slice query)
+/* What is cut out of a path may leave "/../" or half a percent-code: the host gets the one form of it, or nothing. */
+static int regex_change(struct msg *m, const struct route_hit *hit, struct matcher *mt, struct slice path,
+			struct slice query, struct slice *to)
 {
+	const char *why;
 	struct slice out;
+	char *room;
 
 	if (!hit->compiled->rewrite ||
 	    !regex_replace(hit->compiled->rewrite, mt->regex, path, hit->rule->rewrite_path, &out))
-		return m->path;
-	return JOIN(m, out.n && out.p[0] == '/' ? SLICE_LIT("") : SLICE_LIT("/"), out, query);
+		return 0;
+	out = JOIN(m, out.n && out.p[0] == '/' ? SLICE_LIT("") : SLICE_LIT("/"), out, query);
+	room = out.p ? msg_alloc(m, out.n) : NULL;
+	return room ? path_normalise(out, 0, room, to, &why) : -ENOMEM;
 }
 
 static int path_rewrite(const struct route_hit *hit, struct matcher *mt, struct msg *m)
 {
 	struct slice query, path = path_only(m->path, &query), to = m->path;
+	int err = 0;
 
 	/* "*" and the authority form have no path to change. */
 	if (!path.n || path.p[0] != '/')
@@ -79,11 +86,11 @@ static int path_rewrite(const struct route_hit *hit, struct matcher *mt, struct 
 	else if (hit->rule->rewrite == PATH_FULL)
 		to = JOIN(m, hit->rule->rewrite_path, query);
 	else if (hit->rule->rewrite == PATH_REGEX)
-		to = regex_changed(m, hit, mt, path, query);
+		err = regex_change(m, hit, mt, path, query, &to);
 	if (!to.p)
 		return -ENOMEM;
-	if (to.p == m->path.p)
-		return 0;
+	if (err || to.p == m->path.p)
+		return err;
 	m->path = to;
 	msg_touch(m);
 	return 0;

@@ -7,7 +7,10 @@
 #include "model/router.h"
 #include "weft/net_filter.h"
 
-/* Path (the query stays), host, then the rule's request headers. 0 or -ENOMEM. */
+/*
+ * Path (the query stays), host, then the rule's request headers. 0, -ENOMEM, or -EINVAL: the rule's expression makes no
+ * path of this one (400).
+ */
 int rewrite_request(const struct route_hit *hit, struct matcher *mt, struct msg *m);
 /* The rule's response headers. 0 or -ENOMEM. */
 int rewrite_response(const struct route_hit *hit, struct msg *response);

@@ -84,11 +84,16 @@ static int prepare(struct stream *s)
 
 static enum stream_state forward(struct stream *s)
 {
+	int err;
+
 	s->backend = router_backend(&s->hit, s->w->http->matcher);
 	if (!s->backend)
 		return stream_say(s, 503, STREAM_NO_CLUSTER, "route has no backend");
 	s->info.cluster = s->backend->cluster;
-	if (prepare(s))
+	err = prepare(s);
+	if (err == -EINVAL)
+		return stream_say(s, 400, STREAM_CLIENT_MALFORMED, "the route's rewrite makes no path of this one");
+	if (err)
 		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
 	s->ask.backend = s->backend;
 	s->ask.lb.original = &s->info.peer->original;

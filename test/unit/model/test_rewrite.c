@@ -9,6 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <errno.h>
+
 #include "model/fact.h"
 #include "model/matcher.h"
 #include "model/rewrite.h"
@@ -133,6 +135,37 @@ static void test_full_and_regex(void **state)
 		assert_int_equal(rewrite_request(&g.hit, g.mt, &g.q.m), 0);
 		assert_slice(g.q.m.path, cases[i].want);
 		assert_int_equal(!!(g.q.m.flags & MSG_CHANGED), strcmp(cases[i].path, cases[i].want) != 0);
+		rig_fini(&g);
+	}
+}
+
+/* What an expression leaves of a path is brought into its one form; what has none is refused. */
+static void test_regex_leaves_a_path(void **state)
+{
+	static const struct {
+		const char *regex, *path, *want;
+	} cases[] = {
+		{ "x", "/a/.x./b", "/b" },
+		{ "x", "/a/x/b", "/a//b" },
+		{ "x", "/.x./.x./etc", "/etc" },
+		{ "2", "/a%2Fz", NULL },
+		{ "2F", "/a%2F41", "/aA" },
+		{ "x", "/a%2Fx?%", "/a%2F?%" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char request[64];
+		struct rig g;
+
+		snprintf(request, sizeof(request), "GET http://h%s", cases[i].path);
+		rig_init(&g, "");
+		g.rule->rewrite = PATH_REGEX;
+		g.rule->rewrite_regex = slice_str(cases[i].regex);
+		g.rule->rewrite_path = SLICE_LIT("");
+		rig_ask(&g, request);
+		assert_int_equal(rewrite_request(&g.hit, g.mt, &g.q.m), cases[i].want ? 0 : -EINVAL);
+		assert_slice(g.q.m.path, cases[i].want ? cases[i].want : cases[i].path);
 		rig_fini(&g);
 	}
 }
@@ -325,6 +358,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_prefix), cmocka_unit_test(test_full_and_regex), cmocka_unit_test(test_host_and_headers),
+		cmocka_unit_test(test_regex_leaves_a_path),
 		cmocka_unit_test(test_redirect), cmocka_unit_test(test_hash), cmocka_unit_test(test_hash_is_stable),
 		cmocka_unit_test(test_hash_list), cmocka_unit_test(test_hash_cookie),
 	};
