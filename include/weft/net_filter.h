@@ -128,11 +128,10 @@ void net_filter_resume_after(struct net_filter *f, uint32_t ms);
  */
 void net_filter_unread(struct net_filter *f, struct buf *b);
 /*
- * Puts a new layer on top of f, opened before anything above reads: plaintext that turns out to be
- * TLS (permissive mode), STARTTLS. ops is found by name; conf as in the listener. 0, -ENOENT: no
- * such type, -ENOMEM.
+ * Puts a new layer on top of f, opened before anything above reads or writes: STARTTLS, a protocol that turns out to be
+ * another. From f's open() or read(); start() runs within. 0, -ENOMEM, or what start() says.
  */
-int net_filter_push(struct net_filter *f, const char *type, const void *conf);
+int net_filter_push(struct net_filter *f, const struct net_filter_ops *ops, const void *conf);
 /* In one of these blocks. Implemented by net/addr.c. */
 bool addr_in_blocks(const struct ip *ip, const struct ip_block *v, size_t n);
 

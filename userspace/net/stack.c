@@ -114,6 +114,34 @@ const char *stack_opening(const struct conn *c)
 	return c->stack && c->stack->opening ? c->stack->opening->f.ops->name : NULL;
 }
 
+/* Whether b is a, or above it. */
+static bool is_above(const struct layer *b, const struct layer *a)
+{
+	while (a && a != b)
+		a = a->above;
+	return a != NULL;
+}
+
+int net_filter_push(struct net_filter *f, const struct net_filter_ops *ops, const void *conf)
+{
+	const struct net_layer nl = { ops, conf };
+	struct layer *below = layer_of(f), *l = layer_new(below->conn, &nl);
+	struct conn_stack *st = below->conn->stack;
+
+	if (!l)
+		return -ENOMEM;
+	l->below = below;
+	l->above = below->above;
+	*(below->above ? &below->above->below : &st->top) = l;
+	below->above = l;
+	/* Below f, or f itself, being opened will lead to it. */
+	if (!st->opening || is_above(st->opening, l))
+		st->opening = l;
+	/* What f gave back to it is told of by no event. */
+	net_filter_resume(f);
+	return ops->start ? ops->start(&l->f) : 0;
+}
+
 /* Without methods for bytes a layer looks at the opening only. */
 static bool is_transparent(const struct layer *l)
 {
@@ -126,6 +154,8 @@ static bool is_transparent(const struct layer *l)
 
 void stack_thin(struct conn *c)
 {
+	if (c->stack->opening)
+		return;
 	for (struct layer *l = c->stack->bottom; l; l = l->above)
 		if (!is_transparent(l))
 			return;
@@ -167,13 +197,22 @@ static int layer_shut(struct conn *c, struct layer *l)
 	return l->f.ops->shut ? l->f.ops->shut(&l->f) : net_next_shut(&l->f);
 }
 
+/* A layer that was pushed later is opened by the bytes that follow. */
 ssize_t stack_read(struct conn *c, struct buf *dst)
 {
+	int err = c->stack->opening ? stack_open(c) : 0;
+
+	if (err)
+		return err;
 	return layer_read(c, c->stack->top, dst);
 }
 
 ssize_t stack_write(struct conn *c, struct buf *src)
 {
+	int err = c->stack->opening ? stack_open(c) : 0;
+
+	if (err)
+		return err;
 	return layer_write(c, c->stack->top, src);
 }
 

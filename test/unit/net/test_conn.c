@@ -544,6 +544,60 @@ static void test_a_transparent_layer_goes(void **state)
 	close(sv[1]);
 }
 
+/* Passes bytes on until the peer says "X", behind which the other layer speaks. */
+static ssize_t turning_read(struct net_filter *f, struct buf *dst)
+{
+	bool *turned = f->state;
+	struct buf b = { 0 };
+	ssize_t n = net_next_read(f, &b);
+	const char *x;
+
+	if (n <= 0 || *turned)
+		goto out;
+	x = memchr(buf_pull(&b, b.len).p, 'X', b.len);
+	if (!x)
+		goto out;
+	*turned = true;
+	n = x - buf_head(&b).p;
+	assert_int_equal(buf_add(dst, buf_head(&b).p, (size_t)n), 0);
+	buf_drop(&b, (size_t)n + 1);
+	net_filter_unread(f, &b);
+	assert_int_equal(net_filter_push(f, &xor_ops, f->conf), 0);
+	return n ? n : -EAGAIN;
+out:
+	buf_move(dst, &b);
+	return n;
+}
+
+static const struct net_filter_ops turning_ops = { .name = "turning", .state_size = sizeof(bool), .read = turning_read };
+
+static void test_a_layer_is_pushed_while_bytes_flow(void **state)
+{
+	struct xor_conf conf = { .key = 1, .opens = 1 };
+	const struct net_layer layers[] = { { &turning_ops, &conf } };
+	struct buf out = { 0 };
+	char got[4];
+	int sv[2];
+
+	(void)state;
+	pair(sv);
+	open_end(sv[0], true, layers, 1, 30000);
+	until(&e.opens, 1);
+	assert_int_equal(write(sv[1], "plain", 5), 5);
+	until_got(&e, 5);
+	assert_got(&e, "plain");
+	assert_int_equal(write(sv[1], "Xkadbd", 6), 6);
+	until_got(&e, 4);
+	assert_got(&e, "`ece");
+	buf_add(&out, "`ece", 4);
+	assert_int_equal(conn_write(&e.c, &out), 4);
+	assert_int_equal(read(sv[1], got, 4), 4);
+	assert_memory_equal(got, "adbd", 4);
+	conn_close(&e.c);
+	assert_int_equal(conf.closes, 1);
+	close(sv[1]);
+}
+
 struct nap_conf {
 	uint32_t ms;
 	uint64_t slept_from;
@@ -613,7 +667,7 @@ int main(void)
 		T(test_bytes_before_a_reset_are_read), T(test_refused), T(test_connect_times_out),
 		T(test_a_layer_opens_reads_and_writes), T(test_a_layer_that_fails_says_why),
 		T(test_a_layer_that_waits_too_long), T(test_unread_bytes_go_to_the_next),
-		T(test_a_transparent_layer_goes), T(test_a_layer_waits_for_something_else),
+		T(test_a_transparent_layer_goes), T(test_a_layer_is_pushed_while_bytes_flow), T(test_a_layer_waits_for_something_else),
 		T(test_closing_takes_back_what_a_layer_waits_for),
 	};
 
