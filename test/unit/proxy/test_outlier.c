@@ -186,6 +186,7 @@ static void test_share_of_failures(void **state)
 	o.failure_percentage = 60;
 	o.failure_min_requests = 10;
 	o.consecutive_5xx = 0;
+	o.failure_min_hosts = 4;
 	start(&k, o, 5);
 	outlier_sweep(&k.outlier, t);
 	for (unsigned i = 1; i <= 5; i++)
@@ -199,6 +200,20 @@ static void test_share_of_failures(void **state)
 	/* Counts are of one interval: nothing new, nothing happens. */
 	outlier_sweep(&k.outlier, t + 20 * SEC);
 	assert_int_equal(heard.n, 1);
+	for (unsigned i = 1; i <= 5; i++)
+		for (int n = 0; i != 2 && n < 20; n++)
+			send_to(&k, n % 4, (int)i, i == 4 ? 500 : 200);
+	outlier_sweep(&k.outlier, t + 30 * SEC);
+	assert_int_equal(heard.n, 2);
+	assert_int_equal(heard.last, 4);
+	/* Three hosts are left with requests: too few to compare. */
+	for (unsigned i = 1; i <= 5; i += 2)
+		for (int n = 0; n < 20; n++)
+			send_to(&k, n % 4, (int)i, i == 5 ? 500 : 200);
+	outlier_sweep(&k.outlier, t + 39 * SEC);
+	outlier_sweep(&k.outlier, t + 40 * SEC);
+	assert_int_equal(heard.n, 3);           /* the first one is back */
+	assert_int_equal(heard.last, 2);
 	kit_fini(&k);
 }
 
