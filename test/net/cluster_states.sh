@@ -225,3 +225,7 @@ def a_cluster_is_found_by_name():
 
 run()
 PY
+counted() { admin /metrics | grep -Eq "$1"; }
+wait_for 20 counted '^weft_cluster_picks_total\{clusters="all"\} [1-9]'
+wait_for 20 counted '^weft_outlier_ejections_in_a_row_total\{clusters="all"\} [1-9]'
+echo "  ok: the proxy's counters are shown"
