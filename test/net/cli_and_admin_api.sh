@@ -86,7 +86,7 @@ like "$(cat "$T/metrics")" '^weft_ready\{condition="kernel"\} 1' "metrics: condi
 like "$(cat "$T/metrics")" '^weft_service_picked_total\{service="web.default",port="80",protocol="TCP"' "metrics: services"
 like "$(cat "$T/metrics")" '^weft_kernel_reason_total\{reason="translated"\}' "metrics: reasons"
 like "$(cat "$T/metrics")" '^weft_kernel_selftest\{case="' "metrics: the self-test"
-is "$(grep -vcE '^(#|[a-z_]+(\{[^}]*\})? [0-9.e+-]+$)' "$T/metrics" || true)" 0 "metrics: every line is well formed"
+is "$(grep -vcE '^(#|[a-z][a-z0-9_]*(\{[^}]*\})? [0-9.e+-]+$)' "$T/metrics" || true)" 0 "metrics: every line is well formed"
 is "$(grep -c '^# TYPE' "$T/metrics")" "$(grep '^# TYPE' "$T/metrics" | sort -u | wc -l)" "metrics: a type is given once"
 is "$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:15000/live)" 200 "the API answers on loopback"
 is "$(curl -s -o /dev/null -w '%{http_code}' -H 'Host: evil.example' http://127.0.0.1:15000/live)" 403 \
@@ -113,7 +113,7 @@ like "$(cat "$T/usage")" 'unknown verb: kernel nonsense; there are: kernel maps,
 usage 2 "$B/weft" --socket
 like "$(cat "$T/usage")" '^weft: --socket: its value is missing: --socket PATH$' "and says what is missing"
 usage 2 "$B/weft" explain tcp 10.96.0.10:80 --from
-like "$(cat "$T/usage")" '^weft: --from: its value is missing: --from CGROUP.PID$' "and so for a verb's option"
+like "$(cat "$T/usage")" '^weft: --from: its value is missing: --from CGROUP.PID.IDENTITY$' "and so for a verb's option"
 usage 2 "$B/weft"
 usage 2 "$B/weft" services -o xml
 usage 2 "$B/weft" explain tcp
