@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What a fact must say by itself, whoever made it: a registry in code has no rows of conf/ before it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "lib/facts.h"
+#include "model/store.h"
+
+/* One fact of a kind, good but for what one case changes. */
+struct sample {
+	struct cluster_fact *c;
+	struct listener *l;
+	struct route *r;
+	struct route_rule *rule;                /* of r */
+	struct route_match *match;              /* of rule */
+};
+
+/* words NULL: nothing is; the store takes all of s. */
+static void refused(struct sample *s, enum fact_kind kind, const char *words)
+{
+	struct fact *all[] = { &s->c->fact, &s->r->fact, &s->l->fact };
+	struct store *store = store_new();
+	struct store_tx *tx = store_begin(store, SLICE_LIT("test"));
+	struct registry_verdict v;
+	bool ok;
+
+	store_put(tx, facts_cluster("web"));
+	store_put(tx, &facts_secret("k")->fact);
+	for (size_t i = 0; i < 3; i++)
+		store_put(tx, all[i]);
+	ok = store_commit(tx, 1, &v);
+	if (!words) {
+		assert_true(ok);
+	} else {
+		assert_int_equal(v.nrefused, 1);
+		assert_int_equal(v.refused[0].kind, kind);
+		assert_string_equal(v.refused[0].why, words);
+	}
+	store_end(tx);
+	store_free(store);
+}
+
+static struct sample sample(void)
+{
+	struct sample s = {
+		.c = (struct cluster_fact *)facts_cluster("c"),
+		.r = facts_route("r", "web"),
+		.l = facts_listener("l", "127.0.0.1", 80, "http"),
+	};
+	struct slice *certificate = fact_alloc(&s.l->fact, sizeof(*certificate));
+
+	s.rule = (struct route_rule *)s.r->rules;
+	s.match = fact_alloc(&s.r->fact, sizeof(*s.match));
+	s.match->path = (struct text_match){ .type = TEXT_PREFIX, .value = SLICE_LIT("/a") };
+	s.rule->matches = s.match;
+	s.rule->nmatches = 1;
+	facts_listener_route(s.l, "r");
+	*certificate = SLICE_LIT("k");
+	s.l->tls.certificates = certificate;
+	s.l->tls.ncertificates = 1;
+	return s;
+}
+
+/* The statement changes the sample; the words are the refusal. */
+#define CASE(of, change, words)                                                                                        \
+	do {                                                                                                           \
+		struct sample s = sample();                                                                            \
+                                                                                                                       \
+		change;                                                                                                \
+		refused(&s, s.of->fact.kind, words);                                                                   \
+	} while (0)
+
+static void test_good(void **state)
+{
+	struct sample s = sample();
+
+	(void)state;
+	refused(&s, FACT_KINDS, NULL);
+}
+
+static void test_clusters(void **state)
+{
+	static const struct name_value wrong[] = { { SLICE_LIT("b"), SLICE_LIT("1") }, { SLICE_LIT("a"), SLICE_LIT("2") } };
+	static const struct subset_keys none = { 0 };
+	static const struct status_range range = { 300, 200 };
+
+	(void)state;
+	CASE(c, s.c->connect_ms = 0, "connect_ms 0: at least 1");
+	CASE(c, s.c->dns_host = SLICE_LIT("a"), "dns_port 0: 1 to 65535");
+	CASE(c, s.c->ring_size = 0, "ring_size 0: at least 1");
+	CASE(c, (s.c->outlier.enabled = true, s.c->outlier.interval_ms = 0),
+	     "outlier: interval_ms and base_ejection_ms are at least 1");
+	CASE(c, (s.c->subsets = &none, s.c->nsubsets = 1), "subsets[0]: no key; name at least one of the hosts' metadata");
+	CASE(c, s.c->fallback = SUBSET_DEFAULT, "subset_default: missing; fallback default needs one");
+	CASE(c, (s.c->subset_default = wrong, s.c->nsubset_default = 2), "subset_default: names must be in order, none twice");
+	CASE(c, (s.c->health.type = HEALTH_TCP, s.c->health.healthy = 0), "health: healthy and unhealthy are at least 1");
+	CASE(c, (s.c->health.type = HEALTH_TCP, s.c->health.timeout_ms = 0),
+	     "health: interval_ms and timeout_ms are at least 1");
+	CASE(c, (s.c->health.type = HEALTH_HTTP, s.c->health.path = SLICE_LIT("x")), "health.path x: must begin with /");
+	CASE(c, (s.c->health.type = HEALTH_TCP, s.c->health.expect = &range, s.c->health.nexpect = 1),
+	     "health.expect[0] 300-200: 100 to 599, the lower one first");
+	CASE(c, s.c->tls.ca = SLICE_LIT("none"),
+	     "tls.ca: no secret \"none\": nobody has given one of that name");
+}
+
+static void test_listeners(void **state)
+{
+	static const struct route_backend web = { .cluster = { "web", 3 }, .weight = 1 };
+	static const struct stream_rule empty = { 0 }, full = { .backends = &web, .nbackends = 1 };
+
+	(void)state;
+	CASE(l, s.l->port = 0, "port 0: 1 to 65535");
+	CASE(l, s.l->head_ms = 0, "head_ms 0: at least 1");
+	CASE(l, s.l->max_head_bytes = 1, "max_head_bytes 1: at least 1024");
+	CASE(l, s.l->max_headers = 0, "max_headers and max_target_bytes are at least 1");
+	CASE(l, (s.l->tls.mode = TLS_STRICT, s.l->tls.ncertificates = 0), "tls.certificates: missing; name at least one");
+	CASE(l, (s.l->tls.mode = TLS_STRICT, s.l->tls.require_client = true),
+	     "tls.client_ca: missing; clients' certificates are held against it");
+	CASE(l, (s.l->tls.mode = TLS_STRICT, s.l->tls.min_version = 0x0302),
+	     "tls.min_version 770: 771 (TLS 1.2) or 772 (TLS 1.3)");
+	CASE(l, (s.l->rules = &full, s.l->nrules = 1), "rules: for tcp and udp only; other protocols have routes");
+	CASE(l, (s.l->protocol = SLICE_LIT("tcp"), s.l->nroutes = 0), "no rules; give at least one");
+	CASE(l, (s.l->protocol = SLICE_LIT("udp"), s.l->nroutes = 0, s.l->nrules = 1, s.l->rules = &empty),
+	     "rules[0]: no backends; name at least one cluster");
+}
+
+static void test_routes(void **state)
+{
+	static const struct text_match nameless = { .type = TEXT_EXACT }, empty = { .type = TEXT_RANGE, .name = { "a", 1 } };
+
+	(void)state;
+	CASE(r, s.r->nrules = 0, "no rules; give at least one");
+	CASE(r, s.rule->nbackends = 0, "rules[0]: needs one of backends, redirect_status and direct_status");
+	CASE(r, s.rule->direct_status = 200, "rules[0]: needs one of backends, redirect_status and direct_status");
+	CASE(r, (s.rule->nbackends = 0, s.rule->redirect_status = 304),
+	     "rules[0]: redirect_status 304: 301, 302, 303, 307 or 308");
+	CASE(r, s.match->path.value = SLICE_LIT("a"), "rules[0].matches[0].path a: must begin with /");
+	CASE(r, s.match->path.type = TEXT_CONTAINS, "rules[0].matches[0].path: this kind of condition is not for it");
+	CASE(r, (s.match->headers = &nameless, s.match->nheaders = 1), "rules[0].matches[0].headers[0]: no name");
+	CASE(r, (s.match->cookies = &empty, s.match->ncookies = 1), "rules[0].matches[0].cookies[0]: range 0 to 0 is empty");
+	CASE(r, (s.match->path.type = TEXT_EXACT, s.rule->rewrite = PATH_PREFIX),
+	     "rules[0].replacing the prefix: each match of the rule needs a path of type prefix");
+	CASE(r, (s.rule->rewrite = PATH_FULL, s.rule->rewrite_path = SLICE_LIT("x")),
+	     "rules[0].rewrite_path x: must begin with /");
+	CASE(r, s.rule->rewrite = PATH_REGEX, "rules[0].rewrite_regex: no value");
+	CASE(r, (s.rule->timeout_ms = 5, s.rule->try_timeout_ms = 6),
+	     "rules[0].try_timeout_ms 6: longer than the whole request's 5");
+	CASE(r, s.rule->backoff_ms = 1, "rules[0].backoff_ms 1: more than max_backoff_ms 0");
+	CASE(r, s.rule->retries = 101, "rules[0].retries 101: at most 100");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_clusters),
+		cmocka_unit_test(test_listeners),
+		cmocka_unit_test(test_routes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
