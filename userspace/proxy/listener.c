@@ -43,6 +43,7 @@ static const struct protocol {
 	void (*datagrams_end)(struct listener_socket *s);
 } protocols[] = {
 	{ "http", http_accepted, NULL, NULL },
+	{ "http-proxy", http_accepted, NULL, NULL },
 	{ "tcp", tcp_accepted, NULL, NULL },
 	{ "udp", NULL, udp_start, udp_stop },
 };

@@ -87,7 +87,8 @@ static void count_traffic(const struct stream *s)
 
 	if (!s->hit.rule)
 		return;
-	count(traffic_row(t, TRAFFIC_ROUTE, s->hit.route->fact.slot, s->hit.route->name), s);
+	if (s->hit.route)
+		count(traffic_row(t, TRAFFIC_ROUTE, s->hit.route->fact.slot, s->hit.route->name), s);
 	if (s->info.tries) {
 		count(traffic_row(t, TRAFFIC_CLUSTER, s->cluster_slot, s->info.cluster), s);
 		return;

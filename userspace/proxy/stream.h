@@ -57,6 +57,7 @@ struct stream {
 	bool continued;                         /* 100 was said to the client */
 	bool close;                             /* the client's connection ends with this answer */
 	bool cut;                               /* the answer could not be ended */
+	bool tunnel;                            /* CONNECT that ends here: the host's connection is bytes from the start */
 	bool picked;                            /* pick_done() is due */
 	struct list node;                       /* of the downstream's, or of the worker's free ones */
 	struct downstream *down;                /* NULL: the client is gone */

@@ -9,6 +9,7 @@
 #include "model/rewrite.h"
 #include "model/routers.h"
 #include "proxy/downstream.h"
+#include "proxy/forward_proxy.h"
 #include "proxy/headers.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
@@ -65,6 +66,11 @@ static enum stream_state answer_directly(struct stream *s)
 	return STREAM_REPLY;
 }
 
+static bool through_forward_proxy(const struct listener *l)
+{
+	return slice_eq_str(l->protocol, "http-proxy");
+}
+
 /* Hashes look at the request as it came, so before it is rewritten. */
 static int prepare(struct stream *s)
 {
@@ -79,6 +85,8 @@ static int prepare(struct stream *s)
 	s->set_cookie = hash.set_cookie;
 	if (!err)
 		err = rewrite_request(&s->hit, s->w->http->matcher, &s->request);
+	if (!err && through_forward_proxy(downstream_conf(s->down)))
+		err = forward_proxy_sign(s);
 	return err ? err : headers_request(s, downstream_conf(s->down));
 }
 
@@ -86,7 +94,8 @@ static enum stream_state forward(struct stream *s)
 {
 	int err;
 
-	s->backend = router_backend(&s->hit, s->w->http->matcher);
+	if (!s->backend)
+		s->backend = router_backend(&s->hit, s->w->http->matcher);
 	if (!s->backend)
 		return stream_say(s, 503, STREAM_NO_CLUSTER, "route has no backend");
 	s->info.cluster = s->backend->cluster;
@@ -131,6 +140,14 @@ static const char *canonical(struct stream *s, const struct listener *l)
 	return NULL;
 }
 
+static enum stream_state match(struct stream *s, const struct listener *l)
+{
+	s->router = snapshot_router(s->hold->snap, &l->fact);
+	if (!s->router || !router_match(s->router, s->w->http->matcher, &s->request, s->info.peer->identity, &s->hit))
+		return stream_say(s, 404, STREAM_NO_ROUTE, "no route for this request");
+	return STREAM_BLOCKED;
+}
+
 enum stream_state step_route(struct stream *s)
 {
 	const struct listener *l = downstream_conf(s->down);
@@ -144,11 +161,12 @@ enum stream_state step_route(struct stream *s)
 	why = canonical(s, l);
 	if (why)
 		return stream_say(s, 400, STREAM_CLIENT_MALFORMED, why);
-	s->router = snapshot_router(s->hold->snap, &l->fact);
-	if (!s->router || !router_match(s->router, s->w->http->matcher, &s->request, s->info.peer->identity, &s->hit))
-		return stream_say(s, 404, STREAM_NO_ROUTE, "no route for this request");
-	s->info.route = s->hit.route->name;
-	next = check_upgrade(s);
+	next = through_forward_proxy(l) ? forward_proxy_route(s) : match(s, l);
+	if (next != STREAM_BLOCKED)
+		return next;
+	if (s->hit.route)
+		s->info.route = s->hit.route->name;
+	next = s->tunnel ? STREAM_BLOCKED : check_upgrade(s);
 	if (next != STREAM_BLOCKED)
 		return next;
 	if (s->hit.rule->redirect_status)

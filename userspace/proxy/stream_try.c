@@ -99,7 +99,7 @@ enum stream_state step_connect(struct stream *s)
 
 	if (s->up)
 		return upstream_ready(s->up) ? STREAM_SEND : STREAM_BLOCKED;
-	err = upstream_take(s, !s->retry.again);
+	err = upstream_take(s, !s->retry.again && !s->tunnel);
 	stream_deadline(s);
 	if (err == -EBUSY)
 		return stream_say(s, 503, STREAM_OVERFLOW, "maxConnections of the cluster is reached");
@@ -136,6 +136,15 @@ static void say_continue(struct stream *s)
 	leg_touch(&s->down->leg);
 }
 
+/* CONNECT to a service: its host's connection is there, and both are bytes from here on (RFC 9110 9.3.6). */
+static enum stream_state grant(struct stream *s)
+{
+	s->response = (struct msg){ .arena = &s->arena, .kind = MSG_RESPONSE, .status = 200, .wire_status = MSG_NO_STATUS };
+	s->response_begun = s->host_opaque = s->up->leg.opaque = true;
+	s->info.first_byte_ns = s->info.connected_ns;
+	return STREAM_RESPOND;
+}
+
 enum stream_state step_send(struct stream *s)
 {
 	struct codec *c = &s->up->leg.codec;
@@ -143,6 +152,8 @@ enum stream_state step_send(struct stream *s)
 	int err;
 
 	s->info.connected_ns = stream_age_ns(s);
+	if (s->tunnel)
+		return grant(s);
 	s->info.upstream_proto = c->ops;
 	s->up_id = 0;
 	err = c->ops->put_head(c, &s->up_id, &s->request, end);

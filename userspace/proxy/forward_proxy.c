@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/forward_proxy.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "base/num.h"
+#include "model/hold.h"
+#include "model/routers.h"
+#include "proxy/http.h"
+#include "proxy/stream_priv.h"
+#include "proxy/worker.h"
+#include "weft/str.h"
+
+#define VIA SLICE_LIT("via")
+#define IDLE_MS 300000u                         /* of a stream whose service has no rules to say */
+
+/* No other process has it. */
+static struct slice signature(char out[32])
+{
+	return (struct slice){ out, (size_t)snprintf(out, 32, "1.1 weft-%016llx", (unsigned long long)hash_seed()) };
+}
+
+static bool came_through_here(const struct msg *m)
+{
+	char text[32];
+	struct slice own = signature(text);
+
+	for (const struct msg_header *h = msg_find(m, VIA); h; h = msg_find_next(m, h))
+		if (h->value.n >= own.n && memmem(h->value.p, h->value.n, own.p, own.n))
+			return true;
+	return false;
+}
+
+int forward_proxy_sign(struct stream *s)
+{
+	char text[32];
+
+	return msg_add(&s->request, VIA, signature(text));
+}
+
+/* "orders.default:8080"; without a port 80. */
+static bool split(struct slice authority, struct slice *name, uint16_t *port)
+{
+	const char *colon = authority.n ? memrchr(authority.p, ':', authority.n) : NULL;
+	uint64_t n = 80;
+
+	*name = authority;
+	if (colon && !memchr(colon, ']', (size_t)(authority.p + authority.n - colon))) {
+		name->n = (size_t)(colon - authority.p);
+		if (num_u64((struct slice){ colon + 1, authority.n - name->n - 1 }, &n) || !n || n > UINT16_MAX)
+			return false;
+	}
+	*port = (uint16_t)n;
+	return name->n;
+}
+
+static const struct service_port *find_port(const struct service_fact *f, uint16_t port)
+{
+	for (size_t i = 0; f && i < f->nports; i++)
+		if (f->ports[i].port == port && f->ports[i].proto == IPPROTO_TCP)
+			return &f->ports[i];
+	return NULL;
+}
+
+/* A rule of our own for a service that has none. */
+static int to_cluster(struct stream *s, const struct service_port *p)
+{
+	struct route_rule *rule = msg_alloc(&s->request, sizeof(*rule));
+	struct route_backend *backend = msg_alloc(&s->request, sizeof(*backend));
+
+	if (!rule || !backend)
+		return -ENOMEM;
+	*backend = (struct route_backend){ .cluster = p->cluster, .weight = 1 };
+	*rule = (struct route_rule){ .backends = backend, .nbackends = 1, .idle_ms = IDLE_MS };
+	s->hit.rule = rule;
+	s->backend = backend;
+	return 0;
+}
+
+enum stream_state forward_proxy_route(struct stream *s)
+{
+	const struct service_fact *f;
+	const struct service_port *p;
+	struct slice name;
+	uint16_t port;
+
+	if (came_through_here(&s->request))
+		return stream_say(s, 508, STREAM_NO_ROUTE, "the request came through this proxy before");
+	if (!split(s->request.authority, &name, &port))
+		return stream_say(s, 400, STREAM_CLIENT_MALFORMED, "no service is named");
+	f = (const struct service_fact *)snapshot_fact(s->hold->snap, FACT_SERVICE, name);
+	p = find_port(f, port);
+	if (!p)
+		return stream_say(s, 404, STREAM_NO_ROUTE, f ? "the service has no such port" : "no such service");
+	s->tunnel = slice_eq_str(s->request.upgrade, "connect");
+	s->router = f->nroutes && !s->tunnel ? snapshot_router(s->hold->snap, &f->fact) : NULL;
+	if (s->router) {
+		if (!router_match(s->router, s->w->http->matcher, &s->request, s->info.peer->identity, &s->hit))
+			return stream_say(s, 404, STREAM_NO_ROUTE, "no route for this request");
+		return STREAM_BLOCKED;
+	}
+	if (!p->cluster.n)
+		return stream_say(s, 404, STREAM_NO_ROUTE, "the service's port has no cluster of its own");
+	return to_cluster(s, p) ? stream_say(s, 503, STREAM_OVERLOADED, "out of memory") : STREAM_BLOCKED;
+}
