@@ -100,6 +100,63 @@ static void test_edits(void **state)
 			      "Content-Length: 0\r\nX-D:  4\r\nx-request-id: 7\r\n\r\n");
 }
 
+/* Slices of the head, put together otherwise, are not the lines that stand there. */
+static int swap_head(void *arg, uint64_t id, struct msg *m, bool end)
+{
+	struct rig *r = arg;
+	struct slice one = m->headers[1].value;
+
+	(void)id;
+	m->headers[1].value = m->headers[2].value;
+	m->headers[2].value = one;
+	m->headers[3].name.p++;
+	m->headers[3].name.n--;
+	msg_touch(m);
+	return r->up.ops->put_head(&r->up, &r->up_id, m, end);
+}
+
+static void test_values_changed_round(void **state)
+{
+	struct rig *r = *state;
+	struct proto_sink sink = rig_down_sink;
+
+	sink.head = swap_head;
+	r->down.sink = &sink;
+	ask(r, "GET / HTTP/1.1\r\nHost: a\r\nA:1\r\nB: 2\r\nCC: 3\r\n\r\n");
+	expect(&r->to_server, "GET / HTTP/1.1\r\nHost: a\r\nA: 2\r\nB: 1\r\nC: 3\r\n\r\n");
+}
+
+static int new_status;
+static struct slice new_reason;
+static int status_head(void *arg, uint64_t id, struct msg *m, bool end)
+{
+	struct rig *r = arg;
+
+	(void)id;
+	if (new_status)
+		m->status = new_status;
+	m->reason = new_reason;
+	msg_touch(m);
+	return r->down.ops->put_head(&r->down, &r->down_id, m, end);
+}
+
+static void test_status_is_edited(void **state)
+{
+	struct rig *r = *state;
+	struct proto_sink sink = rig_up_sink;
+
+	sink.head = status_head;
+	r->up.sink = &sink;
+	new_status = 404;
+	new_reason = (struct slice){ 0 };
+	ask(r, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	expect(&r->to_client, "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nok");
+	new_status = 0;
+	new_reason = S("Well");
+	ask(r, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	expect(&r->to_client, "HTTP/1.1 200 Well\r\nContent-Length: 2\r\n\r\nok");
+}
+
 static void test_absolute_form(void **state)
 {
 	struct rig *r = *state;
@@ -251,6 +308,21 @@ static void test_pipelined_requests_wait_for_their_turn(void **state)
 	reply(r, "k");
 	ask(r, "");
 	expect(&r->to_server, "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
+static void test_answer_before_the_body(void **state)
+{
+	struct rig *r = *state;
+
+	r->answer = NULL;
+	ask(r, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 27\r\n\r\nGET /");
+	reply(r, RIG_ANSWER);
+	expect(&r->to_client, RIG_ANSWER);
+	assert_false(r->down.ops->reusable(&r->down) || r->up.ops->reusable(&r->up));
+	ask(r, " HTTP/1.1\r\nHost: a\r\n\r\n");
+	expect(&r->to_server, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 27\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_int_equal(r->to_client.len, 0);
+	assert_true(r->down.ops->reusable(&r->down) && r->up.ops->reusable(&r->up));
 }
 
 static void test_connection_close_and_http_10(void **state)
@@ -523,6 +595,39 @@ static void test_head_of_another_protocol(void **state)
 			      "Transfer-Encoding: chunked\r\nConnection: TE\r\n\r\n3\r\nabc\r\n0\r\nx-sum: 2\r\n\r\n");
 }
 
+static void test_raw_of_another_protocol_is_nothing(void **state)
+{
+	struct rig *r = *state;
+	static const char raw[] = "GET / HTTP/1.1\r\ncontent-length: 1:\r\n\r\n";
+	struct msg m = { .arena = &r->arena, .method = S("PUT"), .path = S("/"), .authority = S("a"), .body_len = 20 };
+	uint64_t id = 0;
+
+	m.raw = slice_str(raw);
+	m.method = (struct slice){ raw, 3 };
+	m.path = (struct slice){ raw + 4, 1 };
+	msg_push(&m, (struct slice){ raw + 16, 14 }, (struct slice){ raw + 32, 2 });
+	assert_int_equal(r->up.ops->put_head(&r->up, &id, &m, false), 0);
+	rig_send(r);
+	expect(&r->to_server, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n");
+}
+
+static void test_what_is_not_supported(void **state)
+{
+	struct rig *r = *state;
+	struct msg m = { .method = S("GET"), .path = S("/"), .authority = S("a"), .upgrade = S("h2c") };
+	struct msg a = { .kind = MSG_RESPONSE, .status = 101 };
+	uint64_t id = 0;
+
+	assert_int_equal(r->up.ops->put_head(&r->up, &id, &m, true), -ENOTSUP);
+	assert_int_equal(r->up.ops->room(&r->up), 1);
+	r->answer = NULL;
+	ask(r, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	id = r->down_id;
+	assert_int_equal(r->down.ops->put_head(&r->down, &id, &a, true), -ENOTSUP);
+	reply(r, RIG_ANSWER);
+	expect(&r->to_client, RIG_ANSWER);
+}
+
 static void test_empty_body_of_unknown_length(void **state)
 {
 	struct rig *r = *state;
@@ -764,6 +869,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_unchanged_head_is_the_same_bytes), T(test_hop_by_hop_headers_stay_here), T(test_edits),
+		T(test_values_changed_round), T(test_status_is_edited), T(test_answer_before_the_body),
+		T(test_raw_of_another_protocol_is_nothing), T(test_what_is_not_supported),
 		T(test_absolute_form), T(test_fields_of_a_request), T(test_expectation_without_a_body),
 		T(test_chunked_body_without_trailers), T(test_body_of_known_length), T(test_chunked_request),
 		T(test_trailers_both_ways), T(test_response_until_eof), T(test_eof_inside_a_body_ends_nothing),
