@@ -40,6 +40,16 @@ echo x > "$T/etc/other"
 pause 0.5
 is "$(metric taken_total)" 1 "another file is no change"
 
+# A folder in which something happens all the time does not put a change off.
+bg busy.log bash -c 'while :; do : > "$1/busy"; sleep 0.05; done' - "$T/etc"
+BUSY=$BG_PID
+conf b2
+wait_for 10 are b2
+ok "a busy folder does not put it off" are b2
+kill "$BUSY"
+conf b
+wait_for 10 are b
+
 # conf.d appears, and goes over it.
 mkdir "$T/conf.d"
 cluster_file c > "$T/conf.d/10-c.yaml"

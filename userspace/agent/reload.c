@@ -23,6 +23,7 @@
 
 /* An editor writes in pieces, and a ConfigMap's links are swapped one by one: quiet for so long, then it is read. */
 #define DEBOUNCE_NS (200 * MSEC)
+#define DEBOUNCE_MAX_NS (2 * SEC)
 #define EVENTS (IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_ONLYDIR)
 
 STAT_DEFINE(reload_stat, "reload", RELOAD_STATS);
@@ -207,7 +208,11 @@ static void on_event(struct loop_io *io, unsigned events)
 	(void)events;
 	while (read(io->fd, buf, sizeof(buf)) > 0)
 		;
-	timer_arm(&r->agent->loop, &r->timer, DEBOUNCE_NS, look, r);
+	if (!timer_armed(&r->timer))
+		r->event_ns = clock_ns();
+	/* A folder in which something happens all the time must not put it off for ever. */
+	if (!timer_armed(&r->timer) || clock_ns() - r->event_ns < DEBOUNCE_MAX_NS)
+		timer_arm(&r->agent->loop, &r->timer, DEBOUNCE_NS, look, r);
 }
 
 void reload_init(struct reload *r, struct agent *a)

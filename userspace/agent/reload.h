@@ -25,6 +25,7 @@ struct reload {
 	int fd;                                 /* inotify; -1: none */
 	struct loop_io io;
 	struct timer timer;
+	uint64_t event_ns;                      /* of the first event that the timer waits behind */
 	uint64_t hash;                          /* of the files as they were looked at last */
 	char *refusal;                          /* first line of what was wrong; NULL: the files are in force */
 	struct reload_stat stat;
