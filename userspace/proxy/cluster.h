@@ -22,7 +22,7 @@
 	X(COUNTER, no_cluster, "requests for a cluster that does not exist")                                           \
 	X(COUNTER, no_host, "requests for which no host was usable")                                                   \
 	X(COUNTER, panics, "picks that did not look at health, because too few hosts are well")                        \
-	X(COUNTER, overflows, "requests and connections refused because a limit of the node was reached")              \
+	X(COUNTER, overflows, "requests and connections refused, or made to wait, because a limit of the node was reached") \
 	X(COUNTER, waits, "requests that waited for a place under maxRequests")                                        \
 	X(COUNTER, wait_timeouts, "requests that waited for a place in vain")                                          \
 	X(COUNTER, retries, "retries begun")                                                                           \
