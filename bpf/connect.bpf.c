@@ -110,12 +110,15 @@ static __always_inline void ask_complete(struct bpf_sock_addr *ctx, const struct
 					 struct caller *c)
 {
 	struct lineage of = {};
+	__u64 netns;
 
 	lineage_self(&of);
 	caller_find(c, ctl, &of);
 	ask->rnd = bpf_get_prandom_u32();
 	ask->now_ns = bpf_ktime_get_ns();
-	ask->client = client_id(c, bpf_get_netns_cookie(ctx), host_netns);
+	netns = bpf_get_netns_cookie(ctx);
+	ask->client = client_id(c, netns, host_netns);
+	caller_place(c, netns, host_netns);
 }
 
 /* Counts, affinity and error records of a decision that was made; VERDICT_PASS leaves none but its reason. */

@@ -47,6 +47,7 @@ int explain_decide(struct explain *ctx)
 	ask.rnd = ctx->ask.rnd;
 	ask.now_ns = ctx->ask.now_ns ?: bpf_ktime_get_ns();
 	ask.client = client_id(&c, ctx->ask.netns, host_netns);
+	caller_place(&c, ctx->ask.netns, host_netns);
 	explain_run(&e, &ask, &c, ctl);
 	ctx->answer = e;
 	return EXPLAIN_DONE;

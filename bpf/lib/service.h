@@ -57,15 +57,16 @@ static __always_inline __u32 frontend_find(const struct ask *ask)
 
 
 /*
- * A service with routes belongs to the proxy. Only a live worker with a listener gets it; without one its fail mode
+ * A service with routes belongs to the proxy. Only a live worker with a listener within reach gets it; without one its fail mode
  * decides: closed refuses (fail-closed), open balances here as if it had no routes (fail-open, and said by the
  * reason). VERDICT_PASS: nothing is settled yet.
  */
-static __always_inline __u32 decide_l7(const struct ctl *ctl, const struct ask *ask, struct answer *a)
+static __always_inline __u32 decide_l7(const struct ctl *ctl, const struct ask *ask, const struct caller *c, struct answer *a)
 {
 	if (!(a->service.flags & SERVICE_L7))
 		return VERDICT_PASS;
-	if (ask->proto == IPPROTO_TCP && a->service.proxy_port && proxy_alive(ctl, ask->now_ns))
+	if (ask->proto == IPPROTO_TCP && a->service.proxy_port && !(c->exempt & CALLER_REMOTE) &&
+	    proxy_alive(ctl, ask->now_ns))
 		return decided(a, VERDICT_PROXY, REASON_L7_PROXY);
 	if (a->service.flags & SERVICE_FAIL_CLOSED)
 		return decided(a, VERDICT_REFUSE, REASON_L7_CLOSED);
@@ -130,13 +131,13 @@ __noinline int service_decide(const struct ctl *ctl, const struct ask *ask, cons
 	if (!ctl || !ask || !c || !a)
 		return VERDICT_PASS;
 	id = a->service_id;
-	if (c->exempt)
+	if (c->exempt & CALLER_EXEMPT)
 		return decided(a, VERDICT_PASS, REASON_EXEMPT);
 	if (!map_read_twice(&service_map, &id, &a->service)) {
 		a->bad_table = 1;
 		return decided(a, VERDICT_REFUSE, REASON_NO_BACKEND);
 	}
-	if (!decide_l7(ctl, ask, a) && !decide_affinity(ask, a))
+	if (!decide_l7(ctl, ask, c, a) && !decide_affinity(ask, a))
 		decide_pick(ask, a);
 	return a->verdict;
 }

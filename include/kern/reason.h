@@ -20,8 +20,8 @@
 	X(AFFINITY_STALE, LB, "affinity_stale", "affinity named a backend that is gone: picked anew")                  \
 	X(MOVED, LB, "moved", "unconnected UDP moved from a backend that is gone to another")                          \
 	X(L7_PROXY, LB, "l7_proxy", "service has routes: sent to the proxy")                                           \
-	X(L7_OPEN, LB, "l7_open", "service has routes, no live proxy, failMode open: balanced at L4")                  \
-	X(L7_CLOSED, LB, "l7_closed", "service has routes, no live proxy, failMode closed: ECONNREFUSED")              \
+	X(L7_OPEN, LB, "l7_open", "service has routes, no live proxy within reach, failMode open: balanced at L4")                  \
+	X(L7_CLOSED, LB, "l7_closed", "service has routes, no live proxy within reach, failMode closed: ECONNREFUSED")              \
 	X(DENIED, LB, "denied", "refused by policy")                                                                   \
 	X(REPROBED, LB, "reprobed", "picked backend was gone or draining: another slot was taken")                     \
 	X(DISABLED, LB, "disabled", "translation is switched off: left alone")                                         \

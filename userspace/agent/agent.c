@@ -86,6 +86,7 @@ static void on_published(void *arg, const struct diff *d)
 
 	health_update(&a->health, d);
 	dns_update(&a->dns, d);
+	l7_update(&a->l7, d);
 	states_update(&a->states, d);
 }
 
@@ -106,6 +107,15 @@ static void on_sockets(void *arg)
 
 	doors_give_all(&a->doors);
 	access_log_give(&a->child, a->config);
+}
+
+/* Connections of L7 services are sent to the proxy only while it listens for them. */
+static void on_doors(void *arg)
+{
+	struct agent *a = arg;
+
+	if (a->l7.units.n)
+		kern_ports_changed(a->kern);
 }
 
 static int on_beat_fd(void *arg)
@@ -303,6 +313,10 @@ static int start(struct agent *a, struct err *e)
 	states_init(&a->states, &a->loop, &a->publish, &a->child);
 	kern_set_overlay(a->kern, &a->states.overlay);
 	health_init(&a->health, &a->loop, on_checked, a);
+	l7_init(&a->l7, &a->hub, &a->doors, a->config->kernel.mode != CONFIG_KERNEL_OFF && a->config->kernel.connect);
+	kern_set_ports(a->kern, l7_port, &a->l7);
+	a->doors.changed = on_doors;
+	a->doors.arg = a;
 	err = dns_init(&a->dns, &a->loop, &a->hub, NULL, e);
 	if (err)
 		return err;
@@ -325,6 +339,7 @@ static void stop(struct agent *a)
 	secrets_fini(&a->secrets);
 	health_fini(&a->health);
 	dns_fini(&a->dns);
+	l7_fini(&a->l7);
 	hub_fini(&a->hub);
 	http_server_close(&a->http);
 	if (a->loop.magic)

@@ -10,6 +10,7 @@
 #include "agent/http_server.h"
 #include "agent/hub.h"
 #include "agent/judge.h"
+#include "agent/l7.h"
 #include "agent/publish.h"
 #include "agent/ready.h"
 #include "agent/reload.h"
@@ -42,6 +43,7 @@ struct agent {
 	struct judge judge;
 	struct child child;
 	struct doors doors;
+	struct l7 l7;
 	struct steering steer;
 	struct tally tally;
 	struct publish publish;

@@ -252,11 +252,14 @@ static void retry(struct timer *t);
 static void open_all(struct doors *d)
 {
 	uint64_t listening = 0, closed = 0;
+	bool changed = false;
 
 	for (size_t i = 0; i < d->all.n; i++) {
 		door_open(d, d->all.v[i]);
 		listening += d->all.v[i]->n > 0;
 		closed += d->all.v[i]->err != 0;
+		changed |= d->all.v[i]->was_open != (d->all.v[i]->n > 0);
+		d->all.v[i]->was_open = d->all.v[i]->n > 0;
 	}
 	stat_set(&d->stat.listening, listening);
 	stat_set(&d->stat.closed, closed);
@@ -264,6 +267,8 @@ static void open_all(struct doors *d)
 		timer_arm(d->loop, &d->retry, RETRY_NS, retry, d);
 	else
 		timer_disarm(d->loop, &d->retry);
+	if (changed && d->changed)
+		d->changed(d->arg);
 }
 
 static void retry(struct timer *t)

@@ -34,6 +34,7 @@ struct door {                                   /* one listener */
 	char *name, *where;                     /* where: file and line of the fact */
 	int fds[WORKERS_MAX];
 	unsigned n;                             /* open sockets; 0 with err 0: no proxy has said yet how many */
+	bool was_open;
 	bool steered;                           /* its program chooses the worker, not the kernel's hash */
 	int err;                                /* why it is closed */
 	char why[256];
@@ -54,6 +55,8 @@ struct doors {
 	VEC(struct door_spare) spare;
 	unsigned workers;                       /* sockets of each; 0: not known yet */
 	struct timer retry, resteer;
+	void (*changed)(void *arg);             /* one opened, or closed against its will; NULL: nobody asks */
+	void *arg;
 	struct doors_stat stat;
 };
 

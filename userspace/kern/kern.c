@@ -409,7 +409,7 @@ static void run_again(struct kern *k, const struct snapshot *s)
 		struct plan p;
 
 		apply_rest(&k->apply, &k->st);
-		plan_stale(&p, &k->st, s, k->proxy_port);
+		plan_stale(&p, &k->st, s, k->ports);
 		run(k, &p);
 		if (k->st.nstale >= before)
 			break;
@@ -444,9 +444,9 @@ int kern_sync(struct kern *k, const struct snapshot *s, const struct diff *d, st
 		return 0;
 	stat_add(&k->stat.syncs, 1);
 	if (!d || k->full_next)
-		plan_all(&p, &k->st, s, k->proxy_port);
+		plan_all(&p, &k->st, s, k->ports);
 	else
-		plan_diff(&p, &k->st, s, d, k->proxy_port);
+		plan_diff(&p, &k->st, s, d, k->ports);
 	run(k, &p);
 	k->full_next = false;
 	run_again(k, s);
@@ -469,7 +469,7 @@ int kern_retry(struct kern *k, const struct snapshot *s)
 	apply_rest(&k->apply, &k->st);
 	if (k->st.nstale || !list_empty(&k->st.loose) || k->st.queue.n || k->st.doomed.n) {
 		stat_add(&k->stat.retries, 1);
-		plan_stale(&p, &k->st, s, k->proxy_port);
+		plan_stale(&p, &k->st, s, k->ports);
 		run(k, &p);
 		run_again(k, s);
 	}
@@ -549,13 +549,15 @@ int kern_set_workers(struct kern *k, uint32_t n)
 	return 0;
 }
 
-int kern_set_proxy_port(struct kern *k, uint16_t port)
+void kern_set_ports(struct kern *k, uint16_t (*fn)(void *arg, const struct service_fact *f, const struct service_port *p), void *arg)
+{
+	k->ports = (struct plan_ports){ fn, arg };
+}
+
+int kern_ports_changed(struct kern *k)
 {
 	const struct snapshot *s = k->source ? k->source(k->source_arg) : NULL;
 
-	if (k->proxy_port == port)
-		return 0;
-	k->proxy_port = port;
 	k->full_next = true;
 	return k->loaded && s && k->attached ? kern_sync(k, s, NULL, NULL) : 0;
 }

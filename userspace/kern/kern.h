@@ -145,8 +145,10 @@ void kern_set_overlay(struct kern *k, const struct overlay *o);
 
 /* Number of heartbeat words the proxy uses: 0 = no proxy. */
 int kern_set_workers(struct kern *k, uint32_t n);
-/* Port of the proxy's outbound listener, host order; 0 = none: L7 services follow their fail mode. */
-int kern_set_proxy_port(struct kern *k, uint16_t port);
+/* Who knows where the proxy listens for a port of an L7 service: host order, 0 = nowhere, and its fail mode decides. */
+void kern_set_ports(struct kern *k, uint16_t (*fn)(void *arg, const struct service_fact *f, const struct service_port *p),
+		    void *arg);
+int kern_ports_changed(struct kern *k);         /* fn would answer otherwise than before */
 /* A new descriptor of the pinned beat_map (for the proxy, by SCM_RIGHTS); -errno. The caller closes it. */
 int kern_beat_fd(struct kern *k);
 /*

@@ -59,7 +59,7 @@ struct kern {
 	struct kern_verdict verdict;
 	bool judged, killed;
 	bool inherited;                         /* an earlier agent's verdict was on these very programs: it holds until judged */
-	uint16_t proxy_port;
+	struct plan_ports ports;
 	uint64_t synced;                        /* number of the snapshot that the maps show */
 	uint64_t synced_ns;                     /* when they last changed */
 	struct timer timer;

@@ -174,7 +174,7 @@ static uint8_t algo_of(const struct cluster *c)
 }
 
 static void entry_settings(const struct plan *p, struct service *e, const struct service_fact *f,
-			   const struct cluster *c)
+			   const struct service_port *sp, const struct cluster *c)
 {
 	e->algo = algo_of(c);
 	e->flags = 0;
@@ -183,7 +183,7 @@ static void entry_settings(const struct plan *p, struct service *e, const struct
 	if (f->affinity_s)
 		e->flags |= SERVICE_AFFINITY;
 	e->affinity_s = f->affinity_s;
-	e->proxy_port = f->nroutes ? htons(p->proxy_port) : 0;
+	e->proxy_port = f->nroutes && p->ports.fn ? htons(p->ports.fn(p->ports.arg, f, sp)) : 0;
 }
 
 static uint64_t member_key(const struct pick_host *h)
@@ -291,7 +291,7 @@ static int unit_wish(struct plan *p, struct unit *u, const struct service_fact *
 		ask.cluster = NULL;             /* where a service's own address leads to is not known: refused */
 	state_unit_cluster(p->st, u, name);
 	c.entry = u->entry;
-	entry_settings(p, &c.entry, f, ask.cluster);
+	entry_settings(p, &c.entry, f, sp, ask.cluster);
 	uint32_t want = pick_hosts(&ask, &h), have = change_backs(p, &c, h, want);
 	int err = change_table(p, &c, h, have);
 
@@ -450,13 +450,13 @@ static void todo_diff(struct plan *p, struct todo *t, const struct diff *d)
 		todo_routed(p, t);
 }
 
-static void begin(struct plan *p, struct kern_state *st, const struct snapshot *s, uint16_t proxy_port)
+static void begin(struct plan *p, struct kern_state *st, const struct snapshot *s, struct plan_ports ports)
 {
 	memset(p, 0, sizeof(*p));
 	p->st = st;
 	p->snap = s;
 	p->node = (const void *)snapshot_fact(s, FACT_NODE, (struct slice){ 0 });
-	p->proxy_port = proxy_port;
+	p->ports = ports;
 	p->mark = ++st->plans;
 }
 
@@ -475,11 +475,11 @@ static void make(struct plan *p, struct todo *t)
 	vec_fini(&t->v);
 }
 
-void plan_all(struct plan *p, struct kern_state *st, const struct snapshot *s, uint16_t proxy_port)
+void plan_all(struct plan *p, struct kern_state *st, const struct snapshot *s, struct plan_ports ports)
 {
 	struct todo t = { 0 };
 
-	begin(p, st, s, proxy_port);
+	begin(p, st, s, ports);
 	todo_stale(p, &t);
 	todo_all(p, &t);
 	make(p, &t);
@@ -488,25 +488,25 @@ void plan_all(struct plan *p, struct kern_state *st, const struct snapshot *s, u
 }
 
 void plan_diff(struct plan *p, struct kern_state *st, const struct snapshot *s, const struct diff *d,
-	       uint16_t proxy_port)
+	       struct plan_ports ports)
 {
 	struct todo t = { 0 };
 
 	if (d->facts[FACT_NODE].n) {
-		plan_all(p, st, s, proxy_port);
+		plan_all(p, st, s, ports);
 		return;
 	}
-	begin(p, st, s, proxy_port);
+	begin(p, st, s, ports);
 	todo_stale(p, &t);
 	todo_diff(p, &t, d);
 	make(p, &t);
 }
 
-void plan_stale(struct plan *p, struct kern_state *st, const struct snapshot *s, uint16_t proxy_port)
+void plan_stale(struct plan *p, struct kern_state *st, const struct snapshot *s, struct plan_ports ports)
 {
 	struct todo t = { 0 };
 
-	begin(p, st, s, proxy_port);
+	begin(p, st, s, ports);
 	todo_stale(p, &t);
 	make(p, &t);
 }

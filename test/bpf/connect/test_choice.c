@@ -336,6 +336,22 @@ static void services_with_routes_go_to_a_living_proxy(void **state)
 	close(proxy);
 }
 
+/* Its listener is on a loopback address, which is another one there. */
+static void the_proxy_is_out_of_reach_of_other_namespaces(void **state)
+{
+	struct rig *r = *state;
+	struct ctl ctl = rig_ctl_default();
+
+	service_of_four(r, SVC(.flags = SERVICE_L7, .proxy_port = htons(9)));
+	ctl.nworkers = 2;
+	rig_ctl(r, ctl);
+	beat(r, 1, now_ns());
+	rig_forget(r);
+	assert_in_range(server_of_next(), 0, NBACKENDS - 1);
+	rig_took(r, REASON_L7_OPEN, 1);
+	assert_int_equal(rig_explain(r, VIP, 80, IPPROTO_TCP, 1).path, EXPLAIN_PATH_KERNEL);
+}
+
 /* Explain leaves no trace: no turn taken, no affinity made, nothing counted. */
 static void explaining_changes_nothing(void **state)
 {
@@ -386,7 +402,8 @@ int main(void)
 		RIG_TEST(exempt_cgroups_are_left_alone_with_all_below),
 		RIG_TEST(the_nearest_workload_counts),
 		RIG_TEST(services_with_routes_follow_their_fail_mode),
-		RIG_TEST(services_with_routes_go_to_a_living_proxy),
+		RIG_TEST_HOST(services_with_routes_go_to_a_living_proxy),
+		RIG_TEST(the_proxy_is_out_of_reach_of_other_namespaces),
 		RIG_TEST(explaining_changes_nothing),
 		RIG_TEST(explain_samples_the_whole_table),
 	};

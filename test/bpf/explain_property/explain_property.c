@@ -73,6 +73,14 @@ static uint64_t netns_cookie(void)
 
 /* ---- start -------------------------------------------------------------------------------------------------- */
 
+static uint16_t proxy_port(void *arg, const struct service_fact *f, const struct service_port *p)
+{
+	(void)arg;
+	(void)f;
+	(void)p;
+	return WORLD_PROXY_PORT;
+}
+
 static void open_kernel(struct run *r, const char *captured, const char *bpffs)
 {
 	char own[1024];
@@ -95,7 +103,7 @@ static void open_kernel(struct run *r, const char *captured, const char *bpffs)
 	if (fd < 0 || r->beat == MAP_FAILED)
 		world_broken("beat_map");
 	close(fd);
-	kern_set_proxy_port(r->kern, WORLD_PROXY_PORT);
+	kern_set_ports(r->kern, proxy_port, NULL);
 	r->reason_fd = -1;                      /* pinned by the first sync */
 	r->ncpus = libbpf_num_possible_cpus();
 }

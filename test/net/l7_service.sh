@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A service with routes: connect() of a client on the node is sent to the proxy, which routes each request; while there
+# is no proxy the fail mode decides, in the kernel.
+. "$(dirname "$0")/../lib/net.sh"
+
+D=$T/services.d
+mkdir "$D"
+cat > "$T/weft.yaml" <<YAML
+kernel: {cgroup: $CG}
+workers: 2
+registries: [{name: files, type: file, path: $D}]
+routes:
+- name: shop
+  hosts: ["*"]
+  rules:
+  - {matches: [{path: {type: PathPrefix, value: /b}}], backends: [{cluster: b}]}
+  - {backends: [{cluster: a}]}
+clusters:
+- {name: a, endpoints: [{address: "127.0.0.1:9001"}, {address: "[::1]:9001"}]}
+- {name: b, endpoints: [{address: "127.0.0.1:9002"}, {address: "[::1]:9002"}]}
+YAML
+services() {
+	write_file "$D/services.yaml" <<-YAML
+	services:
+	- {name: shop, addresses: [10.96.0.10, "fd00:96::10"], ports: [{port: 80}], cluster: a, routes: [shop]}
+	- {name: safe, addresses: [10.96.0.11], ports: [{port: 80}], cluster: a, routes: [shop], failMode: closed}
+	- {name: plain, addresses: [10.96.0.12], ports: [{port: 80}], cluster: b}
+	$1
+	YAML
+}
+cat > "$T/host.py" <<'PY'
+import http.server, socket, socketserver, sys, threading
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+class Six(Server):
+    address_family = socket.AF_INET6
+def serve(kind, address, port, name):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        def do_GET(self):
+            body = f"{name} {self.headers['host']} {'proxied' if self.headers['x-request-id'] else 'direct'}\n".encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        def log_message(self, *args):
+            pass
+    s = kind((address, port), Handler)
+    threading.Thread(target=s.serve_forever, daemon=True).start()
+for port, name in ((9001, "a"), (9002, "b")):
+    serve(Server, "127.0.0.1", port, name)
+    serve(Six, "::1", port, name)
+print("ready", flush=True)
+threading.Event().wait()
+PY
+bg host.log python3 "$T/host.py"
+wait_line 20 "$T/host.log" ready
+services ''
+weftd_start
+get() { in_cg "$CG/client" curl -sS --max-time 20 "$@"; }
+answers() { [ "$(get "http://$1")" = "$2" ]; }
+wait_for 30 answers 10.96.0.10/x "a 10.96.0.10 proxied"
+is "$(get http://10.96.0.10/x)" "a 10.96.0.10 proxied" "a request goes by the proxy"
+is "$(get http://10.96.0.10/b/x)" "b 10.96.0.10 proxied" "its path decides"
+is "$(get 'http://[fd00:96::10]/b/x')" "b [fd00:96::10] proxied" "over IPv6 too"
+is "$(get http://10.96.0.12/x)" "b 10.96.0.12 direct" "a service without routes does not"
+like "$(weft listeners)" '^l7/shop:80 +127.0.0.1:2[0-9]{4}|^l7/shop:80 +127.0.0.1:3[01][0-9]{3}' "its listener is shown"
+like "$(weft explain tcp 10.96.0.10:80)" 'l7_proxy' "explain says so"
+is "$(in_cg "$CG/client" python3 -c "import socket; s = socket.create_connection(('10.96.0.10', 80)); print(s.getpeername()[0])")" 10.96.0.10 "the client sees whom it dialled"
+
+port() { admin /listeners | python3 -c "import json,sys; print([l['address'] for l in json.load(sys.stdin)['listeners'] if l['name'] == 'l7/shop:80'][0])"; }
+before=$(port)
+weftd_kill
+is "$(get http://10.96.0.10/b/x)" "b 10.96.0.10 proxied" "without an agent it goes on"
+weftd_start
+wait_for 20 answers 10.96.0.10/b "b 10.96.0.10 proxied"
+is "$(port)" "$before" "the next agent has the same port"
+
+# Without an agent, which would put another in its place.
+proxy=$(admin /ready | sed -n 's/.*process \([0-9]*\), 2 workers.*/\1/p')
+weftd_kill
+kill -STOP "$proxy"
+closed() { local rc=0; get --max-time 1 -o /dev/null http://10.96.0.11/ || rc=$?; [ $rc = 7 ]; }
+wait_for 20 closed
+is "$(get http://10.96.0.10/b/x)" "a 10.96.0.10 direct" "a proxy that stands still: open, by the kernel to the port's cluster"
+echo "  ok: closed, refused"
+kill -CONT "$proxy"
+wait_for 20 answers 10.96.0.11/b "b 10.96.0.11 proxied"
+echo "  ok: until it goes on"
+weftd_start
+
+pod_add pod
+in_pod pod python3 -c "
+import socket
+s = socket.socket(); s.settimeout(10)
+try:
+    s.connect(('10.96.0.11', 80)); print('connected')
+except OSError as e: print(e.strerror)" > "$T/pod.out"
+like "$(cat "$T/pod.out")" 'refused' "a pod's namespace has no listener yet: its fail mode"
+
+services '- {name: more, addresses: [10.96.0.13], ports: [{port: 80}, {port: 8080}], cluster: b, routes: [shop]}'
+wait_for 20 answers 10.96.0.13:8080/x "a 10.96.0.13:8080 proxied"
+echo "  ok: a service that comes later"
+services ''
+gone() { ! weft listeners | grep -q l7/more; }
+wait_for 20 gone
+echo "  ok: and goes again"
