@@ -109,6 +109,8 @@ int net_next_shut(struct net_filter *f);
 /* The same with plain memory, which saves a copy when the socket is next: up to n bytes, 0 = end of stream, -EAGAIN. */
 ssize_t net_next_recv(struct net_filter *f, void *p, size_t n);
 ssize_t net_next_send(struct net_filter *f, const void *p, size_t n);
+/* Known without asking: the socket is next, and has nothing until its next event. */
+bool net_next_empty(const struct net_filter *f);
 
 /* In words, for the log, why the method that runs fails; the last one stays. */
 void net_filter_why(struct net_filter *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -288,6 +288,13 @@ ssize_t net_next_send(struct net_filter *f, const void *p, size_t n)
 	return sent;
 }
 
+bool net_next_empty(const struct net_filter *f)
+{
+	const struct layer *l = layer_of((struct net_filter *)f);
+
+	return !l->below && !l->unread.len && l->conn->drained;
+}
+
 /* ---- what else a layer may ask for -------------------------------------------------------------------------- */
 
 void *net_filter_alloc(struct net_filter *f, size_t n)

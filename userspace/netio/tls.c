@@ -207,6 +207,11 @@ static ssize_t tls_read(struct net_filter *f, struct buf *dst)
 
 	if (!t->ssl)
 		return net_next_read(f, dst);
+	/* The question after the last record, which would cost OpenSSL a buffer. */
+	if (net_next_empty(f) && !SSL_has_pending(t->ssl)) {
+		t->want = NET_WANT_READ;
+		return -EAGAIN;
+	}
 	p = buf_room(dst, ROOM, &room);
 	if (!p)
 		return -ENOMEM;
