@@ -258,6 +258,34 @@ def a_client_that_goes_away_ends_the_work_at_once():
 
 
 @case
+def a_client_that_goes_away_with_its_body_unread_is_noticed():
+    fresh()
+    gone, hold = threading.Event(), threading.Event()
+
+    def stall(c, r):
+        hold.wait(LIMIT)
+        try:
+            while c.fill():
+                c.buf = b""
+        except OSError:
+            pass
+        gone.set()
+        return "close"
+    host.on["early /app"] = stall
+    c = Client()
+    c.send("POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n")
+    c.sock.settimeout(1)
+    try:
+        while True:
+            c.sock.send(b"x" * 65536)
+    except OSError:
+        pass
+    c.close()
+    hold.set()
+    assert gone.wait(20)
+
+
+@case
 def an_early_answer_is_not_lost():
     fresh()
     host.on["early /app"] = lambda c, r: answer(c, r, b"no, thanks", "413 Too Large") or "close"

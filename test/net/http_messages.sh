@@ -142,6 +142,20 @@ def expect_100_is_answered_once_and_not_passed_on():
 
 
 @case
+def a_body_that_does_not_wait_for_100():
+    c = Client()
+    for _ in range(3):
+        c.send("POST /e HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc")
+        status = c.head()[0]
+        if status == 100:
+            is_(c.response().json()["body"], 3)
+        else:
+            is_(status, 200)
+            c.close()
+            c = Client()
+
+
+@case
 def expect_100_is_not_said_when_the_answer_is_known():
     c = Client()
     c.send("POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")

@@ -62,6 +62,11 @@ static struct stream *first(const struct downstream *d)
 	return container_of(d->streams.next, struct stream, node);
 }
 
+static struct stream *newest(const struct downstream *d)
+{
+	return container_of(d->streams.prev, struct stream, node);
+}
+
 static void on_time(struct timer *t)
 {
 	struct downstream *d = CAST(downstream, t->arg);
@@ -75,7 +80,7 @@ static void on_time(struct timer *t)
 	}
 	if (d->phase == DOWNSTREAM_HEAD && busy(d)) {
 		stat_add(&w->http->stat.head_timeouts, 1);
-		stream_refuse(first(d), 408, STREAM_CLIENT_MALFORMED, "request's head took too long");
+		stream_refuse(newest(d), 408, STREAM_CLIENT_MALFORMED, "request's head took too long");
 	} else {
 		end(d);
 	}
@@ -271,7 +276,8 @@ static int on_head(void *arg, uint64_t id, struct msg *m, bool last)
 	d->due_ns = UINT64_MAX;
 	if (s)
 		stream_head(s, last);
-	return d->leg.codec.out.len ? -EAGAIN : 0;
+	s = of(arg, id);
+	return !s || s->state == STREAM_FLUSH ? -EAGAIN : 0;
 }
 
 static void on_data(void *arg, uint64_t id, struct buf *in, struct slice b, bool last)
@@ -391,7 +397,7 @@ static size_t room(struct downstream *d)
 
 	if (d->phase == DOWNSTREAM_LINGER || !busy(d))
 		return LEG_READ_MAX;
-	s = container_of(d->streams.prev, struct stream, node);
+	s = newest(d);
 	if (s->request_end)
 		return d->leg.in.len < PIPELINED_MAX ? PIPELINED_MAX - d->leg.in.len : 0;
 	return stream_request_room(s);
@@ -413,6 +419,9 @@ void downstream_pump(struct downstream *d)
 		size_t most = room(d);
 		ssize_t n = most ? leg_read(l, &l->in, most) : -EAGAIN;
 
+		/* Its FIN is known though bytes before it are not read: there is no room for them, and nobody to answer. */
+		if (!most && l->conn.hup)
+			n = 0;
 		if (n == -EAGAIN)
 			return;
 		if (n <= 0) {

@@ -23,22 +23,11 @@
 
 static void on_time(struct timer *t);
 
-static const char *const state_names[] = {
-#define STATE_NAME_(NAME, name) #name,
-	STREAM_STATES(STATE_NAME_)
-#undef STATE_NAME_
-};
-
 static enum stream_state (*const steps[])(struct stream *) = {
 #define STATE_STEP_(NAME, name) step_##name,
 	STREAM_STATES(STATE_STEP_)
 #undef STATE_STEP_
 };
-
-const char *stream_state_name(const struct stream *s)
-{
-	return state_names[s->state];
-}
 
 uint64_t stream_age_ns(const struct stream *s)
 {

@@ -123,5 +123,4 @@ void stream_end_try(struct stream *s, bool ok);
 void stream_abort(struct stream *s, enum stream_flag f, const char *detail);
 void stream_deadline(struct stream *s);         /* some time of it has changed */
 uint64_t stream_age_ns(const struct stream *s); /* never 0 */
-const char *stream_state_name(const struct stream *s);
 void streams_free(struct worker *w);            /* the worker's free ones */
