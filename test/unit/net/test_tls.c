@@ -75,6 +75,8 @@ static void test_certificate_by_name(void **state)
 	shown_for("web.example", "web");
 	shown_for("b.wild.example", "web");
 	shown_for("a.wild.example", "second");
+	shown_for("x.second.example", "second");
+	shown_for("y.x.second.example", "web");
 	shown_for("b.a.wild.example", "web");
 	shown_for("nobody.example", "web");
 	shown_for(NULL, "web");

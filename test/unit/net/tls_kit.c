@@ -23,7 +23,7 @@ int tls_setup(void **state)
 		{ "ca", NULL, NULL, 0, 0 },
 		{ "other-ca", NULL, NULL, 0, 0 },
 		{ "web", "ca", WEB, 0, 0 },
-		{ "second", "ca", "DNS:second.example,DNS:a.wild.example", 0, 0 },
+		{ "second", "ca", "DNS:second.example,DNS:a.wild.example,DNS:*.second.example", 0, 0 },
 		{ "client", "ca", "URI:" SPIFFE, 0, 0 },
 		{ "stranger", "ca", "URI:spiffe://td.example/ns/a/sa/other,DNS:web.example", 0, 0 },
 		{ "two-uris", "ca", "URI:" SPIFFE ",URI:spiffe://td.example/ns/b/sa/x", 0, 0 },
