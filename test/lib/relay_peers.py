@@ -193,8 +193,11 @@ def cases():
         print("  ok: one that is not, is not", flush=True)
     check("a host that refuses: the next one", [echo(7003) for _ in range(30)], [b"hello"] * 30)
     for port, what in ((7004, "every host refuses"), (7006, "no rule matches")):
-        with socket.create_connection(("127.0.0.1", port), timeout=60) as s:
-            check(what, ends_with_reset(s), "RST")
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as s:
+                check(what, ends_with_reset(s), "RST")
+        except ConnectionResetError:            # it came before connect() was back
+            print(f"  ok: {what}", flush=True)
     check("the second rule, by port", echo(7005), b"hello")
     first, second = dial(7007, b"e"), dial(7007, b"e")
     for s in (first, second):

@@ -27,7 +27,8 @@ is "$(status_of "$first" CapEff)" 0000000000000000 "it has no capabilities"
 is "$(status_of "$first" Seccomp)" 2 "its system calls are filtered"
 is "$(status_of "$first" NoNewPrivs)" 1 "it cannot gain privileges"
 like "$(status_of "$first" Uid | cut -f1)" '^[1-9]' "it is not root"
-is "$(ls "/proc/$first/task" | wc -l)" 4 "one control thread and three workers"
+is "$(cat "/proc/$first/task/"*/comm | grep -c '^worker-')" 3 "three workers"
+is "$(ls "/proc/$first/task" | wc -l)" 5 "beside them the control thread and the journal"
 ok "no descriptor of bpf is among its own but the heartbeat words" \
 	test "$(ls -l "/proc/$first/fd" | grep -c 'bpf-')" -le 1
 
