@@ -10,7 +10,7 @@ A suite is a folder of test/ (or a sanitized flavour of one). Its tests are
   <dir>/run.sh      the same, for tests that bring files along
 A script with several cases prints "case pass NAME", "case fail NAME: why" or "case skip NAME: why" for each.
 The log of each test is DIR/log/<suite>/<test>.log. A skip fails the run unless test/skips.allow lists it.
-With --again (what .ci/run asks for) a test of a root suite that failed is run once more after its suite, alone; what
+With --again (what .ci/run asks for) a test that failed, unless by fuzzing, is run once more after its suite, alone; what
 passes then is named as unsteady at the end, with both logs kept. An unsteady test is a defect to be explained.
 """
 import argparse
@@ -342,7 +342,7 @@ def run_suite(opt, name, allowed):
             for done in concurrent.futures.as_completed(running):
                 judge(running[done], done.result(), suite.limit)
                 report(running[done], allowed)
-    if opt.again and suite.root and os.geteuid() == 0:
+    if opt.again and name != "fuzz" and (not suite.root or os.geteuid() == 0):
         for test in [t for t in tests if any(r[1] == FAIL for r in t.results)]:
             second_try(opt, test, suite, allowed)
     suite.seconds = time.monotonic() - start
@@ -377,7 +377,7 @@ def main():
     p.add_argument("--only", action="append", default=[], help="run only tests that match, as unit/base/test_buf or net/udp*")
     p.add_argument("--clock", help="seconds since 1970 at the start of make and after its packages")
     p.add_argument("--fuzz-seconds", type=int, default=5)
-    p.add_argument("--again", action="store_true", help="run what failed in a root suite once more")
+    p.add_argument("--again", action="store_true", help="run what failed once more")
     p.add_argument("--jobs", type=int, default=0)
     p.add_argument("suites", nargs="+", choices=list(SUITES), metavar="SUITE")
     opt = p.parse_args()
