@@ -66,10 +66,6 @@ RUN = $(Q)CC='$(CC)' python3 test/lib/run.py --build $(1) $(foreach t,$(T),--onl
 test: $(foreach s,$(S),$(NEED_$(s))) $(if $(SAN)$(filter command line,$(origin S)),,arm64)
 	$(call RUN,$(B)) --clock $(CLOCK_START),$(CLOCK_PACKAGES) $(if $(AGAIN),--again )$(S)
 
-## chaos: clients that leave, hosts that die, stall and lie, all at once (as root); CHAOS=600 for ten minutes
-chaos: all
-	$(call RUN,$(B)) chaos
-
 ## check: what needs no root: layers, style, headers on their own, unit tests, documents in step
 check: all $(UNIT)
 	$(call RUN,$(B)) style unit sdk
@@ -89,7 +85,7 @@ fuzz: $(FUZZERS)
 ## check-arm64: compiles everything for 64-bit ARM, userspace and BPF
 check-arm64: arm64
 
-.PHONY: test check unit docs fuzz check-arm64 arm64 chaos
+.PHONY: test check unit docs fuzz check-arm64 arm64
 
 # Long forms, one script each; a script gets the build folder in WEFT_BUILD. A target exists once its script does.
 script = $(Q)WEFT_BUILD=$(abspath $(B)) bash $(1)

@@ -50,7 +50,6 @@ SUITES = {
     "torture": Suite(3, 600, "torture", root=True),
     "vm": Suite(2, 400, "vm", root=True),
     "package": Suite(1, 120, "package"),
-    "chaos": Suite(3, 300, "chaos", root=True),  # not in `make test`: see test/chaos/http.sh
     "demo": Suite(1.5, 300, "demo", root=True),
 }
 OTHER_SHARES = {"tools and packages": 12, "builds": 4}
