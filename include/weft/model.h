@@ -351,13 +351,25 @@ struct stream_rule {
 	size_t nbackends;
 };
 
-/* Key: name. The agent opens its sockets and hands them to the proxy. */
+struct destination {                            /* as a client dialled it, over TCP */
+	struct ip ip;
+	uint16_t port;                          /* host order, not 0 */
+};
+
+/*
+ * Key: name. The agent opens its sockets and hands them to the proxy. One with dispatch accepts for others: a connection
+ * belongs to the listener that serves what its client dialled. One that is socketless gets connections that way only.
+ */
 struct listener {
 	struct fact fact;
 	struct slice name;
-	struct ip ip;
-	uint16_t port;
-	struct slice protocol;                  /* "http", "http-proxy", "tcp", "udp", ... */
+	uint64_t netns;                         /* cookie of the namespace in which it listens; 0: the agent's */
+	struct ip ip;                           /* socketless: not read */
+	uint16_t port;                          /* socketless: 0 */
+	bool socketless, dispatch;
+	const struct destination *serves;       /* for dispatch; each is one listener's */
+	size_t nserves;
+	struct slice protocol;                  /* "http", "http-proxy", "tcp", "udp", ...; dispatch: empty */
 	uint8_t capture;                        /* enum capture */
 	uint8_t proxy_header;                   /* enum proxy_header */
 	const struct ip_block *trusted;         /* whose PROXY and X-Forwarded-* headers are believed; none: everybody's PROXY */

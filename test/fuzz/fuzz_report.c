@@ -50,9 +50,16 @@ static void on_host(void *arg, struct slice key, uint32_t for_ms)
 	on_socket(arg, key, for_ms);
 }
 
+static void on_want(void *arg, const struct report_want *w)
+{
+	struct heard *x = arg;
+
+	x->sum = (x->sum * 31 + w->netns) * 31 + w->worker + w->n + w->family;
+}
+
 static struct heard hear(const uint8_t *data, size_t n, size_t step, int *err)
 {
-	static const struct report_sink sink = { on_hello, on_snapshot, NULL, on_socket, on_stat, on_host };
+	static const struct report_sink sink = { on_hello, on_snapshot, NULL, on_socket, on_stat, on_host, on_want };
 	struct heard x = { 0 };
 	struct buf b;
 

@@ -94,8 +94,13 @@ static int on_log(void *arg, struct slice format, uint32_t index)
 	return format.n > 4096 ? -EPROTO : wire_log(&((struct peer *)arg)->echo, format, index);
 }
 
+static int on_sockets(void *arg, uint64_t netns, uint32_t worker, uint8_t family)
+{
+	return wire_sockets(&((struct peer *)arg)->echo, netns, worker, family);
+}
+
 static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
-					on_state, on_steer, on_log };
+					on_state, on_steer, on_log, on_sockets };
 
 /* want: what decoding is to return; 1 = anything. */
 static void feed(struct slice stream, int want)
@@ -146,6 +151,8 @@ static void facts_stream(struct source *s, struct buf *b)
 			wire_steer(b);
 		if (source_below(s, 2))
 			wire_socket(b, (struct slice){ "listener", 8 }, source_below(s, 256));
+		if (source_below(s, 2))
+			wire_sockets(b, source_below(s, 1u << 31), source_below(s, 256), (uint8_t)source_below(s, 256));
 	}
 }
 

@@ -110,6 +110,18 @@ static inline struct listener *facts_listener(const char *name, const char *ip, 
 	return l;
 }
 
+/* Destinations ip:port of a listener without a socket. */
+static inline void facts_listener_serves(struct listener *l, const char *ip, uint16_t port)
+{
+	struct destination *d = fact_alloc(&l->fact, sizeof(*d));
+
+	*d = (struct destination){ facts_ip(ip), port };
+	l->serves = d;
+	l->nserves = 1;
+	l->socketless = true;
+	l->port = 0;
+}
+
 static inline void facts_service_route(struct service_fact *s, const char *route)
 {
 	struct slice *r = fact_alloc(&s->fact, sizeof(*r));
@@ -173,7 +185,8 @@ static inline void facts_fill_field(struct source *s, struct fact *f, const stru
 
 	switch ((enum field_type)row->type) {
 	case FIELD_UINT:
-		field_set_uint(row, object, source_below(s, row->max) + source_below(s, 2));
+		field_set_uint(row, object, source_below(s, row->max > UINT32_MAX ? UINT32_MAX : row->max) +
+						    ((uint64_t)source_below(s, 2) << (row->size == 8 ? 40 : 0)));
 		break;
 	case FIELD_BOOL:
 		field_set_uint(row, object, source_below(s, 2));

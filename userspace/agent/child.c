@@ -199,7 +199,7 @@ static void on_stat(void *arg, struct slice set, struct slice name, const uint64
 
 static void on_event(struct loop_io *io, unsigned events)
 {
-	static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat, on_host };
+	static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat, on_host, NULL };
 	struct child *c = io->arg;
 	struct err e = { 0 };
 	ssize_t n;

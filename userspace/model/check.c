@@ -94,13 +94,13 @@ static void field_check(void *arg, const struct field *f, const void *object, co
 	switch ((enum field_type)f->type) {
 	case FIELD_UINT:
 		if (field_uint(f, object) > f->max)
-			tx_refuse(c->tx, c->op, "%s %u: at most %u", field_path(f, up, path, sizeof(path)),
-				  field_uint(f, object), f->max);
+			tx_refuse(c->tx, c->op, "%s %ju: at most %ju", field_path(f, up, path, sizeof(path)),
+				  (uintmax_t)field_uint(f, object), (uintmax_t)f->max);
 		break;
 	case FIELD_ENUM:
 		if (field_uint(f, object) > f->max || !f->names[field_uint(f, object)])
-			tx_refuse(c->tx, c->op, "%s %u: not a known value", field_path(f, up, path, sizeof(path)),
-				  field_uint(f, object));
+			tx_refuse(c->tx, c->op, "%s %ju: not a known value", field_path(f, up, path, sizeof(path)),
+				  (uintmax_t)field_uint(f, object));
 		break;
 	case FIELD_SLICE:
 		if (!text_clean(field_slice(f, object), f->flags & FIELD_MULTILINE))

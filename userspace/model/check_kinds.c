@@ -169,14 +169,43 @@ static void stream_rules_check(struct store_tx *tx, const struct op *op, const s
 	}
 }
 
+static void socketless_check(struct store_tx *tx, const struct op *op, const struct listener *l)
+{
+	if (l->port || l->netns || l->dispatch)
+		tx_refuse(tx, op, "socketless: without port, netns and dispatch, which are a socket's");
+	if (!l->nserves)
+		tx_refuse(tx, op, "no serves; a listener without a socket needs destinations");
+	for (size_t i = 0; i < l->nserves; i++) {
+		address_check(tx, op, "serves", &l->serves[i].ip);
+		if (!l->serves[i].port)
+			tx_refuse(tx, op, "serves[%zu].port 0: 1 to 65535", i);
+	}
+}
+
+static void socket_check(struct store_tx *tx, const struct op *op, const struct listener *l)
+{
+	if (!l->port)
+		tx_refuse(tx, op, "port 0: 1 to 65535");
+	if (l->nserves)
+		tx_refuse(tx, op, "serves: for a listener without a socket only");
+	if (l->dispatch && l->capture == CAPTURE_NONE)
+		tx_refuse(tx, op, "dispatch: needs a capture, which finds what clients dialled");
+	if (l->dispatch && (l->protocol.n || l->tls.mode || l->nroutes || l->nrules))
+		tx_refuse(tx, op, "dispatch: protocol, tls, routes and rules are those of the listeners it accepts for");
+}
+
 static void listener_check(struct store_tx *tx, const struct op *op)
 {
 	const struct listener *l = (const struct listener *)op->fact;
 
-	if (!l->port)
-		tx_refuse(tx, op, "port 0: 1 to 65535");
-	if (!l->protocol.n)
+	if (l->socketless)
+		socketless_check(tx, op, l);
+	else
+		socket_check(tx, op, l);
+	if (!l->protocol.n && !l->dispatch)
 		tx_refuse(tx, op, "protocol: missing; http, http-proxy, tcp, udp or another that this build knows");
+	if (slice_eq_str(l->protocol, "udp") && l->socketless)
+		tx_refuse(tx, op, "socketless: not over udp");
 	if (slice_eq_str(l->protocol, "udp") && l->proxy_header)
 		tx_refuse(tx, op, "proxy_header: not over udp");
 	if (!l->head_ms)

@@ -7,16 +7,49 @@
 
 #define IP_TEXT 46
 
-static void address_claim(const struct ip *ip, uint16_t port, uint8_t proto, claim_fn *fn, void *arg)
-{
-	char key[sizeof(*ip) + sizeof(port) + sizeof(proto)], text[IP_TEXT + 32], address[IP_TEXT];
+#define PROTO_NONE 0                            /* of destinations: whoever listens there is somebody else */
 
-	memcpy(key, ip, sizeof(*ip));
-	memcpy(key + sizeof(*ip), &port, sizeof(port));
-	memcpy(key + sizeof(*ip) + sizeof(port), &proto, sizeof(proto));
-	snprintf(text, sizeof(text), "address %s port %u %s", ip_name(ip, address), port,
-		 proto == IPPROTO_UDP ? "UDP" : "TCP");
-	fn(arg, (struct slice){ key, sizeof(key) }, text);
+struct address_key {
+	uint64_t netns;
+	struct ip ip;
+	uint16_t port, proto;
+	uint32_t zero;
+};
+_Static_assert(sizeof(struct address_key) == 32, "no padding: it is compared as bytes");
+
+static void address_claim(const struct address_key *k, claim_fn *fn, void *arg)
+{
+	char text[IP_TEXT + 64], address[IP_TEXT], place[40] = "";
+
+	if (k->netns)
+		snprintf(place, sizeof(place), " in namespace %llu", (unsigned long long)k->netns);
+	if (k->proto == PROTO_NONE)
+		snprintf(text, sizeof(text), "destination %s port %u", ip_name(&k->ip, address), k->port);
+	else
+		snprintf(text, sizeof(text), "address %s port %u %s%s", ip_name(&k->ip, address), k->port,
+			 k->proto == IPPROTO_UDP ? "UDP" : "TCP", place);
+	fn(arg, (struct slice){ (const char *)k, sizeof(*k) }, text);
+}
+
+static void service_claims(const struct service_fact *s, claim_fn *fn, void *arg)
+{
+	for (size_t i = 0; i < s->naddrs; i++) {
+		for (size_t j = 0; j < s->nports; j++) {
+			const struct service_port *p = &s->ports[j];
+
+			address_claim(&(struct address_key){ 0, s->addrs[i], p->port, p->proto, 0 }, fn, arg);
+		}
+	}
+}
+
+static void listener_claims(const struct listener *l, claim_fn *fn, void *arg)
+{
+	uint16_t proto = slice_eq_str(l->protocol, "udp") ? IPPROTO_UDP : IPPROTO_TCP;
+
+	if (!l->socketless)
+		address_claim(&(struct address_key){ l->netns, l->ip, l->port, proto, 0 }, fn, arg);
+	for (size_t i = 0; i < l->nserves; i++)
+		address_claim(&(struct address_key){ 0, l->serves[i].ip, l->serves[i].port, PROTO_NONE, 0 }, fn, arg);
 }
 
 /* "/pods/a/", "pods/a": the same. */
@@ -36,18 +69,10 @@ static void cgroup_claim(struct slice path, claim_fn *fn, void *arg)
 
 void claim_each(const struct fact *f, claim_fn *fn, void *arg)
 {
-	if (f->kind == FACT_SERVICE) {
-		const struct service_fact *s = (const struct service_fact *)f;
-
-		for (size_t i = 0; i < s->naddrs; i++) {
-			for (size_t j = 0; j < s->nports; j++)
-				address_claim(&s->addrs[i], s->ports[j].port, s->ports[j].proto, fn, arg);
-		}
-	} else if (f->kind == FACT_LISTENER) {
-		const struct listener *l = (const struct listener *)f;
-
-		address_claim(&l->ip, l->port, slice_eq_str(l->protocol, "udp") ? IPPROTO_UDP : IPPROTO_TCP, fn, arg);
-	} else if (f->kind == FACT_WORKLOAD) {
+	if (f->kind == FACT_SERVICE)
+		service_claims((const struct service_fact *)f, fn, arg);
+	else if (f->kind == FACT_LISTENER)
+		listener_claims((const struct listener *)f, fn, arg);
+	else if (f->kind == FACT_WORKLOAD)
 		cgroup_claim(((const struct workload_fact *)f)->cgroup, fn, arg);
-	}
 }

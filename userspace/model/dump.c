@@ -71,12 +71,12 @@ static json_t *list(struct field_list l)
 	return j;
 }
 
-static json_t *choice(const struct field *f, uint32_t v)
+static json_t *choice(const struct field *f, uint64_t v)
 {
 	return v <= f->max && f->names[v] ? json_string(f->names[v]) : json_integer(v);
 }
 
-static json_t *bits(const struct field *f, uint32_t v)
+static json_t *bits(const struct field *f, uint64_t v)
 {
 	json_t *j = json_array();
 

@@ -82,6 +82,9 @@ static const struct shape secret_name_shape = { sizeof(struct slice), 4, -1, ROW
 static const struct field block_rows[] = { IP(ip_block, ip), UINT(ip_block, bits, 128) };
 static const struct shape block_shape = { sizeof(struct ip_block), 17, -1, ROWS(block_rows) };
 
+static const struct field destination_rows[] = { IP(destination, ip), UINT(destination, port, UINT16_MAX) };
+static const struct shape destination_shape = { sizeof(struct destination), 18, -1, ROWS(destination_rows) };
+
 static const struct field status_rows[] = { UINT(status_range, low, 599), UINT(status_range, high, 599) };
 static const struct shape status_shape = { sizeof(struct status_range), 4, -1, ROWS(status_rows) };
 
@@ -265,8 +268,12 @@ static const struct field route_rows[] = {
 };
 
 static const struct field listener_rows[] = {
+	UINT(listener, netns, UINT64_MAX),
 	IP(listener, ip),
 	UINT(listener, port, UINT16_MAX),
+	BOOL(listener, socketless),
+	BOOL(listener, dispatch),
+	LIST(listener, serves, destination_shape),
 	SLICE(listener, protocol),
 	ENUM(listener, capture, capture_names),
 	ENUM(listener, proxy_header, proxy_header_names),
@@ -326,7 +333,7 @@ const struct shape fact_shapes[FACT_KINDS] = {
 	[FACT_WORKLOAD] = { sizeof(struct workload_fact), 0, NAMED(workload_fact), ROWS(workload_fact_rows) },
 };
 
-uint32_t field_uint(const struct field *f, const void *object)
+uint64_t field_uint(const struct field *f, const void *object)
 {
 	const void *p = field_at(f, object);
 
@@ -335,13 +342,15 @@ uint32_t field_uint(const struct field *f, const void *object)
 		return *(const uint8_t *)p;
 	case 2:
 		return *(const uint16_t *)p;
-	default:
-		assert_always(f->size == 4);
+	case 4:
 		return *(const uint32_t *)p;
+	default:
+		assert_always(f->size == 8);
+		return *(const uint64_t *)p;
 	}
 }
 
-void field_set_uint(const struct field *f, void *object, uint32_t value)
+void field_set_uint(const struct field *f, void *object, uint64_t value)
 {
 	void *p = (char *)object + f->off;
 
@@ -352,9 +361,12 @@ void field_set_uint(const struct field *f, void *object, uint32_t value)
 	case 2:
 		*(uint16_t *)p = (uint16_t)value;
 		break;
+	case 4:
+		*(uint32_t *)p = (uint32_t)value;
+		break;
 	default:
-		assert_always(f->size == 4);
-		*(uint32_t *)p = value;
+		assert_always(f->size == 8);
+		*(uint64_t *)p = value;
 	}
 }
 

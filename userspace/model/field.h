@@ -7,7 +7,7 @@
 #include "weft/model.h"
 
 enum field_type {
-	FIELD_UINT,                             /* uint8_t, uint16_t, uint32_t by size; at most max; names: of its bits */
+	FIELD_UINT,                             /* uint8_t to uint64_t by size; at most max; names: of its bits */
 	FIELD_BOOL,
 	FIELD_ENUM,                             /* of size bytes; names[0..max], holes NULL */
 	FIELD_SLICE,                            /* ref: key of a fact of that kind, or empty */
@@ -32,7 +32,8 @@ struct field {
 	int8_t ref;                             /* enum fact_kind or FIELD_NO_REF */
 	uint8_t flags;                          /* enum field_flags */
 	uint16_t off, n_off;
-	uint32_t max, dflt;                     /* dflt: what fact_new() sets; not in elements of lists */
+	uint64_t max;
+	uint32_t dflt;                          /* what fact_new() sets; not in elements of lists */
 	const char *const *names;
 	const struct shape *of;
 };
@@ -60,8 +61,8 @@ static inline struct slice field_slice(const struct field *f, const void *object
 	return *(const struct slice *)field_at(f, object);
 }
 
-uint32_t field_uint(const struct field *f, const void *object); /* FIELD_UINT, FIELD_BOOL, FIELD_ENUM */
-void field_set_uint(const struct field *f, void *object, uint32_t value);
+uint64_t field_uint(const struct field *f, const void *object); /* FIELD_UINT, FIELD_BOOL, FIELD_ENUM */
+void field_set_uint(const struct field *f, void *object, uint64_t value);
 /* Elements of FIELD_LIST or FIELD_PAIRS: element i is at (char *)list.v + i * list.of->size. */
 struct field_list {
 	const void *v;

@@ -82,6 +82,19 @@ int report_host(struct buf *b, struct slice host_key, uint32_t for_ms)
 	return put_frame(b, REPORT_HOST, body, sizeof(word) + (uint32_t)host_key.n);
 }
 
+struct want_body {
+	uint64_t netns;
+	uint32_t worker, n;
+	uint8_t family;
+} __attribute__((packed));
+
+int report_want(struct buf *b, const struct report_want *w)
+{
+	struct want_body body = { htole64(w->netns), htole32(w->worker), htole32(w->n), w->family };
+
+	return put_frame(b, REPORT_WANT, &body, sizeof(body));
+}
+
 static int take_hello(struct slice body, const struct report_sink *sink, void *arg, struct err *e)
 {
 	struct report_hello h;
@@ -167,6 +180,18 @@ static int take_host(struct slice body, const struct report_sink *sink, void *ar
 	return 0;
 }
 
+static int take_want(struct slice body, const struct report_sink *sink, void *arg, struct err *e)
+{
+	struct want_body w;
+
+	if (body.n != sizeof(w))
+		return err_add(e, -EPROTO, "want of %zu bytes", body.n);
+	memcpy(&w, body.p, sizeof(w));
+	if (sink->want)
+		sink->want(arg, &(struct report_want){ le64toh(w.netns), le32toh(w.worker), le32toh(w.n), w.family });
+	return 0;
+}
+
 static int take_frame(struct slice frame, const struct report_sink *sink, void *arg, struct err *e)
 {
 	struct slice body = { frame.p + HEAD, frame.n - HEAD };
@@ -184,6 +209,8 @@ static int take_frame(struct slice frame, const struct report_sink *sink, void *
 		return take_socket(body, sink, arg, e);
 	case REPORT_STAT:
 		return take_stat(body, sink, arg, e);
+	case REPORT_WANT:
+		return take_want(body, sink, arg, e);
 	default:
 		return 0;
 	}

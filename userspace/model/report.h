@@ -7,14 +7,16 @@
 #include "weft/buf.h"
 #include "weft/err.h"
 
-#define REPORT_VERSION 2
+#define REPORT_VERSION 3
 #define REPORT_FRAME_MAX 4096
 #define REPORT_NAME_MAX 2048                    /* of a listener */
 #define REPORT_STATS_MAX 64                     /* words of one set */
 
 #define REPORT_ALIVE_MS 1000                    /* between two REPORT_ALIVE of a proxy that is well */
 
-enum report_type { REPORT_HELLO = 1, REPORT_SNAPSHOT, REPORT_ALIVE, REPORT_SOCKET, REPORT_STAT, REPORT_HOST };
+enum report_type {
+	REPORT_HELLO = 1, REPORT_SNAPSHOT, REPORT_ALIVE, REPORT_SOCKET, REPORT_STAT, REPORT_HOST, REPORT_WANT
+};
 
 struct report_hello {                           /* on every connection, behind the sockets that it has */
 	uint32_t version;                       /* REPORT_VERSION */
@@ -37,6 +39,15 @@ int report_stat(struct buf *b, struct slice set, struct slice name, const uint64
 /* A host was ejected for so long; 0: it is back. */
 int report_host(struct buf *b, struct slice host_key, uint32_t for_ms);
 
+/* Sockets for connections to hosts, made in a namespace: as many frames come back (wire_sockets()), or fewer, or later. */
+struct report_want {
+	uint64_t netns;                         /* of a listener; others are refused */
+	uint32_t worker;                        /* for which: comes back as it is */
+	uint32_t n;
+	uint8_t family;                         /* AF_INET, AF_INET6 */
+};
+int report_want(struct buf *b, const struct report_want *w);
+
 struct report_sink {
 	void (*hello)(void *arg, const struct report_hello *h);
 	void (*snapshot)(void *arg, uint64_t number);
@@ -45,6 +56,7 @@ struct report_sink {
 	/* Slices and v: for the call only. */
 	void (*stat)(void *arg, struct slice set, struct slice name, const uint64_t *v, size_t n);
 	void (*host)(void *arg, struct slice key, uint32_t for_ms); /* key: for the call only */
+	void (*want)(void *arg, const struct report_want *w);
 };
 
 /* Consumes the whole frames of b and leaves the rest. 0, or -EPROTO with words. Unknown types are skipped. */

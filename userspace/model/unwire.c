@@ -265,6 +265,16 @@ static int on_log(struct wire_decoder *d, struct reader *r, struct err *e)
 	return d->sink->log(d->arg, format, index);
 }
 
+static int on_sockets(struct wire_decoder *d, struct reader *r, struct err *e)
+{
+	uint64_t netns = read_uint(r, 8);
+	uint32_t worker = read_uint(r, 4), family = read_uint(r, 1);
+
+	if (r->bad || r->n)
+		return wrong(d, e, -EPROTO, "a namespace's socket that cannot be read");
+	return d->sink->sockets(d->arg, netns, worker, (uint8_t)family);
+}
+
 static const struct frame {
 	int (*on)(struct wire_decoder *d, struct reader *r, struct err *e);
 	bool greeted, open;                     /* when it is allowed */
@@ -274,7 +284,7 @@ static const struct frame {
 	[WIRE_COMMIT] = { on_commit, true, true },  [WIRE_SNAPSHOT] = { on_snapshot, true, false },
 	[WIRE_STATE] = { on_state, true, false },   [WIRE_LOG] = { on_log, true, false },
 	[WIRE_BEAT] = { on_beat, true, false },	    [WIRE_SOCKET] = { on_socket, true, false },
-	[WIRE_STEER] = { on_steer, true, false },
+	[WIRE_STEER] = { on_steer, true, false },   [WIRE_SOCKETS] = { on_sockets, true, false },
 };
 
 static int frame_read(struct wire_decoder *d, struct slice body, struct err *e)

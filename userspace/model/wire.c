@@ -253,6 +253,11 @@ int wire_log(struct buf *b, struct slice format, uint32_t index)
 	return put_named(b, WIRE_LOG, index, 4, format);
 }
 
+int wire_sockets(struct buf *b, uint64_t netns, uint32_t worker, uint8_t family)
+{
+	return put_small(b, WIRE_SOCKETS, (uint64_t[]){ netns, worker, family }, (size_t[]){ 8, 4, 1 }, 3);
+}
+
 int wire_diff(struct buf *b, const struct diff *d)
 {
 	int err = wire_begin(b);

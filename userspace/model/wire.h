@@ -10,13 +10,14 @@
 #include "weft/err.h"
 
 #define WIRE_MAGIC 0x74666577u                  /* "weft" */
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 #define WIRE_FRAME_MAX (FACT_BYTES_MAX + 1024)  /* length field */
 
 enum wire_type {
 	WIRE_HELLO = 1, WIRE_BEGIN, WIRE_PUT, WIRE_DEL, WIRE_COMMIT, WIRE_SNAPSHOT,
 	WIRE_BEAT, WIRE_SOCKET,                 /* each about one descriptor, which came with it (net/handover.h) */
 	WIRE_STATE, WIRE_STEER, WIRE_LOG,       /* the latter two as well */
+	WIRE_SOCKETS,                           /* and this */
 	WIRE_TYPES
 };
 
@@ -34,6 +35,8 @@ int wire_socket(struct buf *b, struct slice listener, uint32_t index);
 int wire_state(struct buf *b, struct slice host_key, uint8_t state); /* HOST_* (overlay.h): of what the agent checks */
 /* A file of the access log, "text" or "json"; index 0 takes the place of all there were, others come beside it. */
 int wire_log(struct buf *b, struct slice format, uint32_t index);
+/* One unbound, unconnected, non-blocking TCP socket of a namespace, made because worker asked (report_want()). */
+int wire_sockets(struct buf *b, uint64_t netns, uint32_t worker, uint8_t family); /* AF_INET, AF_INET6 */
 /* One transaction that turns d->old into d->now, and its snapshot frame. A new peer: d of (NULL, now), after hello. */
 int wire_diff(struct buf *b, const struct diff *d);
 
@@ -51,6 +54,7 @@ struct wire_sink {
 	int (*state)(void *arg, struct slice host_key, uint8_t state); /* key: for the call only */
 	int (*steer)(void *arg);
 	int (*log)(void *arg, struct slice format, uint32_t index); /* format: for the call only */
+	int (*sockets)(void *arg, uint64_t netns, uint32_t worker, uint8_t family);
 };
 
 struct wire_decoder {

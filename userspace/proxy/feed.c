@@ -125,8 +125,22 @@ static int on_log(void *arg, struct slice format, uint32_t index)
 	return 0;
 }
 
+/* Nobody here has asked for one. */
+static int on_sockets(void *arg, uint64_t netns, uint32_t worker, uint8_t family)
+{
+	int fd = handover_take(&((struct feed *)arg)->way);
+
+	(void)netns;
+	(void)worker;
+	(void)family;
+	if (fd < 0)
+		return -EBADMSG;
+	close(fd);
+	return 0;
+}
+
 static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
-					on_state, on_steer, on_log };
+					on_state, on_steer, on_log, on_sockets };
 
 static void feed_close(struct feed *f, const char *why)
 {

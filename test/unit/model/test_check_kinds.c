@@ -128,6 +128,100 @@ static void test_listeners(void **state)
 	     "rules[0]: no backends; name at least one cluster");
 }
 
+static void listener_serves(struct listener *l, const struct destination *d, size_t n)
+{
+	l->socketless = true;
+	l->port = 0;
+	l->serves = d;
+	l->nserves = n;
+}
+
+static void listener_dispatches(struct listener *l)
+{
+	l->dispatch = true;
+	l->capture = CAPTURE_EBPF;
+	l->protocol.n = l->nroutes = 0;
+}
+
+static void test_listeners_for_others(void **state)
+{
+	const struct destination good[] = { { facts_ip("10.96.0.7"), 80 }, { facts_ip("fd00::7"), 80 } },
+				 twice[] = { good[0], good[0] }, none = { .port = 80 }, portless = { .ip = good[0].ip };
+	struct sample s = sample();
+
+	(void)state;
+	listener_serves(s.l, good, 2);
+	refused(&s, FACT_KINDS, NULL);
+	s = sample();
+	listener_dispatches(s.l);
+	refused(&s, FACT_KINDS, NULL);
+	CASE(l, (listener_serves(s.l, good, 1), s.l->port = 80),
+	     "socketless: without port, netns and dispatch, which are a socket's");
+	CASE(l, (listener_serves(s.l, good, 1), s.l->netns = 5),
+	     "socketless: without port, netns and dispatch, which are a socket's");
+	CASE(l, listener_serves(s.l, NULL, 0), "no serves; a listener without a socket needs destinations");
+	CASE(l, listener_serves(s.l, twice, 2), "destination 10.96.0.7 port 80 is listed twice");
+	CASE(l, listener_serves(s.l, &none, 1), "serves :: is unspecified; a unicast address is needed");
+	CASE(l, listener_serves(s.l, &portless, 1), "serves[0].port 0: 1 to 65535");
+	CASE(l, (s.l->serves = good, s.l->nserves = 1), "serves: for a listener without a socket only");
+	CASE(l, (listener_dispatches(s.l), s.l->capture = CAPTURE_NONE),
+	     "dispatch: needs a capture, which finds what clients dialled");
+	CASE(l, (listener_dispatches(s.l), s.l->nroutes = 1),
+	     "dispatch: protocol, tls, routes and rules are those of the listeners it accepts for");
+	CASE(l, (listener_dispatches(s.l), s.l->tls.mode = TLS_STRICT),
+	     "dispatch: protocol, tls, routes and rules are those of the listeners it accepts for");
+}
+
+/* NULL: both are taken. */
+static void second_refused(struct listener *a, struct listener *b, const char *words)
+{
+	struct store *store = store_new();
+	struct store_tx *tx = store_begin(store, SLICE_LIT("test"));
+	struct registry_verdict v;
+
+	store_put(tx, facts_cluster("web"));
+	store_put(tx, &facts_route("r", "web")->fact);
+	facts_listener_route(a, "r");
+	facts_listener_route(b, "r");
+	store_put(tx, &a->fact);
+	store_put(tx, &b->fact);
+	assert_true(store_commit(tx, 1, &v) == !words);
+	if (words)
+		assert_string_equal(v.refused[0].why, words);
+	store_end(tx);
+	store_free(store);
+}
+
+static struct listener *at(const char *name, uint64_t netns)
+{
+	struct listener *l = facts_listener(name, "10.1.0.5", 15001, "http");
+
+	l->netns = netns;
+	return l;
+}
+
+static struct listener *serving(const char *name, const char *ip)
+{
+	struct listener *l = facts_listener(name, "127.0.0.1", 80, "http");
+
+	facts_listener_serves(l, ip, 80);
+	return l;
+}
+
+/* One address may be many namespaces' own; a destination is one listener's, and whoever listens there is another thing. */
+static void test_places(void **state)
+{
+	(void)state;
+	second_refused(at("a", 7), at("b", 7),
+		       "address 10.1.0.5 port 15001 TCP in namespace 7 is that of listener a (test all.yaml:7) already");
+	second_refused(at("a", 7), at("b", 8), NULL);
+	second_refused(at("a", 0), at("b", 1ull << 40), NULL);
+	second_refused(serving("a", "10.96.0.7"), serving("b", "10.96.0.7"),
+		       "destination 10.96.0.7 port 80 is that of listener a (test all.yaml:7) already");
+	second_refused(serving("a", "10.96.0.7"), serving("b", "10.96.0.8"), NULL);
+	second_refused(serving("a", "10.96.0.7"), facts_listener("b", "10.96.0.7", 80, "http"), NULL);
+}
+
 static void test_routes(void **state)
 {
 	static const struct text_match nameless = { .type = TEXT_EXACT }, empty = { .type = TEXT_RANGE, .name = { "a", 1 } };
@@ -159,6 +253,8 @@ int main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_clusters),
 		cmocka_unit_test(test_listeners),
+		cmocka_unit_test(test_listeners_for_others),
+		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_routes),
 	};
 

@@ -7,11 +7,12 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <sys/socket.h>
 #include "model/report.h"
 #include "weft/str.h"
 
 struct seen {
-	unsigned hellos, snapshots, alives, sockets, stats, hosts;
+	unsigned hellos, snapshots, alives, sockets, stats, hosts, wants;
 	struct report_hello hello;
 	uint64_t number;
 };
@@ -66,7 +67,17 @@ static void on_host(void *arg, struct slice key, uint32_t for_ms)
 	s->hosts += for_ms;
 }
 
-static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat, on_host };
+static void on_want(void *arg, const struct report_want *w)
+{
+	struct seen *s = arg;
+
+	assert_true(w->netns == 0x8877665544332211ull);
+	assert_int_equal(w->worker, 3);
+	assert_int_equal(w->family, AF_INET6);
+	s->wants += w->n;
+}
+
+static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat, on_host, on_want };
 
 static void put_both(struct buf *b)
 {
@@ -80,6 +91,7 @@ static void put_both(struct buf *b)
 	assert_int_equal(report_stat(b, slice_str("listener"), slice_str("web"), (uint64_t[]){ 7, 0, UINT64_MAX }, 3), 0);
 	assert_int_equal(report_host(b, slice_str("web|10.0.0.1|80"), 30000), 0);
 	assert_int_equal(report_host(b, slice_str("web|10.0.0.1|80"), 0), 0);
+	assert_int_equal(report_want(b, &(struct report_want){ 0x8877665544332211ull, 3, 70000, AF_INET6 }), 0);
 }
 
 static void check_both(const struct seen *s)
@@ -90,6 +102,7 @@ static void check_both(const struct seen *s)
 	assert_int_equal(s->sockets, 5);
 	assert_int_equal(s->stats, 1);
 	assert_int_equal(s->hosts, 30000);
+	assert_int_equal(s->wants, 70000);
 	assert_int_equal(s->hello.wire, 7);
 	assert_int_equal(s->hello.workers, 3);
 	assert_string_equal(s->hello.build, "1.2.3");
@@ -159,6 +172,9 @@ static void test_wrong_bytes(void **state)
 	assert_int_equal(feed_bytes("\3\0\0\0\5\1\0", 7, &seen), -EPROTO);      /* one counter, and no room for it */
 	assert_int_equal(feed_bytes("\3\0\0\0\5\0\1", 7, &seen), -EPROTO);      /* a set's name beyond the end */
 	assert_int_equal(feed_bytes("\2\0\0\0\5\xff", 6, &seen), -EPROTO);      /* more counters than a set has */
+	assert_int_equal(feed_bytes("\x11\0\0\0\7" "0123456701230123", 21, &seen), -EPROTO); /* want of 16 bytes */
+	assert_int_equal(feed_bytes("\x13\0\0\0\7" "012345670123012345", 23, &seen), -EPROTO); /* of 18 */
+	assert_int_equal(seen.wants, 0);
 	assert_int_equal(seen.hellos + seen.snapshots + seen.alives + seen.sockets + seen.stats, 0);
 }
 

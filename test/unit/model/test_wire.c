@@ -103,9 +103,14 @@ static int on_log(void *arg, struct slice format, uint32_t index)
 	return wire_log(&((struct echo *)arg)->out, format, index);
 }
 
+static int on_sockets(void *arg, uint64_t netns, uint32_t worker, uint8_t family)
+{
+	return wire_sockets(&((struct echo *)arg)->out, netns, worker, family);
+}
+
 static const struct wire_sink keep_sink = { .begin = on_begin_only, .put = on_put_keep };
 static const struct wire_sink echo_sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
-					     on_state, on_steer, on_log };
+					     on_state, on_steer, on_log, on_sockets };
 
 /* Bytes of b, malloc'd; b keeps them. */
 static char *bytes_of(struct buf *b, size_t *n)
@@ -154,6 +159,7 @@ static void random_stream(struct source *s, struct buf *b)
 	wire_socket(b, SLICE_LIT("web"), source_below(s, 64));
 	wire_state(b, SLICE_LIT("web|10.0.0.1|80"), (uint8_t)source_below(s, 256));
 	wire_log(b, SLICE_LIT("json"), source_below(s, 4));
+	wire_sockets(b, rand_u64(&s->rand), source_below(s, 64), AF_INET6);
 	wire_snapshot(b, rand_u64(&s->rand));
 }
 
@@ -254,7 +260,7 @@ static void test_bytes(void **state)
 	fact_drop(f);
 }
 
-#define HELLO "\x07\0\0\0\1weft\2\0"
+#define HELLO "\x07\0\0\0\1weft\3\0"
 #define BEGIN "\1\0\0\0\2"
 
 static void wrong(const char *p, size_t n, int want, const char *words)
@@ -277,10 +283,14 @@ static void test_wrong_frames(void **state)
 	WRONG("\xfd\x03\x10\0", -EMSGSIZE, "facts' stream: a frame too long");
 	WRONG(BEGIN, -EPROTO, "facts' stream: does not begin with a hello");
 	WRONG("\x07\0\0\0\1weft\1\0", -EPROTONOSUPPORT, "facts' stream: another version");
-	WRONG("\x07\0\0\0\1warp\2\0", -EPROTO, "facts' stream: does not begin with a hello");
-	WRONG("\x08\0\0\0\1weft\2\0\0", -EPROTO, "facts' stream: does not begin with a hello");
+	WRONG("\x07\0\0\0\1warp\3\0", -EPROTO, "facts' stream: does not begin with a hello");
+	WRONG("\x08\0\0\0\1weft\3\0\0", -EPROTO, "facts' stream: does not begin with a hello");
 	WRONG(HELLO HELLO, -EPROTO, "facts' stream: a frame out of order");
-	WRONG(HELLO "\1\0\0\0\xc", -EPROTO, "facts' stream: a frame of no known type");
+	WRONG(HELLO "\1\0\0\0\xd", -EPROTO, "facts' stream: a frame of no known type");
+	WRONG(HELLO "\xd\0\0\0\xc\1\1\1\1\1\1\1\1\2\2\2\2", -EPROTO,
+	      "facts' stream: a namespace's socket that cannot be read");
+	WRONG(HELLO "\xf\0\0\0\xc\1\1\1\1\1\1\1\1\2\2\2\2\3\4", -EPROTO,
+	      "facts' stream: a namespace's socket that cannot be read");
 	WRONG(HELLO "\1\0\0\0\xb", -EPROTO, "facts' stream: a log that cannot be read");
 	WRONG(HELLO "\1\0\0\0\x9", -EPROTO, "facts' stream: a state that cannot be read");
 	WRONG(HELLO "\x8\0\0\0\x9\2\1\0\0\0ab", -EPROTO, "facts' stream: a state that cannot be read");
