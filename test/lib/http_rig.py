@@ -2,7 +2,7 @@
 """Both ends of a proxy in one process: a host that does what the case says and counts what it got, and a raw client.
 
 	host = Host(9001)                       # answers 200 with what it saw, unless host.on[path] = fn(conn, request)
-	c = Client(8080); c.send("GET / HTTP/1.1\\r\\n...\\r\\n\\r\\n"); r = c.response()
+	c = Client(8080); c.send("GET / HTTP/1.1\\r\\n...\\r\\n\\r\\n"); r = c.response()   # r.interim: the 1xx before it
 	@case
 	def name_of_the_behaviour(): ...        # run(): each prints "case pass|fail NAME"
 """
@@ -15,6 +15,7 @@ import time
 import traceback
 
 LIMIT = 60  # seconds for anything; a machine that stands still is no failure
+changed = threading.Condition()     # told whenever a Host's requests, conns or open change
 
 
 class Request:
@@ -110,7 +111,7 @@ class Host:
 
     def __init__(self, port):
         self.port, self.on, self.requests, self.conns, self.open = port, {}, [], 0, 0
-        self.lock = threading.Lock()
+        self.lock = changed
         self.listener = socket.create_server(("127.0.0.1", port), backlog=512)
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -123,6 +124,7 @@ class Host:
             with self.lock:
                 self.conns += 1
                 self.open += 1
+                changed.notify_all()
             threading.Thread(target=self.serve, args=(Stream(s), self.conns), daemon=True).start()
 
     def stop(self):
@@ -139,8 +141,7 @@ class Host:
                 r = Request(method, path, headers, b"", [], n, number)
                 early = self.on.get("early " + path)
                 if early:
-                    with self.lock:
-                        self.requests.append(r)
+                    self.came(r)
                     if early(c, r) == "close":
                         return
                     continue
@@ -148,8 +149,7 @@ class Host:
                     r.body, r.trailers = c.chunks()
                 else:
                     r.body = c.exactly(int(one(headers, "content-length") or 0))
-                with self.lock:
-                    self.requests.append(r)
+                self.came(r)
                 if self.on.get(path, answer)(c, r) == "close":
                     return
         except (EOFError, OSError):
@@ -158,6 +158,12 @@ class Host:
             c.close()
             with self.lock:
                 self.open -= 1
+                changed.notify_all()
+
+    def came(self, r):
+        with self.lock:
+            self.requests.append(r)
+            changed.notify_all()
 
     def paths(self):
         return [r.path for r in self.requests]
@@ -182,8 +188,9 @@ def reply(body=b"ok", status="200 OK", headers="", then=None):
 
 
 class Response:
-    def __init__(self, status, headers, body, trailers, line):
+    def __init__(self, status, headers, body, trailers, line, interim=()):
         self.status, self.headers, self.body, self.trailers, self.line = status, headers, body, trailers, line
+        self.interim = interim
 
     def get(self, name):
         return one(self.headers, name.lower())
@@ -207,9 +214,14 @@ class Client(Stream):
         return int(line.split(" ")[1]), headers, line
 
     def response(self, method="GET"):
+        """The final answer; the 1xx before it are its interim. 101 is final: what follows it is no HTTP."""
+        interim = []
         status, headers, line = self.head()
+        while status < 200 and status != 101:
+            interim.append(status)
+            status, headers, line = self.head()
         body, trailers = b"", []
-        if method == "HEAD" or status < 200 or status in (204, 304):
+        if method == "HEAD" or status in (101, 204, 304):
             pass
         elif "chunked" in (one(headers, "transfer-encoding") or ""):
             body, trailers = self.chunks()
@@ -217,7 +229,7 @@ class Client(Stream):
             body = self.exactly(int(one(headers, "content-length")))
         else:
             body = self.rest()
-        return Response(status, headers, body, trailers, line)
+        return Response(status, headers, body, trailers, line, interim)
 
     def ask(self, path="/", method="GET", headers="", body=b"", host="a.example"):
         if isinstance(body, str):
@@ -236,10 +248,12 @@ def get(path="/", method="GET", headers="", body=b"", port=8080):
 
 
 def eventually(what, seconds=LIMIT):
+    """Looks whenever a host has news, and now and then for what only the proxy knows."""
     until = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < until, "did not come true in time"
-        time.sleep(0.01)
+        with changed:
+            changed.wait(0.05)
 
 
 def is_(got, want, what=""):

@@ -184,10 +184,7 @@ def answered(t, c):
     """Of the final answer: status, headers, body; status 0: cut off."""
     method = t.q.split(b" ")[0].decode()
     try:
-        r = c.response(method)
-        while r.status < 200:
-            r = c.response(method)
-        return r
+        return c.response(method)
     except (EOFError, ConnectionResetError):
         return None
 

@@ -9,7 +9,7 @@ kernel: {mode: "off"}
 workers: 2
 listeners:
 - {name: echo, address: "127.0.0.1:7001", protocol: tcp, rules: [{backends: [{cluster: echo}]}]}
-- {name: idle, address: "127.0.0.1:7002", protocol: tcp, timeouts: {idle: 300ms}, rules: [{backends: [{cluster: echo}]}]}
+- {name: idle, address: "127.0.0.1:7002", protocol: tcp, timeouts: {idle: 1s}, rules: [{backends: [{cluster: echo}]}]}
 - {name: next, address: "127.0.0.1:7003", protocol: tcp, rules: [{backends: [{cluster: half-dead}]}]}
 - {name: dead, address: "127.0.0.1:7004", protocol: tcp, rules: [{backends: [{cluster: dead}]}]}
 - {name: pick, address: "127.0.0.1:7005", protocol: tcp, rules: [{sources: [192.0.2.0/24], backends: [{cluster: dead}]}, {port: 7005, backends: [{cluster: echo}]}]}
