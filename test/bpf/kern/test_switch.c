@@ -3,6 +3,7 @@
 #include "web.h"
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <semaphore.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include "kern/detach.h"
@@ -97,9 +98,18 @@ static void second_agent_is_refused(void **state)
 struct tally {                                  /* shared with the children */
 	_Atomic uint64_t dials, bytes, wrong;
 	_Atomic bool stop;
+	sem_t news;                             /* posted after each of dials and bytes, and read while traffic_flows() waits */
 };
 
 static struct tally *tally;
+
+static void tell(void)
+{
+	int n;
+
+	if (!sem_getvalue(&tally->news, &n) && n <= 0)
+		sem_post(&tally->news);
+}
 
 static _Noreturn void dial_forever(void)
 {
@@ -109,6 +119,7 @@ static _Noreturn void dial_forever(void)
 		if (c != 'a' && c != 'b')
 			tally->wrong++;
 		tally->dials++;
+		tell();
 	}
 	_exit(0);
 }
@@ -146,6 +157,7 @@ static _Noreturn void stream_forever(void)
 		for (int i = 0; i < 64; i++)
 			tally->wrong += in[i] != got++;
 		tally->bytes += sizeof(in);
+		tell();
 	}
 	_exit(0);
 }
@@ -155,6 +167,7 @@ static pid_t children[CLIENTS + STREAMS];
 static void traffic_start(void)
 {
 	memset(tally, 0, sizeof(*tally));
+	assert_int_equal(sem_init(&tally->news, 1, 0), 0);
 	for (int i = 0; i < CLIENTS + STREAMS; i++) {
 		children[i] = fork();
 		if (children[i])
@@ -170,9 +183,12 @@ static void traffic_start(void)
 static void traffic_flows(uint64_t n)
 {
 	uint64_t dials = tally->dials + n, bytes = tally->bytes + n * 1024;
+	struct timespec end;
 
-	for (int i = 0; i < 12000 && (tally->dials < dials || tally->bytes < bytes); i++)
-		usleep(5000);
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 60;
+	while ((tally->dials < dials || tally->bytes < bytes) && !sem_timedwait(&tally->news, &end))
+		;
 	assert_true(tally->dials >= dials && tally->bytes >= bytes);
 }
 
