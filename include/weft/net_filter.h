@@ -139,9 +139,11 @@ bool addr_in_blocks(const struct ip *ip, const struct ip_block *v, size_t n);
 
 /*
  * For layers that speak TLS; conf is a struct tlsctx *. struct ssl_st is OpenSSL's SSL. Implemented by net/tls_peer.c.
- * new: for start(); it keeps what it needs of conf alive. NULL: out of memory. done: after the handshake, fills
+ * new: for start(); it keeps what it needs of conf alive. NULL: out of memory. begin: before the first step of the
+ * handshake; of a client it asks for the server's name and offers a session. done: after the handshake, fills
  * f->peer. why: after a call of OpenSSL's returned ret, says it in words and empties OpenSSL's list of errors.
  */
 struct ssl_st *net_filter_ssl_new(struct net_filter *f);
+int net_filter_ssl_begin(struct net_filter *f, struct ssl_st *ssl); /* 0 or -ENOMEM */
 int net_filter_ssl_done(struct net_filter *f, struct ssl_st *ssl); /* 0 or -ENOMEM */
 void net_filter_ssl_why(struct net_filter *f, struct ssl_st *ssl, const char *doing);

@@ -13,6 +13,7 @@
 #include "model/listener_stat.h"
 #include "model/matcher.h"
 #include "model/regex.h"
+#include "net/tls_session.h"
 #include "proxy/outlier.h"
 
 #define ROWS_MAX 65536
@@ -25,6 +26,7 @@ static const struct tally_set {
 	{ &cluster_stat_desc, "clusters" },
 	{ &outlier_stat_desc, "clusters" },
 	{ &http_stat_desc, "worker" },
+	{ &tls_session_stat_desc, "worker" },
 	{ &matcher_stat_desc, "worker" },
 	{ &regex_stat_desc, "worker" },
 	{ &route_stat_desc, "route" },

@@ -17,6 +17,7 @@
 
 struct conn;
 struct conn_stack;
+struct tls_sessions;
 struct conn_events {
 	/*
 	 * Stack open: c->peer is complete. Server: after accept and handshakes; client: connected, TLS done. readable()
@@ -46,6 +47,8 @@ struct conn {
 	 * source and original (PROXY protocol towards a host; capture), and sni by conn_ask_for().
 	 */
 	struct net_peer *peer;
+	/* Of hosts, for TLS towards them; put in as what the layers are to say. NULL: each handshake is done in full. */
+	struct tls_sessions *sessions;
 	struct conn_stack *stack;               /* NULL: no filter is left, bytes are the socket's */
 	struct timer timer;                     /* bounds the opening; then see guess() in conn.c */
 	const char *detail;                     /* why it failed, for logs; lives as long as peer; NULL = nothing to say */

@@ -23,4 +23,5 @@ ssize_t stack_write(struct conn *c, struct buf *src);
 int stack_shut(struct conn *c);
 unsigned stack_want(const struct conn *c);
 const char *stack_opening(const struct conn *c); /* name of the layer whose open() is waited for; NULL: none */
+struct conn *stack_conn(struct net_filter *f);
 void stack_thin(struct conn *c);                /* frees it when nothing is left for it to do */

@@ -33,6 +33,11 @@ static struct layer *layer_of(struct net_filter *f)
 	return container_of(f, struct layer, f);
 }
 
+struct conn *stack_conn(struct net_filter *f)
+{
+	return layer_of(f)->conn;
+}
+
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
 static struct layer *layer_new(struct conn *c, const struct net_layer *nl)

@@ -6,7 +6,9 @@
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
+#include "net/conn_priv.h"
 #include "net/tls_priv.h"
+#include "net/tls_session.h"
 #include "weft/str.h"
 
 #define SUBJECT_MAX 512
@@ -43,6 +45,70 @@ struct ssl_st *net_filter_ssl_new(struct net_filter *f)
 	}
 	return ssl;
 }
+
+/* ---- towards hosts ------------------------------------------------------------------------------------------ */
+
+static struct tls_session_key session_key(const struct net_filter *f, const SSL *ssl)
+{
+	return (struct tls_session_key){ ctx_data(SSL_get_SSL_CTX(ssl))->id, f->peer->remote, f->peer->sni };
+}
+
+/* A server's name is asked for by SNI, but not an address (RFC 6066, 3). */
+static int ask_for_name(const struct net_filter *f, SSL *ssl)
+{
+	struct slice sni = f->peer->sni;
+	unsigned char ip[16];
+	char name[256];
+
+	if (!sni.n || sni.n >= sizeof(name))
+		return 0;
+	memcpy(name, sni.p, sni.n);
+	name[sni.n] = '\0';
+	if (inet_pton(AF_INET, name, ip) == 1 || inet_pton(AF_INET6, name, ip) == 1)
+		return 0;
+	return SSL_set_tlsext_host_name(ssl, name) == 1 ? 0 : -ENOMEM;
+}
+
+int net_filter_ssl_begin(struct net_filter *f, struct ssl_st *ssl)
+{
+	struct tls_sessions *all = stack_conn(f)->sessions;
+	struct tls_session_key key = session_key(f, ssl);
+	SSL_SESSION *x;
+
+	if (f->peer->server)
+		return 0;
+	x = all ? tls_sessions_take(all, &key) : NULL;
+	if (x)
+		SSL_set_session(ssl, x);
+	SSL_SESSION_free(x);
+	return ask_for_name(f, ssl);
+}
+
+/* 1: x is ours now */
+int peer_new_session(SSL *ssl, SSL_SESSION *x)
+{
+	struct net_filter *f = SSL_get_app_data(ssl);
+	struct tls_sessions *all = stack_conn(f)->sessions;
+	struct tls_session_key key = session_key(f, ssl);
+
+	if (!all || f->peer->server)
+		return 0;
+	tls_sessions_put(all, &key, x);
+	return 1;
+}
+
+static void count(const struct net_filter *f)
+{
+	struct tls_sessions *all = stack_conn((struct net_filter *)f)->sessions;
+	struct tls_session_stat *stat = all ? tls_sessions_stat(all) : NULL;
+
+	if (!stat)
+		return;
+	stat_add(&stat->handshakes, 1);
+	stat_add(&stat->resumed, f->peer->resumed);
+}
+
+/* ---- what is learned ---------------------------------------------------------------------------------------- */
 
 /* The verified one: a SPIFFE id, or whatever URI it is, else the subject. */
 static int learn_identity(struct net_filter *f, const X509 *x)
@@ -86,6 +152,7 @@ int net_filter_ssl_done(struct net_filter *f, struct ssl_st *ssl)
 
 	f->peer->tls = true;
 	f->peer->resumed = SSL_session_reused(ssl);
+	count(f);
 	SSL_get0_alpn_selected(ssl, &alpn, &n);
 	if (f->peer->server && sni)
 		err = keep(f, &f->peer->sni, sni, strlen(sni));

@@ -56,6 +56,7 @@ SSL_CTX *names_find(const struct names *n, const char *sni); /* NULL: none of th
 
 /* Hangs on each SSL_CTX, freed with it. */
 struct ctx_data {
+	uint64_t id;                            /* client: of these settings, never used twice */
 	struct verify_rule *rule;
 	struct tickets *tickets;                /* server */
 	struct names *names;                    /* of the first certificate's context */
@@ -64,5 +65,7 @@ struct ctx_data {
 	char *sni;                              /* client: to be asked for whatever the request says */
 };
 struct ctx_data *ctx_data(const SSL_CTX *ctx);
+
+int peer_new_session(SSL *ssl, SSL_SESSION *x); /* SSL_CTX_sess_set_new_cb, client */
 
 SSL_CTX *tlsctx_ssl(const struct tlsctx *c);

@@ -26,6 +26,7 @@ struct tlsctx_maker {
 	struct table known;                     /* by digest; each held */
 	struct tickets *tickets;
 	X509_STORE *system;                     /* CAs of the system, read once */
+	uint64_t clients;                       /* contexts made: numbers of sessions' owners */
 };
 
 /* ---- what hangs on a context -------------------------------------------------------------------------------- */
@@ -283,7 +284,7 @@ static SSL_CTX *ctx_new(bool server, uint16_t min_version, struct err *e)
 	assert_always(SSL_CTX_set_ex_data(ctx, data_index, mem_alloc(sizeof(struct ctx_data))) == 1);
 	SSL_CTX_set_security_level(ctx, SECURITY_LEVEL);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-					 SSL_OP_PRIORITIZE_CHACHA | (server ? 0 : SSL_OP_NO_TICKET));
+					 SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_read_ahead(ctx, 1);
 	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
@@ -437,6 +438,9 @@ static SSL_CTX *make_client(struct tlsctx_maker *m, const struct cluster_tls *t,
 
 	if (!ctx)
 		return NULL;
+	d->id = ++m->clients;
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(ctx, peer_new_session);
 	d->sni = t->sni.n ? mem_dup(t->sni.p, t->sni.n) : NULL;
 	err = trust_servers(m, ctx, t, s, e);
 	if (!err && t->certificate.n)

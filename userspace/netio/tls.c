@@ -6,12 +6,10 @@
  */
 #include "netio/tls.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 
 #define RECORD 16384u                           /* bytes of a full record */
@@ -24,7 +22,7 @@ struct tls {
 	unsigned want;
 	bool eof;                               /* below */
 	bool sniff;                             /* permissive: the first byte will tell */
-	bool named;
+	bool begun;
 	bool open;
 	bool ended;                             /* our close_notify was sent */
 };
@@ -110,8 +108,11 @@ static int start_permissive(struct net_filter *f)
 	return start(f, true);
 }
 
+/* Without a word of ours OpenSSL would take an end without close_notify for a reason not to resume (RFC 5246, 7.2.1: it is none). */
 static void drop_ssl(struct tls *t)
 {
+	if (t->open)
+		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl);
 	t->ssl = NULL;
 }
@@ -132,24 +133,6 @@ static int sniff(struct net_filter *f)
 	net_filter_unread(f, &b);
 	t->want = 0;
 	return 0;
-}
-
-/* A server's name is asked for by SNI, but not an address (RFC 6066, 3). */
-static int ask_for_name(struct net_filter *f)
-{
-	struct tls *t = f->state;
-	struct slice sni = f->peer->sni;
-	unsigned char ip[16];
-	char name[256];
-
-	t->named = true;
-	if (f->peer->server || !sni.n || sni.n >= sizeof(name))
-		return 0;
-	memcpy(name, sni.p, sni.n);
-	name[sni.n] = '\0';
-	if (inet_pton(AF_INET, name, ip) == 1 || inet_pton(AF_INET6, name, ip) == 1)
-		return 0;
-	return SSL_set_tlsext_host_name(t->ssl, name) == 1 ? 0 : -ENOMEM;
 }
 
 /* What a call that gave ret means: 0 end of stream, -EAGAIN, another -errno that was explained. */
@@ -184,8 +167,9 @@ static int tls_open(struct net_filter *f)
 
 	if (ret || !t->ssl)
 		return ret;
-	if (!t->named && ask_for_name(f))
+	if (!t->begun && net_filter_ssl_begin(f, t->ssl))
 		return -ENOMEM;
+	t->begun = true;
 	ret = SSL_do_handshake(t->ssl);
 	if (ret != 1) {
 		ret = result(f, ret, "TLS handshake");

@@ -185,6 +185,8 @@ int layers_dial(struct conn *c, struct loop *l, const struct layers_dial *d)
 	if (fd < 0)
 		return fd;
 	err = conn_open(c, l, fd, false, layers, (unsigned)n, d->conf->connect_ms, d->on);
+	if (!err)
+		c->sessions = d->sessions;
 	if (!err && n && d->client) {
 		c->peer->source = d->client->source;
 		c->peer->original = d->client->original;

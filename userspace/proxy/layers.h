@@ -29,6 +29,7 @@ struct layers_dial {
 	const struct sock_options *options;
 	struct slice authority;                 /* that was asked for: the TLS server's name, where the cluster says none */
 	const struct net_peer *client;          /* for whom; NULL: nobody */
+	struct tls_sessions *sessions;          /* the worker's */
 	const struct conn_events *on;
 };
 int layers_dial(struct conn *c, struct loop *l, const struct layers_dial *d); /* 0 or -errno */

@@ -251,7 +251,8 @@ static int connect_to(struct tcp *t)
 	const struct sock_options o = { .nodelay = true, .keepalive_s = KEEPALIVE_S, .user_timeout_ms = USER_TIMEOUT_MS };
 	const struct layers_dial d = {
 		.snap = t->all->worker->adoption.cur->snap, .conf = cluster_conf(t->pick.use), .to = t->pick.addr,
-		.options = &o, .authority = t->down.peer->sni, .client = t->down.peer, .on = &up_events,
+		.options = &o, .authority = t->down.peer->sni, .client = t->down.peer,
+		.sessions = t->all->worker->sessions, .on = &up_events,
 	};
 
 	t->dialled_ns = loop_of(t)->now_ns;

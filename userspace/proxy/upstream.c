@@ -76,7 +76,8 @@ static int dial(struct stream *s, struct upstream *u)
 {
 	const struct layers_dial d = {
 		.snap = s->w->adoption.cur->snap, .conf = cluster_conf(s->pick.use), .to = s->pick.addr, .options = &options,
-		.authority = s->request.authority, .client = s->info.peer, .on = &leg_conn_events,
+		.authority = s->request.authority, .client = s->info.peer, .sessions = s->w->sessions,
+		.on = &leg_conn_events,
 	};
 
 	return layers_dial(&u->leg.conn, &s->w->thread.loop, &d);

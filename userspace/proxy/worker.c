@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "net/tls_session.h"
 #include "proxy/http.h"
 #include "proxy/listener.h"
 #include "proxy/pool.h"
@@ -54,6 +55,7 @@ static int start(struct thread *t, void *arg)
 {
 	struct worker *w = arg;
 
+	w->sessions = tls_sessions_new();
 	w->clusters = clusters_of(w);
 	t->loop.tick = beat;
 	t->loop.tick_arg = arg;
@@ -74,6 +76,8 @@ static void stop(struct thread *t, void *arg)
 	listeners_free(w->listeners);
 	udps_free(w->udps);
 	clusters_free(w->clusters);
+	tls_sessions_free(w->sessions);
+	w->sessions = NULL;
 	w->tcps = NULL;
 	w->udps = NULL;
 	w->listeners = NULL;

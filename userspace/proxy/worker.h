@@ -17,6 +17,7 @@ struct listeners;
 struct clusters;
 struct tcps;
 struct udps;
+struct tls_sessions;
 typedef void worker_adopted_fn(struct worker *w, uint64_t number); /* on the control thread */
 
 struct worker {
@@ -28,6 +29,7 @@ struct worker {
 	struct tcps *tcps;
 	struct http *http;
 	struct journal *journal;                /* the process's access log; NULL: none */
+	struct tls_sessions *sessions;          /* of hosts */
 	struct udps *udps;                      /* from the first udp listener on */
 	bool splice;                            /* bulk may go through pipes */
 	_Atomic uint64_t *beat;                 /* its word in the kernel's map, or NULL; set by letter, worker_set_beat() */
