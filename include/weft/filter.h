@@ -62,6 +62,8 @@ enum stream_flag {
 struct stream_info {
 	/* of the client connection: addresses, identity, SNI, ALPN */
 	const struct net_peer *peer;
+	/* who asks: the peer's source, or who trusted hops say it is (port 0: they did not say it) */
+	const struct net_addr *client;
 	struct slice listener, route;           /* route: empty = none matched yet */
 	struct slice cluster;                   /* chosen by the route; empty before */
 	const struct host *host;                /* of the last try; NULL before */

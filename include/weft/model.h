@@ -320,7 +320,8 @@ struct route {
 enum tls_mode { TLS_OFF, TLS_STRICT, TLS_PERMISSIVE }; /* permissive: TLS and plain on one port */
 enum capture { CAPTURE_NONE, CAPTURE_EBPF, CAPTURE_REDIRECT, CAPTURE_TPROXY }; /* how the original destination is found */
 enum proxy_header { PROXY_HEADER_OFF, PROXY_HEADER_REQUIRED, PROXY_HEADER_OPTIONAL };
-enum xff_mode { XFF_KEEP, XFF_APPEND };
+enum xff_mode { XFF_KEEP, XFF_APPEND, XFF_SET }; /* what becomes of the headers that say where a request came from */
+enum forwarded_use { FORWARDED_X, FORWARDED_RFC, FORWARDED_BOTH }; /* X-Forwarded-*, Forwarded (RFC 7239) */
 
 struct listener_tls {
 	uint8_t mode;                           /* enum tls_mode */
@@ -372,7 +373,7 @@ struct listener {
 	struct slice protocol;                  /* "http", "http-proxy", "tcp", "udp", ...; dispatch: empty */
 	uint8_t capture;                        /* enum capture */
 	uint8_t proxy_header;                   /* enum proxy_header */
-	const struct ip_block *trusted;         /* whose PROXY and X-Forwarded-* headers are believed; none: everybody's PROXY */
+	const struct ip_block *trusted;         /* whose PROXY and forwarding headers are believed; none: everybody's PROXY */
 	size_t ntrusted;
 	struct listener_tls tls;
 	const struct slice *routes;
@@ -380,6 +381,7 @@ struct listener {
 	const struct stream_rule *rules;        /* tcp, udp */
 	size_t nrules;
 	uint8_t xff;                            /* enum xff_mode */
+	uint8_t forwarded;                      /* enum forwarded_use: which ones are believed and written */
 	bool merge_slashes;
 	bool reject_escaped_slashes;            /* %2F %5C: 400; else kept as they are */
 	bool request_id;                        /* x-request-id is made when absent */

@@ -155,6 +155,7 @@ static void set_listener(struct listener *f, const struct listener_conf *c)
 	f->trusted = blocks(&f->fact, &c->trusted);
 	f->ntrusted = c->trusted.n;
 	f->xff = c->xff;
+	f->forwarded = c->forwarded;
 	f->merge_slashes = c->merge_slashes;
 	f->reject_escaped_slashes = c->escaped_slashes;
 	f->request_id = c->request_id;

@@ -78,7 +78,8 @@ static const char *const capture_names[] = { "none", "ebpf", "redirect", "tproxy
 /* enum tls_mode, less one */
 static const char *const mode_names[] = { "strict", "permissive", NULL };
 static const char *const version_names[] = { "1.2", "1.3", NULL };
-static const char *const xff_names[] = { "keep", "append", NULL };
+static const char *const xff_names[] = { "keep", "append", "set", NULL };
+static const char *const forwarded_names[] = { "x-forwarded", "forwarded", "both", NULL };
 static const char *const slash_names[] = { "keep", "reject", NULL };
 
 static const struct conf_item tls_rows[] = {
@@ -163,14 +164,17 @@ const struct conf_item fact_listener_rows[] = {
 		   .help = "what is done with bytes before the protocol sees them"),
 	{ .name = "filters", .type = CONF_REFUSED, .help = "filters of listeners are not part of this release" },
 	CONF_ITEMS(struct listener_conf, trusted, "trusted", STRING, struct slice, .check = check_block,
-		   .help = "addresses or blocks whose PROXY and X-Forwarded-* headers are believed; none: everybody's PROXY header, "
-			   "nobody's X-Forwarded-*"),
+		   .help = "addresses or blocks whose PROXY, X-Forwarded-* and Forwarded headers are believed; none: everybody's "
+			   "PROXY header, nobody's others"),
 	{ .name = "routes", .type = CONF_LIST, .of = CONF_STRING,
 	  .help = "http: names of routes, or routes themselves, without a name" },
 	CONF_ITEMS(struct listener_conf, rules, "rules", STRUCT, struct listener_rule, .rows = stream_rule_rows,
 		   .check = check_stream_rule, .help = "tcp and udp: the first one that fits"),
 	CONF_ITEM(struct listener_conf, xff, "xff", ENUM, .names = xff_names, .dflt = "keep",
-		  .help = "append: the client's address goes into X-Forwarded-For"),
+		  .help = "what becomes of the headers that say where a request came from; append: this hop is added, set: the "
+			  "client alone, in place of all that came"),
+	CONF_ITEM(struct listener_conf, forwarded, "forwarded", ENUM, .names = forwarded_names, .dflt = "x-forwarded",
+		  .help = "which headers say it: X-Forwarded-*, Forwarded (RFC 7239) or both"),
 	CONF_ITEM(struct listener_conf, merge_slashes, "mergeSlashes", BOOL, .dflt = "false", .help = "true: // in a path is /"),
 	CONF_ITEM(struct listener_conf, escaped_slashes, "escapedSlashes", ENUM, .names = slash_names, .dflt = "keep",
 		  .help = "%2F and %5C in a path; reject: status 400"),

@@ -39,6 +39,7 @@ struct listener_conf {
 	struct conf_list trusted;               /* of struct slice: CIDRs */
 	struct conf_list rules;                 /* of struct listener_rule */
 	uint8_t xff;                            /* enum xff_mode */
+	uint8_t forwarded;                      /* place in its names */
 	bool merge_slashes, request_id;
 	uint8_t escaped_slashes;                /* 1: refused */
 	struct listener_timeouts {

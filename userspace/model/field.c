@@ -27,7 +27,8 @@ static const char *const upgrade_names[] = { "websocket", "connect" };
 static const char *const tls_names[] = { "off", "strict", "permissive" };
 static const char *const capture_names[] = { "none", "ebpf", "redirect", "tproxy" };
 static const char *const proxy_header_names[] = { "off", "required", "optional" };
-static const char *const xff_names[] = { "keep", "append" };
+static const char *const xff_names[] = { "keep", "append", "set" };
+static const char *const forwarded_names[] = { "x-forwarded", "forwarded", "both" };
 #define RETRY_ON_NAME_(NAME, word) word,
 const char *const retry_on_names[RETRY_ON_COUNT + 1] = { RETRY_ONS(RETRY_ON_NAME_) NULL };
 #undef RETRY_ON_NAME_
@@ -288,6 +289,7 @@ static const struct field listener_rows[] = {
 	LIST(listener, routes, route_name_shape),
 	LIST(listener, rules, stream_rule_shape),
 	ENUM(listener, xff, xff_names),
+	ENUM(listener, forwarded, forwarded_names),
 	BOOL(listener, merge_slashes),
 	BOOL(listener, reject_escaped_slashes),
 	TRUE(listener, request_id),

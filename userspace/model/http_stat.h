@@ -14,6 +14,7 @@
 	X(COUNTER, local_replies, "answers of the proxy's own")                                                        \
 	X(COUNTER, cut, "answers that were cut off, and clients that went away")                                       \
 	X(COUNTER, malformed, "client connections closed for what they sent")                                          \
+	X(COUNTER, forwarded_refused, "Forwarded headers that were dropped or not believed")                          \
 	X(COUNTER, head_timeouts, "requests whose head took too long")                                                 \
 	X(COUNTER, request_bytes, "bytes of requests' bodies")                                                         \
 	X(COUNTER, response_bytes, "bytes of answers' bodies")                                                         \

@@ -27,5 +27,5 @@ struct route_hash {
 	struct slice set_cookie;                /* the response shall have it: a new client's value; empty: none */
 };
 /* By the rule's hash policies, of the request as it came. 0 or -ENOMEM (of set_cookie). */
-int route_hash(const struct route_hit *hit, struct matcher *mt, struct msg *m, const struct net_peer *peer,
+int route_hash(const struct route_hit *hit, struct matcher *mt, struct msg *m, const struct ip *client,
 	       struct route_hash *out);

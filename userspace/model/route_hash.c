@@ -25,16 +25,16 @@ static struct slice cookie_new(struct matcher *mt, struct msg *m, const struct h
 }
 
 static struct slice policy_text(const struct route_hit *hit, size_t i, struct matcher *mt, struct msg *m,
-				const struct net_peer *peer)
+				const struct ip *client)
 {
 	const struct hash_policy *p = &hit->rule->hash[i];
 
 	if (p->kind == HASH_SOURCE_IP)
-		return (struct slice){ (const char *)peer->source.ip.b, sizeof(peer->source.ip.b) };
+		return (struct slice){ (const char *)client->b, sizeof(client->b) };
 	return matcher_find(mt, hit->router, m, hit->compiled->hash_wants[i]);
 }
 
-int route_hash(const struct route_hit *hit, struct matcher *mt, struct msg *m, const struct net_peer *peer,
+int route_hash(const struct route_hit *hit, struct matcher *mt, struct msg *m, const struct ip *client,
 	       struct route_hash *out)
 {
 	*out = (struct route_hash){ 0 };
@@ -43,7 +43,7 @@ int route_hash(const struct route_hit *hit, struct matcher *mt, struct msg *m, c
 	matcher_begin(mt, hit->router);
 	for (size_t i = 0; i < hit->rule->nhash; i++) {
 		const struct hash_policy *p = &hit->rule->hash[i];
-		struct slice text = policy_text(hit, i, mt, m, peer);
+		struct slice text = policy_text(hit, i, mt, m, client);
 
 		if (!text.p && p->kind == HASH_COOKIE && p->ttl_s && !out->set_cookie.n) {
 			text = cookie_new(mt, m, p, &out->set_cookie);

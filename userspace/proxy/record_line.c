@@ -6,6 +6,7 @@
 #include "proxy/record.h"
 #include "proxy/stream.h"
 #include "proxy/worker.h"
+#include "weft/conf.h"
 #include "weft/str.h"
 
 #define VALUE_MAX 1024u                         /* bytes of one value */
@@ -104,9 +105,16 @@ static void ms(struct line *l, const char *word, uint64_t ns)
 
 static void addr(struct line *l, const char *word, const struct net_addr *a)
 {
+	static const struct ip none;
 	char words[ADDR_TEXT_MAX];
 
-	text(l, word, a->port ? slice_str(addr_text(a, words)) : (struct slice){ 0 });
+	if (a->port)
+		addr_text(a, words);
+	else if (memcmp(&a->ip, &none, sizeof(none)))
+		ip_name(&a->ip, words);
+	else
+		words[0] = '\0';
+	text(l, word, slice_str(words));
 }
 
 static void header(struct line *l, const char *word, const struct stream *s, struct slice of)
@@ -208,7 +216,7 @@ static void place_fields(struct line *l, const struct stream *s)
 	text(l, "cluster", s->info.cluster);
 	addr(l, "host", &s->host_addr);
 	number(l, "tries", s->info.tries);
-	addr(l, "client", &s->info.peer->source);
+	addr(l, "client", s->info.client);
 	text(l, "identity", s->info.peer->identity);
 	header(l, "request_id", s, SLICE_LIT("x-request-id"));
 	header(l, "traceparent", s, SLICE_LIT("traceparent"));

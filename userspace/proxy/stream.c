@@ -75,6 +75,7 @@ struct stream *stream_new(struct downstream *d, uint64_t id)
 	s->due_ns = UINT64_MAX;
 	s->request = (struct msg){ .arena = &s->arena };
 	s->info.peer = d->leg.conn.peer;
+	s->info.client = &s->info.peer->source;
 	s->info.proto = d->leg.codec.ops;
 	s->info.detail = "";
 	s->info.wire_status = MSG_NO_STATUS;

@@ -69,6 +69,7 @@ struct stream {
 	const struct router *router;
 	struct route_hit hit;                   /* rule NULL: none */
 	const struct route_backend *backend;
+	struct slice client_proto;              /* "http" or "https", as the client spoke to the first trusted hop */
 	struct slice set_cookie;                /* the response shall have it; empty: none */
 	struct cluster_ask ask;
 	struct pick pick;

@@ -75,11 +75,12 @@ static bool through_forward_proxy(const struct listener *l)
 static int prepare(struct stream *s)
 {
 	const struct route_rule *r = s->hit.rule;
+	struct slice host = s->request.authority;
 	struct route_hash hash = { 0 };
 	int err = 0;
 
 	if (r->nhash)
-		err = route_hash(&s->hit, s->w->http->matcher, &s->request, s->info.peer, &hash);
+		err = route_hash(&s->hit, s->w->http->matcher, &s->request, &s->info.client->ip, &hash);
 	s->ask.lb.hash = hash.value;
 	s->ask.lb.has_hash = hash.has;
 	s->set_cookie = hash.set_cookie;
@@ -87,7 +88,7 @@ static int prepare(struct stream *s)
 		err = rewrite_request(&s->hit, s->w->http->matcher, &s->request);
 	if (!err && through_forward_proxy(downstream_conf(s->down)))
 		err = forward_proxy_sign(s);
-	return err ? err : headers_request(s, downstream_conf(s->down));
+	return err ? err : headers_request(s, downstream_conf(s->down), host);
 }
 
 static enum stream_state forward(struct stream *s)
@@ -125,7 +126,7 @@ static const char *canonical(struct stream *s, const struct listener *l)
 	char *room;
 
 	if (!m->scheme.n)
-		m->scheme = s->info.peer->tls ? SLICE_LIT("https") : SLICE_LIT("http");
+		m->scheme = s->client_proto;
 	if (!m->path.n)
 		return NULL;
 	room = msg_alloc(m, m->path.n);
@@ -158,6 +159,8 @@ enum stream_state step_route(struct stream *s)
 	if (!l || !s->hold)
 		return stream_say(s, 503, STREAM_NO_ROUTE, "listener is being removed");
 	s->info.listener = l->name;
+	if (headers_client(s, l))
+		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
 	why = canonical(s, l);
 	if (why)
 		return stream_say(s, 400, STREAM_CLIENT_MALFORMED, why);

@@ -62,6 +62,7 @@ static void everything_of_a_listener(void **state)
 		"  trusted: [10.0.0.0/8, \"2001:db8::/32\"]\n"
 		"  routes: [r, {hosts: [a.example], rules: [{filters: [{type: DirectResponse, status: 204}]}]}]\n"
 		"  xff: append\n"
+		"  forwarded: both\n"
 		"  mergeSlashes: true\n"
 		"  escapedSlashes: reject\n"
 		"  requestID: false\n"
@@ -86,6 +87,7 @@ static void everything_of_a_listener(void **state)
 	assert_true(slice_eq_str(l->routes[0], "r"));
 	assert_true(slice_eq_str(l->routes[1], "l.1"));
 	assert_int_equal(l->xff, XFF_APPEND);
+	assert_int_equal(l->forwarded, FORWARDED_BOTH);
 	assert_true(l->merge_slashes && l->reject_escaped_slashes && !l->request_id);
 	assert_int_equal(l->idle_ms, 5000);
 	assert_int_equal(l->head_ms, 2);

@@ -259,7 +259,7 @@ static struct route_hash hash(struct rig *g, const char *request, uint8_t last_b
 
 	peer.source.ip.b[15] = last_byte_of_source;
 	rig_ask(g, request);
-	assert_int_equal(route_hash(&g->hit, g->mt, &g->q.m, &peer, &h), 0);
+	assert_int_equal(route_hash(&g->hit, g->mt, &g->q.m, &peer.source.ip, &h), 0);
 	return h;
 }
 
