@@ -31,6 +31,8 @@ struct net_peer {
 	struct net_addr source;
 	/* dialled by the client before capture; else local */
 	struct net_addr original;
+	/* cookie of the network namespace that it came from, by a listener in there; 0: the proxy's own */
+	uint64_t netns;
 	/* verified SPIFFE id or subject; empty = none was proven */
 	struct slice identity;
 	struct slice sni, alpn;                 /* asked for; agreed on */

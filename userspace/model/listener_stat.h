@@ -9,6 +9,8 @@
 	X(GAUGE, busiest, "of them on the worker that has most")                                                        \
 	X(COUNTER, full, "times that accepting paused at maxConnections")                                              \
 	X(COUNTER, starved, "times that accepting paused for want of descriptors or memory")                           \
+	X(COUNTER, unserved, "connections accepted for other listeners that none of them serves, closed at once")              \
+	X(COUNTER, turned_away, "connections accepted by another listener and closed at once, at maxConnections")             \
 	X(COUNTER, dropped, "datagrams dropped: too many sessions, or no host")                                        \
 	X(COUNTER, received, "bytes from clients")                                                                     \
 	X(COUNTER, sent, "bytes to clients")                                                                           \

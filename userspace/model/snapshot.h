@@ -25,7 +25,7 @@ struct cluster_array {
 	const struct cluster *v[];              /* by name; each held */
 };
 
-enum { SNAPSHOT_PLANS, SNAPSHOT_LAYERS, SNAPSHOT_ANNEXES }; /* proxy/plan.c, proxy/layers.c */
+enum { SNAPSHOT_PLANS, SNAPSHOT_LAYERS, SNAPSHOT_OUTBOUND, SNAPSHOT_ANNEXES }; /* proxy/plan.c, layers.c, outbound.c */
 
 struct snapshot {
 	unsigned magic;

@@ -132,19 +132,32 @@ static int bind_source(int fd, const struct net_addr *from)
 	return err ? err : bind_to(fd, from);
 }
 
+static int begin_connect(int fd, const struct net_addr *to)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = addr_to_sockaddr(to, &ss);
+
+	return connect(fd, (struct sockaddr *)&ss, n) && errno != EINPROGRESS ? -errno : 0;
+}
+
+int sock_connect_by(int fd, const struct net_addr *to, const struct sock_options *o)
+{
+	int err = sock_configure(fd, o);
+
+	return err ? err : begin_connect(fd, to);
+}
+
 int sock_connect(const struct net_addr *to, const struct net_addr *from, const struct sock_options *o)
 {
 	int fd = open_socket(to, SOCK_STREAM), err;
-	struct sockaddr_storage ss;
-	socklen_t n = addr_to_sockaddr(to, &ss);
 
 	if (fd < 0)
 		return fd;
 	err = sock_configure(fd, o);
 	if (!err && from)
 		err = bind_source(fd, from);
-	if (!err && connect(fd, (struct sockaddr *)&ss, n) && errno != EINPROGRESS)
-		err = -errno;
+	if (!err)
+		err = begin_connect(fd, to);
 	if (!err)
 		return fd;
 	close(fd);
@@ -161,6 +174,14 @@ int sock_accept(int listen_fd, struct net_addr *from)
 		return -errno;
 	*from = addr_from_sockaddr(&ss);
 	return fd;
+}
+
+void sock_reset(int take_fd)
+{
+	struct linger l = { .l_onoff = 1 };
+
+	setsockopt(take_fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+	close(take_fd);
 }
 
 static int ask(int fd, int (*get)(int, struct sockaddr *, socklen_t *), struct net_addr *out)

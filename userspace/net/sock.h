@@ -25,9 +25,12 @@ int sock_udp(const struct net_addr *a, const struct sock_options *o);
  * once. from: source address to bind, port 0 = any; NULL: the kernel's choice.
  */
 int sock_connect(const struct net_addr *to, const struct net_addr *from, const struct sock_options *o);
+/* The same with a non-blocking socket that is there already, still the caller's afterwards. 0 or -errno. */
+int sock_connect_by(int fd, const struct net_addr *to, const struct sock_options *o);
 /* The descriptor or -errno; *from is who dialled. -EAGAIN: nobody waits. */
 int sock_accept(int listen_fd, struct net_addr *from);
 int sock_local(int fd, struct net_addr *out);
 int sock_remote(int fd, struct net_addr *out);
+void sock_reset(int take_fd);                   /* closed with RST: what was sent and not read is lost */
 /* Where the client dialled to before REDIRECT or the eBPF capture (SO_ORIGINAL_DST). -ENOENT: nobody knows. */
 int sock_original(int fd, struct net_addr *out);

@@ -122,14 +122,14 @@ static void end(struct downstream *d)
 	take_apart(d);
 }
 
-int downstream_open(struct worker *w, struct listener_use *l, int take_fd)
+int downstream_open(struct worker *w, struct listener_use *l, const struct arrival *take_a)
 {
 	const struct proto_ops *ops = &proto_http1;
 	struct downstream *d = calloc(1, sizeof(*d) + ops->state_size);
 	int err;
 
 	if (!d) {
-		close(take_fd);
+		close(take_a->fd);
 		listener_leave(l);
 		return -ENOMEM;
 	}
@@ -140,10 +140,17 @@ int downstream_open(struct worker *w, struct listener_use *l, int take_fd)
 	d->leg.on = &leg_events;
 	list_init(&d->streams);
 	list_add_tail(&w->http->downstreams, &d->all);
-	err = listener_conn_open(l, &d->leg.conn, take_fd, &leg_conn_events);
+	err = listener_conn_open(l, &d->leg.conn, take_a, &leg_conn_events);
 	if (err)
 		end(d);
 	return err;
+}
+
+static void drain(struct downstream *d)
+{
+	d->last = true;
+	if (d->phase == DOWNSTREAM_IDLE && !busy(d) && !d->leg.in.len)
+		end(d);
 }
 
 void downstream_drain(struct worker *w, const struct listener_use *l)
@@ -151,11 +158,19 @@ void downstream_drain(struct worker *w, const struct listener_use *l)
 	list_for(x, &w->http->downstreams) {
 		struct downstream *d = container_of(x, struct downstream, all);
 
-		if (l && d->listener != l)
-			continue;
-		d->last = true;
-		if (d->phase == DOWNSTREAM_IDLE && !busy(d) && !d->leg.in.len)
-			end(d);
+		if (!l || d->listener == l)
+			drain(d);
+	}
+	legs_flush(w);
+}
+
+void downstream_drain_netns(struct worker *w, uint64_t netns)
+{
+	list_for(x, &w->http->downstreams) {
+		struct downstream *d = container_of(x, struct downstream, all);
+
+		if (d->leg.conn.peer->netns == netns)
+			drain(d);
 	}
 	legs_flush(w);
 }

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "proxy/leg.h"
 
+struct arrival;
 struct listener_use;
 struct stream;
 struct worker;
@@ -40,13 +41,14 @@ struct downstream {
 };
 
 /*
- * For a listener whose protocol is "http". take_fd: accepted, non-blocking; listener_enter(l) was called for it. Opened by
+ * For a listener whose protocol is "http". take_a: accepted, non-blocking; listener_enter(l) was called for it. Opened by
  * listener_conn_open(), left by listener_leave() when the connection is gone. Settings are read from l->conf at each
  * request, and NULL there means to drain. 0 or -errno: then the descriptor is closed and l was left.
  */
-int downstream_open(struct worker *w, struct listener_use *l, int take_fd);
+int downstream_open(struct worker *w, struct listener_use *l, const struct arrival *take_a);
 /* Idle connections of l (NULL: of all) close, busy ones after the answer that is under way, which says so. */
 void downstream_drain(struct worker *w, const struct listener_use *l);
+void downstream_drain_netns(struct worker *w, uint64_t netns); /* the same for those that came from a namespace */
 void downstream_close_all(struct worker *w);    /* at the worker's end, at once */
 
 /* ---- for its streams ---------------------------------------------------------------------------------------- */

@@ -125,17 +125,14 @@ static int on_log(void *arg, struct slice format, uint32_t index)
 	return 0;
 }
 
-/* Nobody here has asked for one. */
 static int on_sockets(void *arg, uint64_t netns, uint32_t worker, uint8_t family)
 {
-	int fd = handover_take(&((struct feed *)arg)->way);
+	struct feed *f = arg;
+	int fd = handover_take(&f->way);
 
-	(void)netns;
-	(void)worker;
-	(void)family;
 	if (fd < 0)
 		return -EBADMSG;
-	close(fd);
+	f->on->pod_socket(f->arg, netns, worker, family, fd);
 	return 0;
 }
 
@@ -253,6 +250,14 @@ int feed_stat(struct feed *f, const struct stat_desc *d, struct slice name, cons
 int feed_host(struct feed *f, struct slice host_key, uint32_t for_ms)
 {
 	int err = f->open ? report_host(&f->way.out, host_key, for_ms) : 0;
+
+	flush(f);
+	return err;
+}
+
+int feed_want(struct feed *f, const struct report_want *w)
+{
+	int err = f->open ? report_want(&f->way.out, w) : 0;
 
 	flush(f);
 	return err;

@@ -19,6 +19,7 @@ struct feed_events {
 	/* A host of the newest snapshot, by the agent's checks: HOST_UNHEALTHY or 0. key: for the call only. */
 	void (*state)(void *arg, struct feed *f, struct slice key, uint8_t state);
 	void (*log)(void *arg, struct slice format, unsigned index, int take_fd); /* a file of the access log, as wire_log() */
+	void (*pod_socket)(void *arg, uint64_t netns, unsigned worker, uint8_t family, int take_fd);
 	void (*closed)(void *arg, struct feed *f, const char *why); /* its connection is gone; the store stays */
 };
 
@@ -30,4 +31,6 @@ int feed_report(struct feed *f, const struct report_hello *h, uint64_t snapshot)
 void feed_socket(struct feed *f, struct slice listener, unsigned index, int fd);
 int feed_stat(struct feed *f, const struct stat_desc *d, struct slice name, const uint64_t *v);
 int feed_host(struct feed *f, struct slice host_key, uint32_t for_ms); /* ejected for so long; 0: back */
+/* Sockets that a worker wants. Nothing while its connection is gone. */
+int feed_want(struct feed *f, const struct report_want *w);
 int feed_alive(struct feed *f, uint32_t stalest_ms); /* nothing while its connection is gone */

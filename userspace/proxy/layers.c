@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "netio/proxy_protocol.h"
 #include "netio/tls.h"
@@ -176,15 +178,19 @@ struct slice layers_host(struct slice a)
 	return a;
 }
 
-int layers_dial(struct conn *c, struct loop *l, const struct layers_dial *d)
+static uint32_t time_left(const struct layers_dial *d)
 {
-	struct net_layer layers[LAYERS_MAX];
-	int n = layers_of_cluster(d->snap, d->conf, layers), fd, err;
+	uint64_t ms = d->conf->connect_ms, waited = d->waited_ns / MSEC;
 
-	fd = n < 0 ? n : sock_connect(&d->to, NULL, d->options);
-	if (fd < 0)
-		return fd;
-	err = conn_open(c, l, fd, false, layers, (unsigned)n, d->conf->connect_ms, d->on);
+	return !ms || waited < ms ? (uint32_t)(ms - (ms ? waited : 0)) : 1;
+}
+
+/* A connection by a socket that connects. */
+static int open_up(struct conn *c, struct loop *l, int take_fd, const struct net_layer *layers, int n,
+		   const struct layers_dial *d)
+{
+	int err = conn_open(c, l, take_fd, false, layers, (unsigned)n, time_left(d), d->on);
+
 	if (!err)
 		c->sessions = d->sessions;
 	if (!err && n && d->client) {
@@ -195,5 +201,26 @@ int layers_dial(struct conn *c, struct loop *l, const struct layers_dial *d)
 		err = conn_ask_for(c, layers_host(d->authority));
 	if (err)
 		conn_close(c);
+	return err;
+}
+
+int layers_dial(struct conn *c, struct loop *l, const struct layers_dial *d)
+{
+	struct net_layer layers[LAYERS_MAX];
+	int n = layers_of_cluster(d->snap, d->conf, layers), fd;
+
+	fd = n < 0 ? n : sock_connect(&d->to, NULL, d->options);
+	return fd < 0 ? fd : open_up(c, l, fd, layers, n, d);
+}
+
+int layers_dial_by(struct conn *c, struct loop *l, int take_fd, const struct layers_dial *d)
+{
+	struct net_layer layers[LAYERS_MAX];
+	int n = layers_of_cluster(d->snap, d->conf, layers), err;
+
+	err = n < 0 ? n : sock_connect_by(take_fd, &d->to, d->options);
+	if (!err)
+		return open_up(c, l, take_fd, layers, n, d);
+	close(take_fd);
 	return err;
 }

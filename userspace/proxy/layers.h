@@ -31,6 +31,9 @@ struct layers_dial {
 	const struct net_peer *client;          /* for whom; NULL: nobody */
 	struct tls_sessions *sessions;          /* the worker's */
 	const struct conn_events *on;
+	uint64_t waited_ns;                     /* of the cluster's connectTimeout, by now */
 };
 int layers_dial(struct conn *c, struct loop *l, const struct layers_dial *d); /* 0 or -errno */
+/* By a TCP socket that was made elsewhere, for another network namespace say. */
+int layers_dial_by(struct conn *c, struct loop *l, int take_fd, const struct layers_dial *d);
 struct slice layers_host(struct slice authority); /* without port and brackets */

@@ -13,6 +13,8 @@
 #include "net/sock.h"
 #include "proxy/downstream.h"
 #include "proxy/layers.h"
+#include "proxy/outbound.h"
+#include "proxy/stock.h"
 #include "proxy/tcp.h"
 #include "proxy/udp.h"
 #include "weft/log.h"
@@ -30,26 +32,29 @@ struct listeners {
 	struct table by_name;
 };
 
-static void http_accepted(struct listener_use *u, int take_fd)
+static void http_accepted(struct listener_use *u, const struct arrival *take_a)
 {
-	downstream_open(u->worker, u, take_fd);
+	downstream_open(u->worker, u, take_a);
 }
 
 /* Who gets a listener's connections. datagrams: by socket instead of by connection. */
 static const struct protocol {
 	const char *name;
-	void (*accepted)(struct listener_use *u, int take_fd);
+	bool dispatched;                        /* also those that another listener accepted */
+	void (*accepted)(struct listener_use *u, const struct arrival *take_a);
 	int (*datagrams)(struct listener_socket *s);
 	void (*datagrams_end)(struct listener_socket *s);
 } protocols[] = {
-	{ "http", http_accepted, NULL, NULL },
-	{ "http-proxy", http_accepted, NULL, NULL },
-	{ "tcp", tcp_accepted, NULL, NULL },
-	{ "udp", NULL, udp_start, udp_stop },
-};
+	{ "http", true, http_accepted, NULL, NULL },
+	{ "http-proxy", false, http_accepted, NULL, NULL },
+	{ "tcp", true, tcp_accepted, NULL, NULL },
+	{ "udp", false, NULL, udp_start, udp_stop },
+}, dispatching = { "", false, outbound_accepted, NULL, NULL };
 
 static const struct protocol *protocol_of(const struct listener *conf)
 {
+	if (conf && conf->dispatch)
+		return &dispatching;
 	for (size_t i = 0; conf && i < sizeof(protocols) / sizeof(protocols[0]); i++) {
 		if (slice_eq_str(conf->protocol, protocols[i].name))
 			return &protocols[i];
@@ -155,8 +160,8 @@ static void accept_all(struct listener_socket *s)
 	const struct protocol *p = protocol_of(u->conf);
 
 	for (int i = 0; i < ACCEPTS; i++) {
+		struct arrival a = { .netns = u->conf ? u->conf->netns : 0 };
 		struct net_addr from;
-		int fd;
 
 		if (timer_armed(&u->pause) || !s->io.active)
 			return;
@@ -164,18 +169,18 @@ static void accept_all(struct listener_socket *s)
 			pause_for(u, PAUSE_FULL_NS, &u->stat->full);
 			return;
 		}
-		fd = sock_accept(s->fd, &from);
-		if (fd >= 0) {
-			stat_add(&u->stat->accepted, 1);
-			p->accepted(u, fd);
+		a.fd = sock_accept(s->fd, &from);
+		if (a.fd >= 0) {
+			stat_add(&u->stat->accepted, p != &dispatching);
+			p->accepted(u, &a);
 			continue;
 		}
 		give_back(u);
-		if (fd == -EAGAIN) {
+		if (a.fd == -EAGAIN) {
 			steer_settle(u->worker->listeners);
 			return;
 		}
-		if (fd != -ECONNABORTED && fd != -EINTR)
+		if (a.fd != -ECONNABORTED && a.fd != -EINTR)
 			pause_for(u, PAUSE_STARVED_NS, &u->stat->starved);
 	}
 	loop_defer(&u->worker->thread.loop, &s->more, go_on);
@@ -229,20 +234,47 @@ void listener_leave(struct listener_use *u)
 	use_end(u);
 }
 
-int listener_conn_open(struct listener_use *u, struct conn *c, int take_fd, const struct conn_events *on)
+struct listener_use *listeners_find(struct worker *w, struct slice name)
+{
+	return table_get(&w->listeners->by_name, name);
+}
+
+bool listener_takes_others(const struct listener_use *u)
+{
+	const struct protocol *p = protocol_of(u->conf);
+
+	return p && p->dispatched;
+}
+
+void listener_deliver(struct listener_use *u, const struct arrival *take_a)
+{
+	stat_add(&u->stat->accepted, 1);
+	protocol_of(u->conf)->accepted(u, take_a);
+}
+
+/* With tproxy the socket's own address is what was dialled. */
+static void learn_original(struct conn *c, const struct listener *f, const struct arrival *a)
+{
+	c->peer->netns = a->netns;
+	if (a->original.port)
+		c->peer->original = a->original;
+	else if (f->capture == CAPTURE_EBPF || f->capture == CAPTURE_REDIRECT)
+		sock_original(a->fd, &c->peer->original);
+}
+
+int listener_conn_open(struct listener_use *u, struct conn *c, const struct arrival *take_a, const struct conn_events *on)
 {
 	const struct listener *f = u->conf;
 	struct net_layer layers[LAYERS_MAX];
 	int n = layers_of_listener(u->worker->adoption.cur->snap, f, layers), err;
 
 	if (n < 0) {
-		close(take_fd);
+		close(take_a->fd);
 		return n;
 	}
-	err = conn_open(c, &u->worker->thread.loop, take_fd, true, layers, (unsigned)n, OPEN_MS, on);
-	/* With tproxy the socket's own address is what was dialled. */
-	if (!err && (f->capture == CAPTURE_EBPF || f->capture == CAPTURE_REDIRECT))
-		sock_original(take_fd, &c->peer->original);
+	err = conn_open(c, &u->worker->thread.loop, take_a->fd, true, layers, (unsigned)n, OPEN_MS, on);
+	if (!err)
+		learn_original(c, f, take_a);
 	return err;
 }
 
@@ -378,9 +410,12 @@ void listeners_adopt(struct listeners *l)
 			u->users++;     /* its last connection may go with the draining */
 			downstream_drain(u->worker, u);
 			u->users--;
+		} else if (u->conf->netns) {
+			stock_keep(u->worker->stock, u->conf->netns);
 		}
 		use_end(u);
 	}
+	stock_sweep(l->worker->stock);
 }
 
 static void use_take(struct listener_use *u, unsigned index, int take_fd)
@@ -421,7 +456,8 @@ static void given(struct letter *x)
 
 	if (!l) {
 		listener_shared_drop(m->shared);
-		close(m->fd);
+		if (m->fd >= 0)
+			close(m->fd);
 	} else {
 		struct listener_use *u = table_get(&l->by_name, name);
 
@@ -429,7 +465,8 @@ static void given(struct letter *x)
 			listener_shared_drop(m->shared);
 		else
 			u = use_new(l, name, m->shared);
-		use_take(u, m->index, m->fd);
+		if (m->fd >= 0)
+			use_take(u, m->index, m->fd);
 	}
 	free(m);
 }

@@ -54,10 +54,17 @@ struct listener_use {
 	struct calm failures;                   /* lines about connections that did not open */
 };
 
+/* How a connection came. */
+struct arrival {
+	int fd;
+	uint64_t netns;                         /* cookie of the namespace of the listener that accepted it; 0: the proxy's own */
+	struct net_addr original;               /* that was dialled, as far as is known; port 0: the listener's capture tells */
+};
+
 struct listeners *listeners_new(struct worker *w);
 void listeners_free(struct listeners *l);       /* every connection is gone */
 void listeners_adopt(struct listeners *l);      /* the worker has a new snapshot */
-/* Control thread: the index-th socket of a listener; takes the place of one of the same index. */
+/* Control thread: the index-th socket of a listener; takes the place of one of the same index. -1: it has no sockets. */
 void listeners_give(struct worker *w, struct slice name, unsigned index, int take_fd, struct listener_shared *hold);
 
 /* Control thread: where this worker's connections are counted from now on. Stays mapped as long as the worker. */
@@ -68,8 +75,12 @@ void listeners_steer(struct worker *w, struct steer_cell *cell);
 /* A connection or session begins; mirrored by listener_leave(), after which u may be gone. False: maxConnections. */
 bool listener_enter(struct listener_use *u);
 void listener_leave(struct listener_use *u);
+struct listener_use *listeners_find(struct worker *w, struct slice name); /* NULL: no such */
+bool listener_takes_others(const struct listener_use *u); /* what another listener accepted: its protocol allows that */
+/* Such a connection, to whom its protocol gives it. A place was entered. */
+void listener_deliver(struct listener_use *u, const struct arrival *take_a);
 /* conn_open() with the listener's layers, capture done: peer->original is what the client dialled. 0 or -errno. */
-int listener_conn_open(struct listener_use *u, struct conn *c, int take_fd, const struct conn_events *on);
+int listener_conn_open(struct listener_use *u, struct conn *c, const struct arrival *take_a, const struct conn_events *on);
 /* In its open() and failed(): counts, and says in the log why not. */
 void listener_conn_opened(struct listener_use *u, const struct conn *c);
 void listener_conn_failed(struct listener_use *u, const struct conn *c, int err);

@@ -14,7 +14,7 @@
 #define IDLE_MS_MAX 60000u                      /* whatever the cluster says: hosts close theirs soon after, mostly */
 #define IDLE_MAX 1024u                          /* of one host on one worker */
 
-_Static_assert(sizeof(struct pool_key) == 32, "hashed as bytes: no padding");
+_Static_assert(sizeof(struct pool_key) == 40, "hashed as bytes: no padding");
 
 /* ---- pools and their hosts ---------------------------------------------------------------------------------- */
 
@@ -66,10 +66,10 @@ static uint64_t name_of(const struct cluster_fact *f, struct slice authority)
 	return f->tls.enabled && !f->tls.sni.n ? hash_bytes(layers_host(authority), hash_seed()) : 0;
 }
 
-struct pool_host *pool_host_get(struct worker *w, const struct pick *pick, struct slice authority)
+struct pool_host *pool_host_get(struct worker *w, const struct pick *pick, struct slice authority, uint64_t netns)
 {
 	struct pool *p = pool_of(w, pick->use);
-	struct pool_key key = { .host = pick->key, .port = pick->addr.port };
+	struct pool_key key = { .host = pick->key, .netns = netns, .port = pick->addr.port };
 	struct pool_host *h;
 
 	if (!p)
@@ -232,6 +232,23 @@ void pool_changed(void *worker, struct cluster_use *use)
 	pool_sweep(p, gone);
 	if (!--p->nhosts && gone)
 		pool_free(p);
+}
+
+void pool_close_netns(struct worker *w, uint64_t netns)
+{
+	list_for(x, &w->http->pools) {
+		struct pool *p = container_of(x, struct pool, node);
+
+		p->nhosts++;
+		for (struct table_entry *e = table_next(&p->hosts, NULL); e; e = table_next(&p->hosts, e)) {
+			struct pool_host *h = e->value;
+
+			if (h->key.netns == netns)
+				close_all(h);
+		}
+		if (!--p->nhosts && cluster_gone(p->use))
+			pool_free(p);
+	}
 }
 
 void pool_close_idle(struct worker *w)

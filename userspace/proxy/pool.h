@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Idle connections of one worker, by cluster and host, the one used last first: it is the warmest, and the others grow old
- * and are closed. What a connection was opened with (TLS, PROXY header, protocol) is part of where it is kept.
+ * and are closed. What a connection was opened with (TLS, PROXY header, protocol, the pod whose socket it has) is part of
+ * where it is kept.
  */
 #pragma once
 #include "base/list.h"
@@ -32,13 +33,14 @@ struct pool_host {
 		uint64_t host;
 		uint64_t settings;
 		uint64_t name;                  /* TLS by the name that is asked for: its hash */
+		uint64_t netns;                 /* its sockets lie in; 0: the proxy's own */
 		uint32_t port;
 		uint32_t zero;
 	} key;
 };
 
-/* Found or made; NULL: out of memory. authority: that is asked for. */
-struct pool_host *pool_host_get(struct worker *w, const struct pick *p, struct slice authority);
+/* Found or made; NULL: out of memory. authority: that is asked for. netns: net_peer.netns of the client. */
+struct pool_host *pool_host_get(struct worker *w, const struct pick *p, struct slice authority, uint64_t netns);
 struct upstream *pool_take(struct pool_host *h); /* an idle one, no more in the pool; NULL: none */
 void pool_put(struct pool_host *h, struct upstream *u);
 void pool_forget(struct upstream *u);           /* it is not idle any more: taken or closed by itself */
@@ -47,4 +49,5 @@ void pool_opened(struct pool_host *h);
 void pool_closed(struct pool_host *h);
 /* clusters_conf.changed: closes idle connections to hosts that are no more, or were opened with other settings. */
 void pool_changed(void *worker, struct cluster_use *use);
+void pool_close_netns(struct worker *w, uint64_t netns); /* idle ones of a pod */
 void pool_close_idle(struct worker *w);         /* at the worker's end */

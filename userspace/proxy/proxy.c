@@ -22,6 +22,7 @@
 #include "proxy/feed.h"
 #include "proxy/journal.h"
 #include "proxy/layers.h"
+#include "proxy/outbound.h"
 #include "proxy/outlier.h"
 #include "proxy/plan.h"
 #include "proxy/sandbox.h"
@@ -85,8 +86,8 @@ static void say_counts(const struct proxy *p)
 	uint64_t v[REPORT_STATS_MAX];
 
 	for (size_t i = 0; i < p->sockets.all.n; i++) {
-		sockets_stat(&p->sockets.all.v[i], p->nworkers, v);
-		feed_stat(p->feed, &listener_stat_desc, slice_str(p->sockets.all.v[i].name), v);
+		sockets_stat(p->sockets.all.v[i], p->nworkers, v);
+		feed_stat(p->feed, &listener_stat_desc, slice_str(p->sockets.all.v[i]->name), v);
 	}
 	say_sums(p, v);
 }
@@ -199,15 +200,21 @@ static void on_snapshot(void *arg, struct feed *f, struct snapshot *take_s)
 	}
 	if (p->fresh)
 		each_host(p, forget_checks);
-	p->fresh = false;
 	sockets_keep(&p->sockets, take_s);
+	sockets_announce(&p->sockets, take_s, p->now, p->workers, p->nworkers);
 	plans_attach(take_s, p->now, &p->shared, p->lbs, clock_ns());
 	layers_attach(take_s, p->now, p->tls);
+	outbound_attach(take_s, p->now);
 	snapshot_drop(p->now);
 	p->now = take_s;
 	p->nadopted = 0;
-	for (unsigned i = 0; i < p->nworkers; i++)
+	for (unsigned i = 0; i < p->nworkers; i++) {
 		worker_send(&p->workers[i], snapshot_hold(take_s));
+		/* It knows the pods now, and nothing of what the one before was asked for. */
+		if (p->fresh)
+			worker_ask_again(&p->workers[i]);
+	}
+	p->fresh = false;
 }
 
 /* The mapping of an older map is kept: a worker may be about to write there, and 4 KiB an agent's life is nothing. */
@@ -259,6 +266,24 @@ static void on_log(void *arg, struct slice format, unsigned index, int take_fd)
 	journal_add(&p->journal, format, index, take_fd);
 }
 
+static void on_pod_socket(void *arg, uint64_t netns, unsigned worker, uint8_t family, int take_fd)
+{
+	struct proxy *p = arg;
+
+	if (worker < p->nworkers)
+		worker_socket(&p->workers[worker], netns, family, take_fd);
+	else
+		close(take_fd);
+}
+
+static void want(struct worker *w, uint64_t netns, uint8_t family, uint32_t n)
+{
+	const struct proxy *p = w->arg;
+
+	if (p->feed)
+		feed_want(p->feed, &(struct report_want){ .netns = netns, .worker = w->index, .n = n, .family = family });
+}
+
 static void on_closed(void *arg, struct feed *f, const char *why)
 {
 	(void)arg;
@@ -267,7 +292,8 @@ static void on_closed(void *arg, struct feed *f, const char *why)
 }
 
 static const struct feed_events events = { on_snapshot, on_beat_fd, on_steer_fd, on_socket, on_state, on_log,
-						on_closed };
+					   on_pod_socket, on_closed };
+static const struct worker_events worker_events = { adopted, want };
 
 static bool peer_allowed(const struct proxy *p, int fd)
 {
@@ -281,7 +307,7 @@ static bool peer_allowed(const struct proxy *p, int fd)
 static void give_back(const struct proxy *p, struct feed *f)
 {
 	for (size_t i = 0; i < p->sockets.all.n; i++) {
-		const struct sockets_entry *e = &p->sockets.all.v[i];
+		const struct sockets_entry *e = p->sockets.all.v[i];
 
 		for (size_t k = 0; k < e->fds.n; k++) {
 			if (e->fds.v[k] >= 0)
@@ -346,7 +372,7 @@ static int start_workers(struct proxy *p, const struct proxy_conf *c, struct err
 		return err_errno(e, err, "access log");
 	for (p->nworkers = 0; p->nworkers < c->workers; p->nworkers++) {
 		err = worker_start(&p->workers[p->nworkers], p->nworkers, c->splice, &p->mail, &p->outlier, &p->journal,
-				   adopted, p);
+				   &worker_events, p);
 		if (err)
 			return err_errno(e, err, "worker %u", p->nworkers);
 	}
@@ -414,6 +440,7 @@ int proxy_run(const struct proxy_conf *c, struct err *e)
 	p->lbs = c->lbs;
 	p->tls = tlsctx_maker_new();
 	shared_init(&p->shared, c->workers);
+	table_init(&p->sockets.by_name, 0);
 	raise_descriptors();
 	err = open_all(p, c, e);
 	if (!err)

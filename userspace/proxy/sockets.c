@@ -12,7 +12,7 @@
 
 #define BUSIEST (offsetof(struct listener_stat, busiest) / sizeof(uint64_t))
 
-static void entry_fini(struct sockets_entry *e)
+static void entry_free(struct sockets_entry *e)
 {
 	for (size_t i = 0; i < e->fds.n; i++) {
 		if (e->fds.v[i] >= 0)
@@ -21,23 +21,29 @@ static void entry_fini(struct sockets_entry *e)
 	vec_fini(&e->fds);
 	listener_shared_drop(e->shared);
 	free(e->name);
+	free(e);
 }
 
 void sockets_fini(struct sockets *s)
 {
 	for (size_t i = 0; i < s->all.n; i++)
-		entry_fini(&s->all.v[i]);
+		entry_free(s->all.v[i]);
 	vec_fini(&s->all);
+	table_fini(&s->by_name);
 }
 
 static struct sockets_entry *entry(struct sockets *s, struct slice name)
 {
-	for (size_t i = 0; i < s->all.n; i++) {
-		if (slice_eq_str(name, s->all.v[i].name))
-			return &s->all.v[i];
-	}
-	vec_push(&s->all, (struct sockets_entry){ .name = mem_dup(name.p, name.n), .shared = listener_shared_new() });
-	return &s->all.v[s->all.n - 1];
+	struct sockets_entry *e = table_get(&s->by_name, name);
+
+	if (e)
+		return e;
+	e = mem_alloc(sizeof(*e));
+	e->name = mem_dup(name.p, name.n);
+	e->shared = listener_shared_new();
+	vec_push(&s->all, e);
+	table_put(&s->by_name, slice_str(e->name), e);
+	return e;
 }
 
 void sockets_take(struct sockets *s, struct slice listener, unsigned index, int take_fd, struct worker *workers, unsigned n)
@@ -75,9 +81,29 @@ void sockets_stat(const struct sockets_entry *e, unsigned workers, uint64_t *v)
 void sockets_keep(struct sockets *s, const struct snapshot *snap)
 {
 	for (size_t i = s->all.n; i-- > 0;) {
-		if (snapshot_fact(snap, FACT_LISTENER, slice_str(s->all.v[i].name)))
+		struct sockets_entry *e = s->all.v[i];
+
+		if (snapshot_fact(snap, FACT_LISTENER, slice_str(e->name)))
 			continue;
-		entry_fini(&s->all.v[i]);
+		table_del(&s->by_name, slice_str(e->name));
+		entry_free(e);
 		vec_remove_swap(&s->all, i);
+	}
+}
+
+void sockets_announce(struct sockets *s, const struct snapshot *snap, const struct snapshot *before, struct worker *workers,
+		      unsigned n)
+{
+	struct fact_set set = snapshot_facts(snap, FACT_LISTENER);
+
+	if (before && snap->facts[FACT_LISTENER] == before->facts[FACT_LISTENER])
+		return;
+	for (size_t i = 0; i < set.n; i++) {
+		const struct listener *l = (const struct listener *)set.v[i];
+
+		if (!l->socketless || table_get(&s->by_name, l->name))
+			continue;
+		for (unsigned w = 0; w < n; w++)
+			listeners_give(&workers[w], l->name, w, -1, entry(s, l->name)->shared);
 	}
 }

@@ -75,15 +75,29 @@ enum stream_state step_backoff(struct stream *s)
 
 /* ---- connecting --------------------------------------------------------------------------------------------- */
 
-/* Nothing was sent, so another host may be asked whatever the policy says. */
+/* The host has no part in it. */
+static void forget_pick(struct stream *s)
+{
+	if (s->picked)
+		pick_done(&s->pick, NULL);
+	s->picked = false;
+}
+
+/* Nothing was sent, so another host may be asked whatever the policy says; not where the pod has no socket for any. */
 static enum stream_state connect_failed(struct stream *s, int err)
 {
-	const char *detail = err == -ETIMEDOUT ? "connecting to the host took too long" :
+	bool pod = err == -ENETDOWN && s->info.peer->netns;
+	const char *detail = pod	       ? "no socket in the client's network namespace" :
+			     err == -ETIMEDOUT ? "connecting to the host took too long" :
 			     err == -EPROTO    ? "TLS with the host failed" :
 			     err == -ENOKEY    ? "no TLS settings for the cluster" :
 						 "connection to the host failed";
 
 	stat_add(&s->w->http->stat.connect_failed, 1);
+	if (pod) {
+		forget_pick(s);
+		return stream_say(s, 503, STREAM_CONNECT_FAILED, detail);
+	}
 	if (s->retry.connecting < CONNECTS_MAX) {
 		s->retry.connecting++;
 		stream_end_try(s, false);

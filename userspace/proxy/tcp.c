@@ -16,6 +16,7 @@
 #include "proxy/cluster.h"
 #include "proxy/layers.h"
 #include "proxy/relay.h"
+#include "proxy/stock.h"
 #include "proxy/stream_rule.h"
 #include "weft/log.h"
 
@@ -38,6 +39,7 @@ struct tcp {
 	struct relay request, response;         /* down to up, up to down */
 	struct pick pick;                       /* pick.use: something was picked */
 	struct cluster_ask ask;
+	struct stock_wait *wait;                /* for a socket of the client's pod; NULL: not */
 	uint64_t began_ns, dialled_ns, took_ns; /* took: until the host was reached */
 	uint64_t last_ns, idle_ns;              /* last: something moved */
 	uint64_t counted_up, counted_down;      /* bytes in the listener's counters already */
@@ -124,6 +126,7 @@ static void tcp_finish(struct tcp *t, enum tcp_end end)
 	if (end != TCP_DONE && conn_is_open(&t->up))
 		conn_reset(&t->up);
 	unpick(t, end != TCP_HOST && end != TCP_CONNECT);
+	stock_wait_end(t->wait);
 	relay_fini(&t->request, &t->all->pipes);
 	relay_fini(&t->response, &t->all->pipes);
 	conn_close(&t->up);
@@ -210,6 +213,7 @@ static void move(struct tcp *t)
 /* ---- the host ----------------------------------------------------------------------------------------------- */
 
 static void dial(struct tcp *t);
+static void next_host(struct tcp *t, int err);
 
 static void up_open(struct conn *c)
 {
@@ -227,14 +231,7 @@ static void up_open(struct conn *c)
 
 static void up_failed(struct conn *c, int err)
 {
-	struct tcp *t = container_of(c, struct tcp, up);
-	char to[ADDR_TEXT_MAX];
-
-	log_debug(t->listener->name, "%s: %s%s%s", addr_text(&t->pick.addr, to), strerror(-err), c->detail ? ": " : "",
-		  c->detail ? c->detail : "");
-	conn_close(c);
-	unpick(t, false);
-	dial(t);
+	next_host(container_of(c, struct tcp, up), err);
 }
 
 static void up_event(struct conn *c)
@@ -246,17 +243,70 @@ static void up_event(struct conn *c)
 
 static const struct conn_events up_events = { up_open, up_event, up_event, up_failed };
 
-static int connect_to(struct tcp *t)
+/* made: of the client's pod; -1: one of the proxy's own */
+static int connect_by(struct tcp *t, int made, uint64_t waited_ns)
 {
 	const struct sock_options o = { .nodelay = true, .keepalive_s = KEEPALIVE_S, .user_timeout_ms = USER_TIMEOUT_MS };
 	const struct layers_dial d = {
 		.snap = t->all->worker->adoption.cur->snap, .conf = cluster_conf(t->pick.use), .to = t->pick.addr,
 		.options = &o, .authority = t->down.peer->sni, .client = t->down.peer,
-		.sessions = t->all->worker->sessions, .on = &up_events,
+		.sessions = t->all->worker->sessions, .on = &up_events, .waited_ns = waited_ns,
 	};
 
+	return made < 0 ? layers_dial(&t->up, loop_of(t), &d) : layers_dial_by(&t->up, loop_of(t), made, &d);
+}
+
+static void next_host(struct tcp *t, int err)
+{
+	char to[ADDR_TEXT_MAX];
+
+	log_debug(t->listener->name, "%s: %s%s%s", addr_text(&t->pick.addr, to), strerror(-err), t->up.detail ? ": " : "",
+		  t->up.detail ? t->up.detail : "");
+	conn_close(&t->up);
+	unpick(t, false);
+	dial(t);
+}
+
+/* Without a socket of the pod no other host can be asked either, and this one is not to blame. */
+static void no_socket(struct tcp *t, int err)
+{
+	log_debug(t->listener->name, "no socket of the client's pod: %s", strerror(-err));
+	pick_done(&t->pick, NULL);
+	tcp_finish(t, TCP_CONNECT);
+}
+
+static void socket_came(void *arg, int fd, uint64_t waited_ns)
+{
+	struct tcp *t = CAST(tcp, arg);
+	int err;
+
+	t->wait = NULL;
+	if (fd < 0) {
+		no_socket(t, fd);
+		return;
+	}
+	err = connect_by(t, fd, waited_ns);
+	if (err)
+		next_host(t, err);
+}
+
+/* -ENETDOWN: the pod is gone. */
+static int connect_to(struct tcp *t)
+{
+	struct stock *stock = t->all->worker->stock;
+	uint64_t netns = t->down.peer->netns;
+	const struct ip *to = &t->pick.addr.ip;
+	int fd;
+
 	t->dialled_ns = loop_of(t)->now_ns;
-	return layers_dial(&t->up, loop_of(t), &d);
+	if (!netns)
+		return connect_by(t, -1, 0);
+	fd = stock_take(stock, netns, to);
+	if (fd >= 0)
+		return connect_by(t, fd, 0);
+	if (fd == -EAGAIN)
+		t->wait = stock_wait(stock, netns, to, cluster_conf(t->pick.use)->connect_ms, socket_came, t);
+	return fd == -EAGAIN ? 0 : fd;
 }
 
 static enum tcp_end end_of(int err, const struct tcp *t)
@@ -293,7 +343,10 @@ static void dial(struct tcp *t)
 		}
 		stat_add(&t->listener->stat->retried, t->ask.ntried > 0);
 		t->ask.tried[t->ask.ntried++] = t->pick.key;
-		if (!connect_to(t))
+		err = connect_to(t);
+		if (err == -ENETDOWN && t->down.peer->netns)
+			no_socket(t, err);
+		if (!err || !t->pick.use)
 			return;
 		unpick(t, false);
 	}
@@ -386,7 +439,7 @@ static void down_event(struct conn *c)
 
 static const struct conn_events down_events = { down_open, down_event, down_event, down_failed };
 
-void tcp_accepted(struct listener_use *u, int take_fd)
+void tcp_accepted(struct listener_use *u, const struct arrival *take_a)
 {
 	const struct sock_options o = { .keepalive_s = KEEPALIVE_S, .user_timeout_ms = USER_TIMEOUT_MS };
 	struct tcps *all = u->worker->tcps;
@@ -400,8 +453,8 @@ void tcp_accepted(struct listener_use *u, int take_fd)
 	t->idle_ns = (uint64_t)u->conf->idle_ms * MSEC;
 	t->began_ns = t->last_ns = loop_of(t)->now_ns;
 	list_add_tail(&all->list, &t->node);
-	sock_configure(take_fd, &o);
-	if (listener_conn_open(u, &t->down, take_fd, &down_events))
+	sock_configure(take_a->fd, &o);
+	if (listener_conn_open(u, &t->down, take_a, &down_events))
 		tcp_finish(t, TCP_HANDSHAKE);
 }
 

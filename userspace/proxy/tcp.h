@@ -29,4 +29,4 @@ enum tcp_end {
 
 struct tcps *tcps_new(struct worker *w, bool splice); /* splice: bulk may go through pipes */
 void tcps_free(struct tcps *t);                 /* ends every connection */
-void tcp_accepted(struct listener_use *u, int take_fd); /* a place in u was entered, tcp leaves it */
+void tcp_accepted(struct listener_use *u, const struct arrival *take_a); /* a place in u was entered, tcp leaves it */

@@ -10,6 +10,7 @@
 #include "proxy/cluster.h"
 #include "proxy/layers.h"
 #include "proxy/pool.h"
+#include "proxy/stock.h"
 #include "proxy/stream.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
@@ -41,6 +42,7 @@ static void end(struct upstream *u)
 	if (u->leg.decoding || !u->magic)
 		return;
 	u->magic = 0;
+	stock_wait_end(u->wait);
 	pool_forget(u);
 	leg_fini(&u->leg);
 	stat_set(&w->http->stat.upstreams, stat_get(&w->http->stat.upstreams) - 1);
@@ -72,15 +74,48 @@ static struct upstream *make(struct worker *w, struct pool_host *home)
 	return u;
 }
 
-static int dial(struct stream *s, struct upstream *u)
+/* made: of the client's pod; -1: one of the proxy's own */
+static int dial_by(struct stream *s, struct upstream *u, int made, uint64_t waited_ns)
 {
+	struct loop *l = &s->w->thread.loop;
 	const struct layers_dial d = {
 		.snap = s->w->adoption.cur->snap, .conf = cluster_conf(s->pick.use), .to = s->pick.addr, .options = &options,
 		.authority = s->request.authority, .client = s->info.peer, .sessions = s->w->sessions,
-		.on = &leg_conn_events,
+		.on = &leg_conn_events, .waited_ns = waited_ns,
 	};
 
-	return layers_dial(&u->leg.conn, &s->w->thread.loop, &d);
+	return made < 0 ? layers_dial(&u->leg.conn, l, &d) : layers_dial_by(&u->leg.conn, l, made, &d);
+}
+
+static void socket_came(void *arg, int fd, uint64_t waited_ns)
+{
+	struct upstream *u = CAST(upstream, arg);
+	struct worker *w = u->leg.w;
+	struct stream *s = u->stream;
+	int err;
+
+	u->wait = NULL;
+	err = fd < 0 ? -ENETDOWN : dial_by(s, u, fd, waited_ns);
+	if (err) {
+		end(u);
+		stream_up_failed(s, err);
+	}
+	legs_flush(w);
+}
+
+/* 0: it connects, or waits for the pod's next socket; stream_up_open() or stream_up_failed() follows. */
+static int dial(struct stream *s, struct upstream *u)
+{
+	uint64_t netns = s->info.peer->netns;
+	const struct ip *to = &s->pick.addr.ip;
+	int fd;
+
+	if (!netns)
+		return dial_by(s, u, -1, 0);
+	fd = stock_take(s->w->stock, netns, to);
+	if (fd == -EAGAIN)
+		u->wait = stock_wait(s->w->stock, netns, to, cluster_conf(s->pick.use)->connect_ms, socket_came, u);
+	return fd == -EAGAIN ? 0 : fd < 0 ? fd : dial_by(s, u, fd, 0);
 }
 
 static int open_new(struct stream *s, struct pool_host *home)
@@ -111,7 +146,7 @@ static int open_new(struct stream *s, struct pool_host *home)
 
 int upstream_take(struct stream *s, bool idle)
 {
-	struct pool_host *home = pool_host_get(s->w, &s->pick, s->request.authority);
+	struct pool_host *home = pool_host_get(s->w, &s->pick, s->request.authority, s->info.peer->netns);
 	struct upstream *u;
 
 	if (!home)
@@ -141,7 +176,7 @@ static bool may_be_kept(const struct upstream *u)
 	return !u->leg.opaque && !u->leg.broken && !u->leg.in.len && !c->out.len && !u->leg.conn.eof &&
 	       (!c->ops->reusable || c->ops->reusable(c)) && !f->proxy_protocol && (!most || u->requests < most) &&
 	       u->home->key.settings == u->home->pool->settings && !cluster_gone(u->home->pool->use) &&
-	       !u->leg.w->http->stopping;
+	       !u->leg.w->http->stopping && (!u->home->key.netns || stock_has(u->leg.w->stock, u->home->key.netns));
 }
 
 static void keep_or_close(struct upstream *u)

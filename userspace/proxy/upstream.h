@@ -7,6 +7,7 @@
 #include "proxy/leg.h"
 
 struct pool_host;
+struct stock_wait;
 struct stream;
 
 struct upstream {
@@ -18,6 +19,7 @@ struct upstream {
 	struct list idle;                       /* among the idle ones of its host */
 	uint64_t idle_ns;                       /* since */
 	uint32_t requests;                      /* with the one under way */
+	struct stock_wait *wait;                /* for a socket of the client's pod; NULL: not */
 	bool sent;                              /* some of this request went to the socket */
 	bool keep;                              /* released in the middle of decode(): to the pool when that is back */
 	bool ending;                            /* closed in the middle of decode() */

@@ -3,14 +3,17 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "net/tls_session.h"
+#include "proxy/downstream.h"
 #include "proxy/http.h"
 #include "proxy/listener.h"
 #include "proxy/pool.h"
+#include "proxy/stock.h"
 #include "proxy/tcp.h"
 #include "proxy/udp.h"
 
@@ -51,12 +54,104 @@ static struct clusters *clusters_of(struct worker *w)
 	return clusters_new(&c);
 }
 
+/* ---- sockets of pods -------------------------------------------------------------------------------------------- */
+
+struct want_letter {
+	struct letter letter;
+	struct worker *worker;
+	uint64_t netns;
+	uint32_t n;
+	uint8_t family;
+};
+
+static void wanted(struct letter *x)
+{
+	struct want_letter *m = container_of(x, struct want_letter, letter);
+
+	m->worker->on->want(m->worker, m->netns, m->family, m->n);
+	free(m);
+}
+
+static void want(void *arg, uint64_t netns, uint8_t family, uint32_t n)
+{
+	struct want_letter *m = mem_alloc(sizeof(*m));
+	struct worker *w = arg;
+
+	m->worker = w;
+	m->netns = netns;
+	m->n = n;
+	m->family = family;
+	mailbox_post(w->up, &m->letter, wanted);
+}
+
+static void pod_gone(void *arg, uint64_t netns)
+{
+	downstream_drain_netns(arg, netns);
+	pool_close_netns(arg, netns);
+}
+
+struct socket_letter {
+	struct letter letter;
+	struct worker *worker;
+	uint64_t netns;
+	int fd;
+	uint8_t family;
+};
+
+static void socket_came(struct letter *x)
+{
+	struct socket_letter *m = container_of(x, struct socket_letter, letter);
+
+	if (m->worker->stock)
+		stock_put(m->worker->stock, m->netns, m->family, m->fd);
+	else
+		close(m->fd);
+	free(m);
+}
+
+void worker_socket(struct worker *w, uint64_t netns, uint8_t family, int take_fd)
+{
+	struct socket_letter *m = mem_alloc(sizeof(*m));
+
+	m->worker = w;
+	m->netns = netns;
+	m->fd = take_fd;
+	m->family = family;
+	mailbox_post(&w->thread.mail, &m->letter, socket_came);
+}
+
+struct again_letter {
+	struct letter letter;
+	struct worker *worker;
+};
+
+static void again(struct letter *x)
+{
+	struct again_letter *m = container_of(x, struct again_letter, letter);
+
+	if (m->worker->stock)
+		stock_ask_again(m->worker->stock);
+	free(m);
+}
+
+void worker_ask_again(struct worker *w)
+{
+	struct again_letter *m = mem_alloc(sizeof(*m));
+
+	m->worker = w;
+	mailbox_post(&w->thread.mail, &m->letter, again);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------- */
+
 static int start(struct thread *t, void *arg)
 {
 	struct worker *w = arg;
+	const struct stock_conf stock = { .loop = &t->loop, .ask = want, .gone = pod_gone, .arg = w };
 
 	w->sessions = tls_sessions_new();
 	w->clusters = clusters_of(w);
+	w->stock = stock_new(&stock);
 	t->loop.tick = beat;
 	t->loop.tick_arg = arg;
 	t->loop.tick_max_ns = WORKER_BEAT_MS * MSEC;
@@ -75,9 +170,11 @@ static void stop(struct thread *t, void *arg)
 	tcps_free(w->tcps);
 	listeners_free(w->listeners);
 	udps_free(w->udps);
+	stock_free(w->stock);
 	clusters_free(w->clusters);
 	tls_sessions_free(w->sessions);
 	w->sessions = NULL;
+	w->stock = NULL;
 	w->tcps = NULL;
 	w->udps = NULL;
 	w->listeners = NULL;
@@ -88,7 +185,7 @@ static void adopted(struct letter *x)
 {
 	struct adopted_letter *a = container_of(x, struct adopted_letter, letter);
 
-	a->worker->adopted(a->worker, a->number);
+	a->worker->on->adopted(a->worker, a->number);
 	free(a);
 }
 
@@ -139,12 +236,12 @@ void worker_set_beat(struct worker *w, _Atomic uint64_t *word)
 }
 
 int worker_start(struct worker *w, unsigned index, bool splice, struct mailbox *up, struct outlier *outlier,
-		 struct journal *journal, worker_adopted_fn *fn, void *arg)
+		 struct journal *journal, const struct worker_events *on, void *arg)
 {
 	char name[16];
 
 	*w = (struct worker){ .index = index, .splice = splice, .up = up, .outlier = outlier, .journal = journal,
-			      .adopted = fn, .arg = arg };
+			      .on = on, .arg = arg };
 	snprintf(name, sizeof(name), "worker-%u", index % 1000);
 	return thread_start(&w->thread, name, start, stop, w);
 }

@@ -15,10 +15,17 @@ struct http;
 struct journal;
 struct listeners;
 struct clusters;
+struct stock;
 struct tcps;
 struct udps;
 struct tls_sessions;
-typedef void worker_adopted_fn(struct worker *w, uint64_t number); /* on the control thread */
+
+/* On the control thread. */
+struct worker_events {
+	void (*adopted)(struct worker *w, uint64_t number);
+	/* Sockets of a pod's namespace; those that come go to worker_socket(). */
+	void (*want)(struct worker *w, uint64_t netns, uint8_t family, uint32_t n);
+};
 
 struct worker {
 	struct thread thread;
@@ -26,6 +33,7 @@ struct worker {
 	struct adoption adoption;
 	struct listeners *listeners;            /* the thread's own, as the ones below; NULL: it has ended */
 	struct clusters *clusters;
+	struct stock *stock;
 	struct tcps *tcps;
 	struct http *http;
 	struct journal *journal;                /* the process's access log; NULL: none */
@@ -36,14 +44,16 @@ struct worker {
 	_Atomic uint64_t beat_ns;               /* the same for the control thread, also without a kernel side */
 	struct mailbox *up;                     /* the control thread's */
 	struct outlier *outlier;                /* the control thread's: ejections are its */
-	worker_adopted_fn *adopted;
+	const struct worker_events *on;
 	void *arg;
 };
 
-/* 0 or -errno. up, outlier, journal and arg outlive the worker. */
+/* 0 or -errno. up, outlier, journal, on and arg outlive the worker. */
 int worker_start(struct worker *w, unsigned index, bool splice, struct mailbox *up, struct outlier *outlier,
-		 struct journal *journal, worker_adopted_fn *adopted, void *arg);
+		 struct journal *journal, const struct worker_events *on, void *arg);
 void worker_stop(struct worker *w);             /* safe when never started */
 void worker_send(struct worker *w, struct snapshot *take_s); /* control thread */
+void worker_socket(struct worker *w, uint64_t netns, uint8_t family, int take_fd); /* control thread */
+void worker_ask_again(struct worker *w);        /* control thread: nothing comes of what was wanted: another agent */
 /* Control thread. The word must stay mapped until the worker stops or the next call's letter was delivered. */
 void worker_set_beat(struct worker *w, _Atomic uint64_t *word);
