@@ -124,7 +124,8 @@ enum health_type { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP };
 /* Active checks, once per node, in the agent. */
 struct health_check {
 	uint8_t type;                           /* enum health_type */
-	struct slice path, host;                /* http: host empty = the cluster's name */
+	bool tls;                               /* with the cluster's settings, which must be enabled */
+	struct slice path, host;                /* host empty = the cluster's name */
 	uint16_t port;                          /* 0: the host's own */
 	uint32_t interval_ms, timeout_ms;
 	uint32_t unhealthy, healthy;            /* checks in a row that turn it */

@@ -12,11 +12,14 @@
 #include "net/addr.h"
 #include "net/conn.h"
 #include "net/sock.h"
+#include "net/tlsctx.h"
+#include "netio/tls.h"
 #include "weft/log.h"
 #include "weft/str.h"
 
 #define ANSWER_MAX 65536u                       /* bytes looked at for the head of an answer */
 #define FIRST_MS 1000u                          /* first checks are spread over so much at most */
+#define WHY_MAX 256
 #define TURN_NS (10 * MSEC)                     /* asks again when too many are under way */
 
 STAT_DEFINE(health_stat, "health", HEALTH_STATS);
@@ -30,13 +33,14 @@ struct check {
 	struct slice key;                       /* own */
 	struct timer timer;                     /* until the next one; while one runs, its end */
 	struct conn conn;
+	struct tlsctx *tls;                     /* of its last connection; NULL: plain */
 	struct buf in;
 	llhttp_t parser;
 	size_t got;                             /* bytes of the answer */
 	bool running, seen;                     /* of this snapshot */
 	enum known known;
 	uint32_t row;                           /* results in a row that contradict known */
-	char why[96];                           /* of the last failure */
+	char why[WHY_MAX];                      /* of the last failure */
 };
 
 static void begin(struct timer *t);
@@ -44,6 +48,12 @@ static void begin(struct timer *t);
 static const struct health_check *conf_of(const struct check *c)
 {
 	return &c->cluster->conf->health;
+}
+
+/* Whom checks ask for. */
+static struct slice host_of(const struct check *c)
+{
+	return conf_of(c)->host.n ? conf_of(c)->host : c->cluster->name;
 }
 
 static struct net_addr addr_of(const struct check *c)
@@ -106,6 +116,9 @@ static void judge(struct check *c, bool ok)
 
 static void stop(struct check *c)
 {
+	/* A host that speaks TLS takes less for an attack. */
+	if (c->tls && c->conn.opened)
+		conn_shut(&c->conn);
 	conn_close(&c->conn);
 	buf_fini(&c->in);
 	timer_disarm(c->health->loop, &c->timer);
@@ -120,6 +133,30 @@ static void finish(struct check *c, const char *why)
 		snprintf(c->why, sizeof(c->why), "%s", why);
 	timer_arm(c->health->loop, &c->timer, interval_ns(c), begin, c);
 	judge(c, !why);
+}
+
+/* ---- TLS ---------------------------------------------------------------------------------------------------- */
+
+static const struct secret *find_secret(void *arg, struct slice name)
+{
+	return (const struct secret *)snapshot_fact(arg, FACT_SECRET, name);
+}
+
+/* The cluster's settings, with the one protocol that a check speaks. The same as the last time while no file changed. */
+static int use_tls(struct check *c, struct err *e)
+{
+	static const struct slice http1[] = { { "http/1.1", 8 } };
+	const struct tlsctx_secrets secrets = { find_secret, (void *)c->health->snap };
+	struct cluster_tls t = c->cluster->conf->tls;
+	struct tlsctx *old = c->tls;
+
+	if (conf_of(c)->type == HEALTH_HTTP && t.nalpn) {
+		t.alpn = http1;
+		t.nalpn = 1;
+	}
+	c->tls = tlsctx_client(c->health->tls, &t, &secrets, e);
+	tlsctx_drop(old);
+	return c->tls ? 0 : -ENOKEY;
 }
 
 /* ---- one check ---------------------------------------------------------------------------------------------- */
@@ -140,10 +177,19 @@ static int on_head(llhttp_t *p)
 
 static const llhttp_settings_t settings = { .on_headers_complete = on_head };
 
+/* finish() with what a layer said, or with the number in words. */
+static void failed(struct check *c, int err)
+{
+	char why[WHY_MAX];
+
+	snprintf(why, sizeof(why), "%s", c->conn.detail ? c->conn.detail : strerror(-err));
+	finish(c, why);
+}
+
 static void ask(struct check *c)
 {
 	const struct health_check *h = conf_of(c);
-	struct slice host = h->host.n ? h->host : c->cluster->name, path = h->path.n ? h->path : SLICE_LIT("/");
+	struct slice host = host_of(c), path = h->path.n ? h->path : SLICE_LIT("/");
 	char *text = mem_printf("GET %.*s HTTP/1.1\r\nHost: %.*s\r\nUser-Agent: weft-health/" WEFT_VERSION
 				"\r\nAccept: */*\r\nConnection: close\r\n\r\n",
 				SLICE_ARG(path), SLICE_ARG(host));
@@ -164,6 +210,7 @@ static void on_open(struct conn *conn)
 {
 	struct check *c = container_of(conn, struct check, conn);
 
+	stat_add(&c->health->stat.handshakes, conn->peer->tls);
 	if (conf_of(c)->type == HEALTH_TCP) {
 		finish(c, NULL);
 		return;
@@ -210,8 +257,10 @@ static void on_readable(struct conn *conn)
 		if (n == -EAGAIN)
 			return;
 		c->got += n > 0 ? (size_t)n : 0;
-		if (n <= 0)
-			finish(c, n ? strerror((int)-n) : "closed without an answer");
+		if (n < 0)
+			failed(c, (int)n);
+		else if (!n)
+			finish(c, "closed without an answer");
 		else if (c->got > ANSWER_MAX)
 			finish(c, "the head of the answer is too long");
 		else if (parse(c))
@@ -228,7 +277,12 @@ static void on_failed(struct conn *conn, int err)
 {
 	struct check *c = container_of(conn, struct check, conn);
 
-	finish(c, err == -ETIMEDOUT ? "no connection in time" : strerror(-err));
+	if (err == -ETIMEDOUT)
+		finish(c, conn->connected ? "no TLS handshake in time" : "no connection in time");
+	else if (conn->connected)
+		failed(c, err);
+	else
+		finish(c, strerror(-err));
 }
 
 static const struct conn_events events = { on_open, on_readable, on_writable, on_failed };
@@ -238,13 +292,29 @@ static void too_late(struct timer *t)
 	finish(t->arg, "no answer in time");
 }
 
+static int dial(struct check *c, struct err *e)
+{
+	const struct net_addr a = addr_of(c);
+	const struct sock_options o = { .nodelay = true };
+	struct net_layer layer = { .ops = &tls_ops };
+	int err = conf_of(c)->tls ? use_tls(c, e) : 0, fd;
+
+	if (err)
+		return err;
+	fd = a.port ? sock_connect(&a, NULL, &o) : -EDESTADDRREQ;
+	if (fd < 0)
+		return fd;
+	layer.conf = c->tls;
+	err = conn_open(&c->conn, c->health->loop, fd, false, &layer, conf_of(c)->tls, conf_of(c)->timeout_ms, &events);
+	return err || !conf_of(c)->tls ? err : conn_ask_for(&c->conn, host_of(c));
+}
+
 static void begin(struct timer *t)
 {
 	struct check *c = t->arg;
 	struct health *h = c->health;
-	struct net_addr a = addr_of(c);
-	struct sock_options o = { .nodelay = true };
-	int fd;
+	struct err e = { 0 };
+	int err;
 
 	if (h->under_way >= HEALTH_PARALLEL) {
 		timer_arm(h->loop, &c->timer, TURN_NS, begin, c);
@@ -255,11 +325,9 @@ static void begin(struct timer *t)
 	h->under_way++;
 	c->conn = (struct conn){ .io.fd = -1 };
 	buf_init(&c->in);
-	fd = a.port ? sock_connect(&a, NULL, &o) : -EDESTADDRREQ;
-	if (fd >= 0)
-		fd = conn_open(&c->conn, h->loop, fd, false, NULL, 0, conf_of(c)->timeout_ms, &events);
-	if (fd < 0)
-		finish(c, strerror(-fd));
+	err = dial(c, &e);
+	if (err)
+		finish(c, err_text(&e)[0] ? err_text(&e) : strerror(-err));
 	else
 		timer_arm(h->loop, &c->timer, conf_of(c)->timeout_ms * MSEC, too_late, c);
 }
@@ -269,6 +337,7 @@ static void begin(struct timer *t)
 static void check_free(struct check *c)
 {
 	stop(c);
+	tlsctx_drop(c->tls);
 	stat_set(&c->health->stat.unhealthy, stat_get(&c->health->stat.unhealthy) - (c->known == UNHEALTHY));
 	table_del(&c->health->checks, c->key);
 	free((char *)c->key.p);
@@ -328,14 +397,16 @@ static void update_cluster(struct health *h, const struct cluster_change *change
 
 void health_update(struct health *h, const struct diff *d)
 {
+	h->snap = d->now;
 	for (size_t i = 0; i < d->clusters.n; i++)
 		update_cluster(h, &d->clusters.v[i]);
 	stat_set(&h->stat.checked, h->checks.n);
+	tlsctx_sweep(h->tls);
 }
 
 const char *health_words(const struct health *h, struct slice host_key)
 {
-	static char words[128];
+	static char words[WHY_MAX + 16];
 	const struct check *c = table_get(&h->checks, host_key);
 
 	if (!c)
@@ -348,6 +419,7 @@ void health_init(struct health *h, struct loop *l, void (*turned)(void *arg, str
 {
 	*h = (struct health){ .loop = l, .turned = turned, .arg = arg };
 	rand_init(&h->rand);
+	h->tls = tlsctx_maker_new();
 	table_init(&h->checks, 0);
 }
 
@@ -360,5 +432,6 @@ void health_fini(struct health *h)
 	while ((e = table_next(&h->checks, NULL)))
 		check_free(e->value);
 	table_fini(&h->checks);
+	tlsctx_maker_free(h->tls);
 	h->loop = NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Active checks of hosts, once per node: TCP connect, or one HTTP/1.1 GET. A host's first check decides at once; later it
+ * Active checks of hosts, once per node: TCP connect, or one HTTP/1.1 GET, either over TLS with the cluster's settings.
+ * A host's first check decides at once; later it
  * takes as many in a row as the cluster says. Until then, and while nobody checks, a host counts as well. At most
  * HEALTH_PARALLEL are under way; the others wait their turn. Agent's loop.
  */
@@ -16,6 +17,7 @@
 #define HEALTH_STATS(X)                                                                                                \
 	X(COUNTER, checks, "health checks that ended")                                                                 \
 	X(COUNTER, failures, "health checks that failed")                                                              \
+	X(COUNTER, handshakes, "TLS handshakes of health checks that were completed")                                                              \
 	X(COUNTER, turns, "times that a host became healthy or unhealthy")                                             \
 	X(GAUGE, checked, "hosts that are checked")                                                                    \
 	X(GAUGE, unhealthy, "hosts that are unhealthy by their checks")
@@ -28,6 +30,8 @@ struct health {
 	struct table checks;                    /* by host's key */
 	unsigned under_way;
 	struct rand rand;
+	struct tlsctx_maker *tls;
+	const struct snapshot *snap;            /* the newest; its secrets */
 	struct health_stat stat;
 };
 

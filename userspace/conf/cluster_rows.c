@@ -62,6 +62,7 @@ static const char *const state_names[] = { "ready", "draining", NULL };
 static const char *const discovery_names[] = { "dns", NULL };
 static const char *const fallback_names[] = { "none", "any", "default", NULL };
 static const char *const health_names[] = { "none", "tcp", "http", NULL };
+static const char *const health_tls_names[] = { "auto", "true", "false", NULL }; /* enum health_tls */
 
 #define DURATION_FROM_1MS .min = 1000000, .max = CONF_HOURS_MAX
 
@@ -138,12 +139,14 @@ static const struct conf_item pool_rows[] = {
 static const struct conf_item health_rows[] = {
 	CONF_LINE_ITEM(struct cluster_health, line),
 	CONF_ITEM(struct cluster_health, type, "type", ENUM, .names = health_names, .required = true,
-		  .help = "tcp: it takes a connection; http: it answers as expected"),
+		  .help = "tcp: it takes a connection, with TLS also the handshake succeeds; http: it answers as expected"),
+	CONF_ITEM(struct cluster_health, tls, "tls", ENUM, .names = health_tls_names, .dflt = "auto",
+		  .help = "whether checks speak TLS, with the cluster's settings; auto: as the cluster, but not to a `port` of their own"),
 	CONF_ITEM(struct cluster_health, path, "path", STRING, .max = 8192, .dflt = "/", .check = check_health_path,
 		  .help = "http: what is asked for"),
 	CONF_ITEM(struct cluster_health, host, "host", STRING, .max = NAME_MAX_BYTES,
-		  .help = "http: the Host header; none: the cluster's name"),
-	CONF_ITEM(struct cluster_health, port, "port", INT, .min = 1, .max = 65535, .help = "none: each endpoint's own; http over TLS is not asked"),
+		  .help = "http: the Host header; TLS without `tls.sni`: the server's name; none: the cluster's name"),
+	CONF_ITEM(struct cluster_health, port, "port", INT, .min = 1, .max = 65535, .help = "none: each endpoint's own"),
 	CONF_ITEM(struct cluster_health, interval_ns, "interval", DURATION, DURATION_FROM_1MS, .dflt = "10s",
 		  .help = "between two checks of an endpoint"),
 	CONF_ITEM(struct cluster_health, timeout_ns, "timeout", DURATION, DURATION_FROM_1MS, .dflt = "1s", .help = "of one check"),

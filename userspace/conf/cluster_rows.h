@@ -48,6 +48,7 @@ struct cluster_conf {
 	struct cluster_health {
 		uint32_t line;
 		uint8_t type;
+		uint8_t tls;                    /* enum health_tls */
 		struct slice path, host;
 		uint16_t port;
 		uint64_t interval_ns, timeout_ns;
@@ -77,6 +78,8 @@ struct cluster_conf {
 		} verify;
 	} tls;
 };
+
+enum health_tls { HEALTH_TLS_AUTO, HEALTH_TLS_TRUE, HEALTH_TLS_FALSE };
 
 extern const struct conf_item fact_cluster_rows[];
 extern const struct conf_item certificate_rows[]; /* struct cluster_certificate */

@@ -112,6 +112,7 @@ static void set_health(struct cluster_fact *f, const struct cluster_health *h)
 		return;
 	f->health = (struct health_check){
 		.type = h->type,
+		.tls = h->tls == HEALTH_TLS_TRUE || (h->tls == HEALTH_TLS_AUTO && f->tls.enabled && !h->port),
 		.path = fact_slice(&f->fact, h->path),
 		.host = fact_slice(&f->fact, h->host),
 		.port = h->port,
@@ -170,6 +171,8 @@ int make_cluster(struct making *m, const void *element)
 
 	if (c->discovery.line && c->endpoints.n)
 		return making_error(m, m->node, "discovery", "want this or endpoints, not both");
+	if (c->health.tls == HEALTH_TLS_TRUE && !c->tls.line)
+		return making_error(m, m->node, "healthCheck.tls", "true speaks TLS as the cluster does, and it has no tls");
 	f = (struct cluster_fact *)fact_new(FACT_CLUSTER, c->name, &where);
 	set_cluster(f, c);
 	err = making_keep(m, &f->fact, m->node, "name", c->name);

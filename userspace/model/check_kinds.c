@@ -107,8 +107,8 @@ static void health_check(struct store_tx *tx, const struct op *op, const struct 
 		tx_refuse(tx, op, "health: healthy and unhealthy are at least 1");
 	if (h->type == HEALTH_HTTP && (!h->path.n || h->path.p[0] != '/'))
 		tx_refuse(tx, op, "health.path %.*s: must begin with /", SLICE_ARG(h->path));
-	if (h->type == HEALTH_HTTP && tls && !h->port)
-		tx_refuse(tx, op, "health: http is asked without TLS, which these hosts speak; want tcp, or a port of its own");
+	if (h->tls && !tls)
+		tx_refuse(tx, op, "health.tls: the cluster has no tls, whose settings it would use");
 	check_statuses(tx, op, "health.expect", h->expect, h->nexpect);
 }
 

@@ -231,6 +231,7 @@ static const struct field cluster_fact_rows[] = {
 	LIST_IN(cluster_fact, tls, alpn, text_shape),
 	LIST_IN(cluster_fact, tls, sans, text_shape),
 	ENUM(cluster_fact, health.type, health_names),
+	BOOL(cluster_fact, health.tls),
 	SLICE(cluster_fact, health.path),
 	SLICE(cluster_fact, health.host),
 	UINT(cluster_fact, health.port, UINT16_MAX),

@@ -167,7 +167,10 @@ static const char *cause(const SSL *ssl, unsigned long code, char *out, size_t n
 	int number = ERR_GET_REASON(code) - SSL_AD_REASON_OFFSET;
 
 	(void)ssl;
-	if (ERR_GET_LIB(code) == ERR_LIB_SSL && number >= 0 && number < 256)
+	/* OpenSSL's table of alerts lacks some of TLS 1.3. */
+	if (ERR_GET_LIB(code) == ERR_LIB_SSL && number == SSL_AD_CERTIFICATE_REQUIRED)
+		snprintf(out, n, "the peer's alert: certificate required");
+	else if (ERR_GET_LIB(code) == ERR_LIB_SSL && number >= 0 && number < 256)
 		snprintf(out, n, "the peer's alert: %s", SSL_alert_desc_string_long(number));
 	else if (ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST || ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER)
 		snprintf(out, n, "the peer does not speak TLS (%s)", reason ? reason : "plain bytes");

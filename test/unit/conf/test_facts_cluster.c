@@ -69,6 +69,7 @@ static void everything_of_a_cluster(void **state)
 	assert_int_equal(k->health.type, HEALTH_HTTP);
 	assert_true(slice_eq_str(k->health.path, "/healthz"));
 	assert_int_equal(k->health.port, 9);
+	assert_false(k->health.tls);
 	assert_int_equal(k->health.interval_ms + k->health.timeout_ms, 5500);
 	assert_int_equal(k->health.nexpect, 2);
 	assert_int_equal(k->health.expect[1].low, 418);
@@ -86,6 +87,7 @@ static void everything_of_a_cluster(void **state)
 	assert_true(k->tls.enabled && k->tls.insecure && k->outlier.enabled);
 	assert_int_equal(k->outlier.consecutive_5xx, 5);
 	assert_int_equal(k->health.type, HEALTH_TCP);
+	assert_true(k->health.tls);
 	config_free(c);
 }
 
@@ -110,6 +112,9 @@ static const struct bad bad[] = {
 	  "f:3: clusters[0].connectionPool.maxConnections: -1 is out of range, want a whole number from 0 to 4294967295" },
 	{ CLUSTER("healthCheck: {path: /}"), "f:3: clusters[0].healthCheck: type is missing" },
 	{ CLUSTER("healthCheck: {type: grpc}"), "f:3: clusters[0].healthCheck.type: want none, tcp or http, not grpc" },
+	{ CLUSTER("healthCheck: {type: tcp, tls: true}"),
+	  "f:2: clusters[0].healthCheck.tls: true speaks TLS as the cluster does, and it has no tls" },
+	{ CLUSTER("healthCheck: {type: tcp, tls: sure}"), "f:3: clusters[0].healthCheck.tls: want auto, true or false, not sure" },
 	{ CLUSTER("healthCheck: {type: http, path: healthz}"),
 	  "f:3: clusters[0].healthCheck.path: want a path that begins with /" },
 	{ CLUSTER("healthCheck: {type: http, expect: [2xx]}"),

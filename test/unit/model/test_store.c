@@ -431,26 +431,24 @@ static void test_bad_names(void **state)
 	assert_true(commit(x));
 }
 
-/* What TLS hosts cannot be asked, and how they can be. */
+/* Checks speak TLS with the settings of the cluster, which must be there; plainly they may ask whomever. */
 static void test_checks_of_tls_hosts(void **state)
 {
 	struct fixture *x = *state;
 
-	for (int way = 0; way < 3; way++) {
+	for (int way = 0; way < 4; way++) {
 		struct cluster_fact *c = (struct cluster_fact *)facts_cluster("secure");
 
-		c->tls.enabled = true;
-		c->health = (struct health_check){ .type = way == 1 ? HEALTH_TCP : HEALTH_HTTP, .path = { "/", 1 },
-						   .port = way == 2 ? 9000 : 0, .interval_ms = 1, .timeout_ms = 1,
+		c->tls.enabled = way & 1;
+		c->health = (struct health_check){ .type = HEALTH_HTTP, .tls = way & 2, .interval_ms = 1, .timeout_ms = 1,
 						   .healthy = 1, .unhealthy = 1 };
 		c->health.path = fact_slice(&c->fact, SLICE_LIT("/"));
 		begin(x, "test");
 		PUT(x, c);
-		if (way)
+		if (way != 2)
 			assert_true(commit(x));
 		else
-			refused(x, FACT_CLUSTER, "secure", "health: http is asked without TLS, which these hosts speak; want tcp, "
-				"or a port of its own");
+			refused(x, FACT_CLUSTER, "secure", "health.tls: the cluster has no tls, whose settings it would use");
 	}
 }
 
