@@ -208,7 +208,7 @@ static bool trying(const struct stream *s)
 static uint64_t idle_ns(const struct stream *s)
 {
 	if (s->state == STREAM_TUNNEL)
-		return s->client_eof || s->host_eof ? HALF_CLOSED_NS : downstream_conf(s->down)->idle_ms * MSEC;
+		return s->client_eof || s->host_eof ? HALF_CLOSED_NS : s->listener->idle_ms * MSEC;
 	if (s->state == STREAM_HEAD || s->state == STREAM_BACKOFF)
 		return 0;
 	return s->hit.rule && s->hit.rule->idle_ms ? s->hit.rule->idle_ms * MSEC : s->state == STREAM_FLUSH ? FLUSH_NS : 0;

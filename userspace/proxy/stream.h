@@ -65,6 +65,7 @@ struct stream {
 	struct upstream *up;                    /* of this try; NULL: none */
 	uint64_t up_id;
 	struct hold *hold;
+	const struct listener *listener;        /* of that snapshot: the worker's newest may not have it any more */
 	struct buf request_body, response_body; /* decoded, not taken by the other codec yet */
 	const struct router *router;
 	struct route_hit hit;                   /* rule NULL: none */

@@ -158,6 +158,7 @@ enum stream_state step_route(struct stream *s)
 	s->hold = hold_use(&s->w->adoption);
 	if (!l || !s->hold)
 		return stream_say(s, 503, STREAM_NO_ROUTE, "listener is being removed");
+	s->listener = l;
 	s->info.listener = l->name;
 	if (headers_client(s, l))
 		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
