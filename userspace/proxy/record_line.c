@@ -3,14 +3,19 @@
 
 #include "base/clock.h"
 #include "net/addr.h"
+#include "proxy/journal.h"
 #include "proxy/record.h"
 #include "proxy/stream.h"
 #include "proxy/worker.h"
 #include "weft/conf.h"
 #include "weft/str.h"
 
-#define VALUE_MAX 1024u                         /* bytes of one value */
+#define VALUE_MAX 1024u                         /* bytes of one value, as written */
+#define TEXTS 13u                               /* values that somebody else says, or that have no other bound */
+#define BYTE_MAX 6                              /* "\\u00xx" */
 #define TAIL 8u                                 /* room kept for what ends a line */
+
+_Static_assert(TEXTS * VALUE_MAX + 2048 < JOURNAL_LINE_MAX, "a line is whole whatever a client sends");
 
 struct line {
 	char *p, *end;
@@ -44,10 +49,10 @@ static void put_byte(struct line *l, unsigned char b)
 
 static void put_quoted(struct line *l, struct slice s)
 {
-	size_t n = s.n < VALUE_MAX ? s.n : VALUE_MAX;
+	char *most = l->p + VALUE_MAX;
 
 	put(l, "\"", 1);
-	for (size_t i = 0; i < n && (size_t)(l->end - l->p) > TAIL; i++)
+	for (size_t i = 0; i < s.n && l->p + BYTE_MAX <= most; i++)
 		put_byte(l, (unsigned char)s.p[i]);
 	put(l, "\"", 1);
 }
