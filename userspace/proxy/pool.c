@@ -99,16 +99,10 @@ static void pool_free(struct pool *p)
 	free(p);
 }
 
-void pool_opened(struct pool_host *h)
-{
-	h->nopen++;
-}
-
-void pool_closed(struct pool_host *h)
+static void host_drop(struct pool_host *h)
 {
 	struct pool *p = h->pool;
 
-	cluster_conn_closed(p->use, h->key.host);
 	if (--h->nopen)
 		return;
 	timer_disarm(&p->w->thread.loop, &h->old);
@@ -116,6 +110,12 @@ void pool_closed(struct pool_host *h)
 	free(h);
 	if (!--p->nhosts && cluster_gone(p->use))
 		pool_free(p);
+}
+
+void pool_closed(struct pool_host *h)
+{
+	cluster_conn_closed(h->pool->use, h->key.host);
+	host_drop(h);
 }
 
 /* ---- idle connections --------------------------------------------------------------------------------------- */
@@ -157,6 +157,31 @@ static void close_old(struct timer *t)
 		if (last)
 			return;
 	}
+}
+
+static bool close_some_idle(struct pool *p)
+{
+	for (struct table_entry *e = table_next(&p->hosts, NULL); e; e = table_next(&p->hosts, e)) {
+		struct pool_host *h = e->value;
+
+		if (h->nidle) {
+			close_idle(oldest(h));
+			return true;
+		}
+	}
+	return false;
+}
+
+bool pool_open(struct pool_host *h, struct pick *p)
+{
+	bool ok;
+
+	/* Counted from now on, so that the host does not go with an idle connection of its own. */
+	h->nopen++;
+	ok = cluster_conn_open(p) || (close_some_idle(h->pool) && cluster_conn_open(p));
+	if (!ok)
+		host_drop(h);
+	return ok;
 }
 
 struct upstream *pool_take(struct pool_host *h)

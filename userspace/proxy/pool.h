@@ -44,8 +44,11 @@ struct pool_host *pool_host_get(struct worker *w, const struct pick *p, struct s
 struct upstream *pool_take(struct pool_host *h); /* an idle one, no more in the pool; NULL: none */
 void pool_put(struct pool_host *h, struct upstream *u);
 void pool_forget(struct upstream *u);           /* it is not idle any more: taken or closed by itself */
-/* Mirrored: a connection of the host is opened, has closed. The host goes with its last one. */
-void pool_opened(struct pool_host *h);
+/*
+ * A connection of the host is about to be opened: false = maxConnections is reached, and none of the cluster's is idle
+ * here, whose place it could have. Mirrored by pool_closed(). The host goes with its last one, also when this is false.
+ */
+bool pool_open(struct pool_host *h, struct pick *p);
 void pool_closed(struct pool_host *h);
 /* clusters_conf.changed: closes idle connections to hosts that are no more, or were opened with other settings. */
 void pool_changed(void *worker, struct cluster_use *use);

@@ -195,6 +195,7 @@ void stream_up_reset(struct stream *s, enum proto_why why, bool unsent)
 	const char *detail = nonsense ? "host answered nonsense" : "host closed before its answer was complete";
 	bool pooled = s->up && s->up->requests > 1;
 
+	s->up = NULL;
 	s->info.wire_status = MSG_NO_STATUS;
 	if (s->response_begun && !s->response_said && !nonsense && !s->response_end)
 		s->response_begun = false;
@@ -204,12 +205,10 @@ void stream_up_reset(struct stream *s, enum proto_why why, bool unsent)
 		return;
 	}
 	if (pooled && !nonsense && retry_pooled(s, unsent) && !retry_rewind(s)) {
-		s->up = NULL;
 		start_over(s);
 		stat_add(&s->w->http->stat.replays, 1);
 		stream_go(s, STREAM_CONNECT);
 	} else {
-		s->up = NULL;
 		stream_go(s, stream_try_failed(s, why == PROTO_REFUSED ? RETRY_REFUSED : RETRY_RESET, unsent, 502, f, detail));
 	}
 	stream_run(s);

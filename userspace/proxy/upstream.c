@@ -123,9 +123,8 @@ static int open_new(struct stream *s, struct pool_host *home)
 	struct upstream *u;
 	int err;
 
-	if (!cluster_conn_open(&s->pick))
+	if (!pool_open(home, &s->pick))
 		return -EBUSY;
-	pool_opened(home);
 	u = make(s->w, home);
 	err = u ? dial(s, u) : -ENOMEM;
 	if (!u) {
@@ -203,13 +202,14 @@ void upstream_release(struct upstream *u, bool done)
 
 /* ---- what the host sends ------------------------------------------------------------------------------------ */
 
+/* Closed first: the connection that may replace it needs its place under maxConnections. */
 static void lost(struct upstream *u, enum proto_why why)
 {
 	struct stream *s = u->stream;
 
+	end(u);
 	if (s)
 		stream_up_reset(s, why, !u->sent);
-	end(u);
 }
 
 static struct stream *of(void *arg, uint64_t id)
