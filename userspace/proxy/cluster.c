@@ -258,7 +258,7 @@ int cluster_pick(struct clusters *cs, const struct cluster_ask *ask, enum cluste
 	view_refresh(u->view, ask->lb.now_ns);
 	err = choose(u, ask, out);
 	if (err) {
-		stat_add(&cs->stat.no_host, err == -EHOSTUNREACH);
+		stat_add(err == -EHOSTUNREACH ? &cs->stat.no_host : &cs->stat.overflows, 1);
 		*out = (struct pick){ 0 };
 		use_give(u, kind_of(take));
 		return err;

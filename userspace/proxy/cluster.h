@@ -83,7 +83,7 @@ struct pick {
 
 /*
  * 0; -ENOENT: no such cluster (NC); -EHOSTUNREACH: no usable host (UH); -EBUSY: a limit is reached (UO): a request may
- * wait, cluster_wait_begin(). A host that was tried is given again only when no other is usable.
+ * wait, cluster_wait_begin(); -ENOSPC: of original-destination, too many addresses are in use (UO). A host that was tried is given again only when no other is usable.
  */
 int cluster_pick(struct clusters *cs, const struct cluster_ask *ask, enum cluster_take take, struct pick *out);
 /* Exactly once for each pick that returned 0. r NULL: nothing was learnt (the client went away). Zeroes the pick. */

@@ -67,7 +67,7 @@ int made_pick(struct cluster_use *u, const struct net_addr *a, struct pick *out)
 	if (!m)
 		m = made_new(u, a, key);
 	if (!m)
-		return -EBUSY;
+		return -ENOSPC;
 	out->host = &m->host;
 	out->cell = &m->cell;
 	out->addr = *a;

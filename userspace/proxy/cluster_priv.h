@@ -42,7 +42,7 @@ static inline struct limit_pool *use_limit(const struct cluster_use *u, enum lim
 bool use_take(struct cluster_use *u, enum limit_kind k); /* a credit and a reference */
 void use_give(struct cluster_use *u, enum limit_kind k); /* both back; wakes who waits */
 
-/* Host of an address that the client dialled; 0, -EBUSY: too many are in use, -EHOSTUNREACH: no address is known. */
+/* Host of an address that the client dialled; 0, -ENOSPC: too many are in use, -EHOSTUNREACH: no address is known. */
 int made_pick(struct cluster_use *u, const struct net_addr *a, struct pick *out);
 struct cell *made_cell(const struct cluster_use *u, uint64_t key); /* NULL */
 void made_fini(struct cluster_use *u);

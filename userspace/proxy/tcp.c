@@ -313,7 +313,7 @@ static enum tcp_end end_of(int err, const struct tcp *t)
 {
 	if (t->ask.ntried)
 		return TCP_CONNECT;
-	return err == -ENOENT ? TCP_NO_CLUSTER : err == -EBUSY ? TCP_OVERFLOW : TCP_NO_HOST;
+	return err == -ENOENT ? TCP_NO_CLUSTER : err == -EBUSY || err == -ENOSPC ? TCP_OVERFLOW : TCP_NO_HOST;
 }
 
 static bool was_tried(const struct tcp *t)

@@ -346,7 +346,7 @@ static void count_refusal(struct listener_stat *s, int err)
 {
 	stat_add(err == -ENOTDIR   ? &s->no_rule
 		 : err == -ENOENT  ? &s->no_cluster
-		 : err == -EBUSY   ? &s->overflow
+		 : err == -EBUSY || err == -ENOSPC ? &s->overflow
 		 : err == -EHOSTUNREACH ? &s->no_host
 				   : &s->connect_failed, 1);
 }

@@ -469,6 +469,37 @@ static void test_original_destination(void **state)
 	kit_fini(&k);
 }
 
+/* No limit of the cluster's: nobody may wait for it, and be given a place of which nothing comes. */
+static void test_original_destinations_are_bounded(void **state)
+{
+	static struct pick all[4096];
+	struct route_backend b = kit_backend("any");
+	struct net_addr a = { facts_ip("192.0.2.7"), 0 };
+	struct cluster_ask ask = { .backend = &b, .lb.original = &a };
+	struct cluster_fact *c = kit_cluster("any", LB_POLICY_ORIGINAL_DESTINATION);
+	struct pick p;
+	struct kit k;
+
+	(void)state;
+	kit_init(&k);
+	kit_begin(&k);
+	c->pool.max_requests = 0;
+	kit_put(&k, c);
+	kit_commit(&k);
+	for (unsigned i = 0; i < 4096; i++) {
+		a.port = 1 + i;
+		assert_int_equal(cluster_pick(k.clusters[0], &ask, CLUSTER_REQUEST, &all[i]), 0);
+	}
+	a.port = 5000;
+	assert_int_equal(cluster_pick(k.clusters[0], &ask, CLUSTER_REQUEST, &p), -ENOSPC);
+	assert_int_equal(stat_get(&clusters_stat(k.clusters[0])->overflows), 1);
+	kit_ok(&k, &all[17]);
+	assert_int_equal(cluster_pick(k.clusters[0], &ask, CLUSTER_REQUEST, &all[17]), 0);
+	for (unsigned i = 0; i < 4096; i++)
+		kit_ok(&k, &all[i]);
+	kit_fini(&k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -478,6 +509,7 @@ int main(void)
 		cmocka_unit_test(test_places),	    cmocka_unit_test(test_tried),
 		cmocka_unit_test(test_draining_and_weightless), cmocka_unit_test(test_slow_start),
 		cmocka_unit_test(test_original_destination),
+		cmocka_unit_test(test_original_destinations_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
