@@ -368,7 +368,7 @@ static int on_glitch(void *arg)
 static const struct proto_sink sink = { on_begin, on_head, on_data, on_trailers, on_reset, on_writable, on_room,
 					on_goaway, on_ping, on_glitch, on_opaque };
 
-/* The codec has put its answer, if there was one to put, into out. */
+/* The codec has put its answer, if there was one to put, into out; a client that does not take it is not waited for. */
 static void malformed(struct downstream *d)
 {
 	const char *detail = d->leg.codec.detail;
@@ -381,6 +381,7 @@ static void malformed(struct downstream *d)
 		stream_client_gone(s, STREAM_CLIENT_MALFORMED, detail ? detail : "client spoke nonsense");
 	}
 	d->refused = true;
+	enter(d, DOWNSTREAM_BUSY, DOWNSTREAM_LINGER_MS);
 	leg_touch(&d->leg);
 }
 

@@ -65,6 +65,7 @@ enum stream_state step_relay(struct stream *s)
 enum stream_state stream_say(struct stream *s, int status, enum stream_flag f, const char *detail)
 {
 	stream_flag(s, f, detail);
+	cluster_wait_end(&s->wait);
 	stream_end_try(s, false);
 	if (s->response_said || !s->down) {
 		s->cut = s->close = true;

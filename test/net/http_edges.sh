@@ -1,0 +1,160 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What happens to a request, and to the proxy, when two things come together: a reload and a tunnel, a dead connection and a limit.
+. "$(dirname "$0")/../lib/net.sh"
+
+conf() {  # further listeners
+	write_file "$T/weft.yaml" <<-YAML
+	workers: 1
+	kernel: {mode: off}
+	telemetry: {accessLog: [{path: $T/access.json, format: json}]}
+	listeners:
+	- {name: web, address: "127.0.0.1:8080", protocol: http, routes: [all]}
+	${1:-}
+	routes:
+	- name: all
+	  rules:
+	  - {matches: [{path: {value: /ws}}], upgrades: [websocket], backends: [{cluster: app}]}
+	  - {matches: [{path: {value: /one}}], backends: [{cluster: one}]}
+	  - {matches: [{path: {value: /two}}], backends: [{cluster: two}]}
+	  - {matches: [{path: {value: /app}}], backends: [{cluster: app}]}
+	clusters:
+	- {name: app, endpoints: [{address: "127.0.0.1:9001"}]}
+	- {name: one, endpoints: [{address: "127.0.0.1:9001"}], connectionPool: {maxConnections: 1}}
+	- {name: two, loadBalancer: round-robin, endpoints: [{address: "127.0.0.1:9001"}, {address: "127.0.0.1:9002"}], connectionPool: {maxConnections: 1}}
+	YAML
+}
+conf '- {name: other, address: "127.0.0.1:8081", protocol: http, routes: [all]}'
+weftd_start
+export T B
+PYTHONPATH=$SRC/test/lib python3 - <<'PY'
+import os, subprocess
+from http_rig import *
+
+T, B = os.environ["T"], os.environ["B"]
+host, second = Host(9001), Host(9002)
+
+
+def metric(name):
+    out = subprocess.run(["curl", "-sS", "--unix-socket", "/run/weft/admin.sock", "http://weft/metrics"], capture_output=True, text=True).stdout
+    return sum(float(l.rsplit(" ", 1)[1]) for l in out.splitlines() if l.split("{")[0].split(" ")[0] == name)
+
+
+def reload(change):
+    text = open(T + "/weft.yaml").read()
+    new = change(text)
+    assert new != text
+    open(T + "/weft.yaml.new", "w").write(new)
+    os.rename(T + "/weft.yaml.new", T + "/weft.yaml")
+    r = subprocess.run([B + "/weft", "reload"], capture_output=True, text=True)
+    assert r.returncode == 0, r
+
+
+def websocket(c, r):
+    c.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    while True:
+        if c.buf:
+            d, c.buf = c.buf, b""
+            c.send(d)
+        if not c.fill():
+            return "close"
+
+
+def refused(port):
+    try:
+        Client(port).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+@case
+def a_tunnel_outlives_its_listener():
+    host.on["/ws"] = websocket
+    c = Client(8081)
+    c.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n")
+    is_(c.head()[0], 101)
+    c.send("one")
+    is_(c.exactly(3), b"one")
+    reload(lambda t: t.replace('- {name: other, address: "127.0.0.1:8081", protocol: http, routes: [all]}\n', ""))
+    eventually(lambda: refused(8081))
+    c.send("two")
+    is_(c.exactly(3), b"two")
+    is_(get("/app").status, 200)
+    c.close()
+
+
+@case
+def a_dead_pooled_connection_gives_its_place_to_the_one_that_replaces_it():
+    host.on["/one"] = reply(b"ok")
+    c = Client()
+    is_(c.ask("/one").status, 200)
+    # The host closes on the second request without a word.
+    def die(h, r):
+        if r.number > 1:
+            return "close"
+        answer(h, r, b"again")
+    host.on["/one"] = die
+    r = c.ask("/one")
+    is_((r.status, r.body), (200, b"again"))
+
+
+@case
+def idle_connections_to_other_hosts_give_their_place():
+    for h in (host, second):
+        h.on["/two"] = reply(b"ok")
+    c = Client()
+    is_([c.ask("/two").status for _ in range(6)], [200] * 6)
+
+
+@case
+def a_cluster_that_refused_a_connection_goes_when_it_is_removed():
+    go = threading.Event()
+    for h in (host, second):
+        h.on["/two"] = lambda c, r: (go.wait(LIMIT), answer(c, r, b"ok"))[1]
+    first, other = Client(), Client()
+    first.send("GET /two HTTP/1.1\r\nHost: a\r\n\r\n")
+    eventually(lambda: metric("weft_http_active") == 1)
+    is_(other.ask("/two").status, 503)
+    go.set()
+    is_(first.response().status, 200)
+    eventually(lambda: metric("weft_cluster_uses") == 3)
+    reload(lambda t: "\n".join(l for l in t.split("\n") if " two" not in l and "/two" not in l))
+    eventually(lambda: metric("weft_cluster_uses") == 2)
+
+
+@case
+def a_line_of_the_json_log_is_json_whatever_a_client_sends():
+    long = "\x80\x81" * 3000
+    c = Client()
+    c.send((f"GET /app?x HTTP/1.1\r\nHost: a\r\nUser-Agent: {long}\r\nX-Forwarded-For: {long}\r\nX-Request-Id: {long}\r\nTraceparent: {long}\r\n\r\n").encode("latin-1"))
+    is_(c.response().status, 200)
+    eventually(lambda: "/app?x" in open(T + "/access.json").read())
+    eventually(lambda: open(T + "/access.json").read().endswith("\n"))
+    for l in open(T + "/access.json"):
+        json.loads(l)
+
+
+@case
+def a_client_that_talks_nonsense_and_does_not_read_is_let_go():
+    def flood(h, r):
+        h.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        try:
+            while True:
+                h.send(b"4000\r\n" + b"x" * 16384 + b"\r\n")
+        except OSError:
+            return "close"
+    host.on["early /app"] = flood
+    eventually(lambda: metric("weft_listener_open") == 0)
+    c = Client(rcvbuf=4096)
+    c.send("POST /app HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+    is_(c.head()[0], 200)
+    eventually(lambda: metric("weft_http_active") == 1)
+    c.send("no chunk\r\n")
+    eventually(lambda: metric("weft_http_active") == 0)
+    eventually(lambda: metric("weft_listener_open") == 0)
+    del host.on["early /app"]
+    c.close()
+
+run()
+PY
