@@ -10,10 +10,11 @@ set -euo pipefail
 build="gcc libc6-dev make pkg-config clang llvm libbpf-dev bpftool libelf-dev zlib1g-dev
 	libyaml-dev libjansson-dev libxxhash-dev libcap-dev libseccomp-dev libllhttp-dev libpcre2-dev libssl-dev libc-ares-dev"
 test="libcmocka-dev python3 nftables iproute2 iputils-ping netcat-openbsd curl jq iperf3 ethtool procps util-linux
-	git libcap2-bin libclang-rt-14-dev redis-server redis-tools dnsmasq-base bind9-dnsutils"
+	git libcap2-bin libclang-rt-14-dev redis-server redis-tools dnsmasq-base bind9-dnsutils
+	openssl nginx-light wrk postgresql-15 postgresql-client-15 python3-websockets"
 vm="kmod cpio xz-utils busybox-static qemu-system-x86 seabios ipxe-qemu"
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
-bench="nginx-light libnginx-mod-stream haproxy wrk openssl linux-perf python3-pip"   # Envoy: test/perf/peers.sh
+bench="libnginx-mod-stream haproxy linux-perf python3-pip"   # Envoy: test/perf/peers.sh
 newer="libllhttp-dev"          # from Debian 13, where the base has none
 extra=/etc/apt/sources.list.d/weft-debian13.sources
 pin=/etc/apt/preferences.d/weft-debian13
@@ -61,6 +62,15 @@ add_newer_source() {
 	printf 'Package: *\nPin: release n=trixie\nPin-Priority: 50\n' > "$pin"
 }
 
+# Tests start their servers themselves: none is started by its package's installation.
+no_services() {
+	local policy=/usr/sbin/policy-rc.d
+	[ ! -e $policy ] || return 0
+	trap "rm -f $policy" EXIT
+	printf '#!/bin/sh\nexit 101\n' > $policy
+	chmod 755 $policy
+}
+
 groups=() list=
 for a; do
 	case $a in
@@ -89,6 +99,7 @@ if [ "${#wanted_newer[@]}" -gt 0 ] && [ -z "$(candidate "$newer")" ]; then
 		die "the archive of this machine's base gives no Debian 13 (said above); $newer must be installed by hand"
 	fi
 fi
+no_services
 # Only new packages: an upgrade of anything that is installed would be a surprise.
 apt_get install -y --no-install-recommends --no-upgrade "${todo[@]}" >/dev/null
 mapfile -t todo < <(absent "${names[@]}")

@@ -16,6 +16,7 @@
 #   weftd_start [ARGS...]          weftd on $T/weft.yaml, returns when /ready answers 200; PID in $WEFTD_PID
 #   weftd_stop | weftd_kill        SIGTERM and wait, must end with 0 | SIGKILL and wait
 #   weft ARGS...                   the CLI          admin PATH [CURL ARGS]   the Admin API over the unix socket
+#   metric PREFIX                  sum of the rows of /metrics that begin so; a prefix that no row has is a failure
 #   wait_for SECONDS CMD...        until CMD succeeds; fails at the deadline
 #   wait_line SECONDS FILE REGEX   until a line of a growing file matches
 #   write_file PATH                stdin -> PATH by atomic rename
@@ -189,6 +190,12 @@ weftd_kill() {
 }
 
 weft() { "$B/weft" "$@"; }
+
+metric() {
+	admin /metrics > "$T/metrics.out"
+	awk -v n="$1" 'index($1, n) == 1 {s += $2; found = 1} END {if (found) printf "%d\n", s; else exit 1}' "$T/metrics.out" ||
+		fail "no metric begins with $1"
+}
 
 # At least a minute: a machine that stood still is no hang.
 wait_for() {

@@ -108,10 +108,9 @@ def chaos():
 
 run()
 PY
-metric() { admin /metrics | awk -v n="$1" 'index($1, n) == 1 {s += $2} END {print s + 0}'; }
 none_left() { [ "$(metric weft_http_active)" = 0 ] && [ "$(metric weft_http_upstreams)" = "$(metric weft_http_idle_upstreams)" ]; }
 wait_for 20 none_left
-is "$(metric weft_child_exits_total)" 0 "the proxy lives"
+is "$(metric weft_proxy_exits_total)" 0 "the proxy lives"
 python3 - "$T/access.json" <<'PY' || fail "lines that are no JSON"
 import json, sys
 n = len([json.loads(x) for x in open(sys.argv[1])])

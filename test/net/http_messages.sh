@@ -212,7 +212,6 @@ run()
 PY
 
 # Requests of the cases above, by worker, route and cluster; the proxy tells every second.
-metric() { admin /metrics | awk -v n="$1" 'index($1, n) == 1 {s += $2} END {print s + 0}'; }
 counted() { [ "$(metric weft_http_requests_total)" -gt 100 ] && [ "$(metric 'weft_route_requests_total{route="all"}')" -gt 100 ]; }
 wait_for 20 counted
 [ "$(metric 'weft_cluster_http_requests_total{cluster="dead"}')" -ge 7 ] || fail "requests to the dead cluster are counted for it"
