@@ -6,6 +6,7 @@
 #include <semaphore.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include "kern/detach.h"
 #include "kern/pins.h"
 #include "kern/read.h"
