@@ -6,6 +6,7 @@
  */
 #include "base/rand.h"
 #include "lib/http1_rig.h"
+#include "lib/http1_two.h"
 
 static void run(struct rig *r, const char *p, size_t n, unsigned step, struct rand *dice)
 {
@@ -40,9 +41,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static const unsigned steps[] = { 1, 3, 40 };
 	struct rig whole, cut;
 	struct rand dice;
+	bool plain;
 
 	if (n > 2000)
 		return 0;
+	assert_always(!two_compare((struct slice){ (const char *)data, n }, true, &plain));
 	rand_seed(&dice, n ? n * 256 + data[n - 1] : 0);
 	run(&whole, (const char *)data, n, 0, &dice);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {

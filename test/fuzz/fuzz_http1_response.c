@@ -6,6 +6,7 @@
  */
 #include "base/rand.h"
 #include "lib/http1_rig.h"
+#include "lib/http1_two.h"
 
 static const char *const requests[] = {
 	"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -51,9 +52,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct rig whole, cut;
 	struct rand dice;
 	const char *request;
+	bool plain;
 
 	if (!n || n > 2000)
 		return 0;
+	assert_always(!two_compare(s, false, &plain));
 	request = requests[(data[0] - '0') % 5u];
 	rand_seed(&dice, n * 256 + data[n - 1]);
 	run(&whole, request, s, 0, &dice, 0);

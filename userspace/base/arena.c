@@ -125,7 +125,7 @@ static void *take(struct arena *a, size_t n)
 	return p;
 }
 
-void *arena_try_alloc(struct arena *a, size_t n)
+void *arena_try_room(struct arena *a, size_t n)
 {
 	void *p;
 
@@ -133,10 +133,16 @@ void *arena_try_alloc(struct arena *a, size_t n)
 		return NULL;
 	/* At least one byte, so that every answer is a place of its own. */
 	p = take(a, ((n ? n : 1) + ALIGN - 1) & ~(size_t)(ALIGN - 1));
-	if (!p)
-		return NULL;
-	unpoison(p, n);
-	return memset(p, 0, n);
+	if (p)
+		unpoison(p, n);
+	return p;
+}
+
+void *arena_try_alloc(struct arena *a, size_t n)
+{
+	void *p = arena_try_room(a, n);
+
+	return p ? memset(p, 0, n) : NULL;
 }
 
 void *arena_alloc(struct arena *a, size_t n)

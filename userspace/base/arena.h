@@ -19,6 +19,7 @@ void arena_fini(struct arena *a);               /* accepts a zeroed arena */
 void arena_reset(struct arena *a);              /* forget everything, keep one chunk */
 void *arena_alloc(struct arena *a, size_t n);   /* zeroed, aligned to 16 */
 void *arena_try_alloc(struct arena *a, size_t n); /* NULL when malloc fails */
+void *arena_try_room(struct arena *a, size_t n); /* the same, not zeroed */
 char *arena_dup(struct arena *a, const void *p, size_t n); /* copy, NUL-terminated after n */
 char *arena_str(struct arena *a, const char *s);
 struct slice arena_slice(struct arena *a, struct slice s);

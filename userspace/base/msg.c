@@ -3,22 +3,26 @@
 
 #include <errno.h>
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/magic.h"
 #include "weft/str.h"
 
 #define MEMORY_MAX (4u << 20)                   /* bytes of one stream's arena that messages may take */
 #define HEADERS_MIN 16u
 
+static bool within_limit(const struct msg *m, size_t n)
+{
+	return n <= MEMORY_MAX && m->arena->used <= MEMORY_MAX - n;
+}
+
 void *msg_alloc(struct msg *m, size_t n)
 {
-	if (n > MEMORY_MAX || m->arena->used > MEMORY_MAX - n)
-		return NULL;
-	return arena_try_alloc(m->arena, n);
+	return within_limit(m, n) ? arena_try_alloc(m->arena, n) : NULL;
 }
 
 struct slice msg_dup(struct msg *m, struct slice s)
 {
-	char *p = msg_alloc(m, s.n);
+	char *p = within_limit(m, s.n) ? arena_try_room(m->arena, s.n) : NULL;
 
 	if (!p)
 		return (struct slice){ NULL, 0 };
@@ -92,7 +96,11 @@ int msg_push(struct msg *m, struct slice name, struct slice value)
 
 static bool holds_line_end(struct slice s)
 {
-	for (size_t i = 0; i < s.n; i++)
+	size_t i = 0;
+
+	while (s.n - i >= 8 && !bytes_control(s.p + i))
+		i += 8;
+	for (; i < s.n; i++)
 		if (s.p[i] == '\0' || s.p[i] == '\r' || s.p[i] == '\n')
 			return true;
 	return false;

@@ -91,15 +91,15 @@ static bool enter_body(struct http1 *h, const struct msg *m, bool server)
 	else if (!m->body_len)
 		h->rx = RX_DONE;
 	else
-		h->rx = h->parser.flags & F_CHUNKED ? RX_CHUNK_SIZE : RX_TO_EOF;
+		h->rx = h->chunked ? RX_CHUNK_SIZE : RX_TO_EOF;
 	return h->rx == RX_DONE;
 }
 
-static void request_known(struct http1 *h, const struct msg *m)
+static void request_known(struct http1 *h, const struct http1_head *head, const struct msg *m)
 {
-	h->minor = h->parser.http_minor;
-	h->is_head = h->parser.method == HTTP_HEAD;
-	h->is_connect = h->parser.method == HTTP_CONNECT;
+	h->minor = head->minor;
+	h->is_head = head->method == HTTP_HEAD;
+	h->is_connect = head->method == HTTP_CONNECT;
 	h->upgrade = m->upgrade.n;
 	h->expects = m->flags & MSG_EXPECT_CONTINUE;
 	h->closing = m->flags & MSG_CLOSE;
@@ -120,7 +120,7 @@ static int info_read(struct codec *c, struct msg *m)
 }
 
 /* From 1 = go on to what decode() returns. */
-static int head_read(struct codec *c, struct msg *m)
+static int head_read(struct codec *c, const struct http1_head *head, struct msg *m)
 {
 	struct http1 *h = http1_of(c);
 	uint64_t id = h->id;
@@ -128,9 +128,10 @@ static int head_read(struct codec *c, struct msg *m)
 	int err;
 
 	if (c->server)
-		request_known(h, m);
+		request_known(h, head, m);
 	else if (m->kind == MSG_INFO)
 		return info_read(c, m);
+	h->chunked = head->chunked;
 	end = enter_body(h, m, c->server);
 	opaque = h->rx == RX_OPAQUE;
 	closes = !c->server && ((m->flags & MSG_CLOSE) || h->rx == RX_TO_EOF || opaque);
@@ -193,7 +194,7 @@ static int rx_head(struct codec *c, struct buf *in)
 	if (err)
 		return err;
 	buf_drop(in, n);
-	return head_read(c, h->m);
+	return head_read(c, &head, h->m);
 }
 
 static int rx_trailers(struct codec *c, struct buf *in)

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A head: its bytes are looked through until its end is there, copied once, and parsed by llhttp in
- * one go, so that every slice of the msg points into the copy. What llhttp lets pass and we do not
- * is refused here.
+ * A head: its bytes are looked through until its end is there, copied once, and parsed in one go, so that every slice of
+ * the msg points into the copy. What the parser lets pass and we do not is refused here.
  */
 #include "proto/http1_priv.h"
 
@@ -34,7 +33,7 @@ ssize_t http1_section(struct codec *c, struct slice s, uint32_t max)
 	}
 }
 
-/* ---- llhttp's callbacks ---- */
+/* ---- lines ---- */
 
 static int refuse(struct http1_head *h, enum proto_why why, int status, const char *detail)
 {
@@ -73,7 +72,7 @@ static int keep(struct http1_head *h)
 
 static int keep_connection(struct http1_head *h)
 {
-	if (h->nconnection == sizeof(h->connection) / sizeof(h->connection[0]))
+	if (h->nconnection == HTTP1_CONNECTIONS_MAX)
 		return malformed(h, "too many Connection headers");
 	h->connection[h->nconnection++] = h->value;
 	return 0;
@@ -123,7 +122,7 @@ static int line_by_name(struct http1_head *h)
 	return keep(h);
 }
 
-static int line_done(struct http1_head *h)
+int http1_line(struct http1_head *h)
 {
 	int err;
 
@@ -141,168 +140,6 @@ static int line_done(struct http1_head *h)
 	h->name = h->value = (struct slice){ 0 };
 	h->in_value = false;
 	return err;
-}
-
-/* The bytes lie in one piece, so parts of one span follow each other. */
-static void extend(struct slice *s, const char *at, size_t n)
-{
-	if (!s->p)
-		s->p = at;
-	s->n += n;
-}
-
-static int on_url(llhttp_t *p, const char *at, size_t n)
-{
-	struct http1_head *h = p->data;
-
-	extend(&h->target, at, n);
-	return 0;
-}
-
-static int on_field(llhttp_t *p, const char *at, size_t n)
-{
-	struct http1_head *h = p->data;
-
-	if (h->in_value && line_done(h))
-		return HPE_USER;
-	extend(&h->name, at, n);
-	return 0;
-}
-
-static int on_value(llhttp_t *p, const char *at, size_t n)
-{
-	struct http1_head *h = p->data;
-
-	h->in_value = true;
-	extend(&h->value, at, n);
-	return 0;
-}
-
-/* A line without a value is in_value too: llhttp gives the empty span. */
-static int on_end(llhttp_t *p)
-{
-	struct http1_head *h = p->data;
-
-	if (h->in_value && line_done(h))
-		return HPE_USER;
-	h->complete = true;
-	return HPE_PAUSED;
-}
-
-static const llhttp_settings_t settings = {
-	.on_url = on_url,
-	.on_header_field = on_field,
-	.on_header_value = on_value,
-	.on_headers_complete = on_end,
-	.on_message_complete = on_end,
-};
-
-/* ---- what llhttp refused, in our words ---- */
-
-static bool is_space(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static const char *line_words(struct slice raw, const char *at)
-{
-	const char *line = at;
-
-	if (*at == '\0')
-		return "NUL in a header";
-	while (line > raw.p && line[-1] != '\n')
-		line--;
-	if (memchr(line, ':', at - line))
-		return "control character in a header value";
-	if (is_space(*at) || (at > line && is_space(at[-1])))
-		return "space in or behind a header name";
-	return *at == '\r' ? "header without a colon" : "character that no header name may have";
-}
-
-/* What stands behind the name; the head ends in an empty line, so the line's end is there. */
-static const char *length_words(struct slice name)
-{
-	const char *p = name.p + name.n + 1;
-
-	while (is_space(*p))
-		p++;
-	if (*p == '\r')
-		return "empty Content-Length";
-	while (*p >= '0' && *p <= '9')
-		p++;
-	return *p == '\r' ? "Content-Length over 2^63" : "Content-Length that is no number";
-}
-
-/* llhttp stopped within the line of a framing header, or behind its name. */
-static const char *framing_words(const struct http1_head *h)
-{
-	bool length = HTTP1_IS(h->name, "content-length"), coding = HTTP1_IS(h->name, "transfer-encoding");
-
-	if (h->trailing && (length || coding))
-		return "trailer that only a head may have";
-	if ((h->ncoding && h->nlength) || (h->ncoding && length) || (h->nlength && coding))
-		return "both Content-Length and Transfer-Encoding";
-	if (coding && h->ncoding)
-		return "Transfer-Encoding more than once";
-	return NULL;
-}
-
-static const char *error_words(const struct http1_head *h, llhttp_errno_t err, const char *at)
-{
-	switch (err) {
-	case HPE_INVALID_HEADER_TOKEN:
-		return line_words(h->raw, at);
-	case HPE_INVALID_URL:
-		return "character that no request target may have";
-	case HPE_UNEXPECTED_CONTENT_LENGTH:
-		return "Content-Length more than once";
-	case HPE_INVALID_CONTENT_LENGTH:
-		return length_words(h->name);
-	case HPE_INVALID_TRANSFER_ENCODING:
-		return "Transfer-Encoding other than chunked";
-	case HPE_LF_EXPECTED:
-	case HPE_CR_EXPECTED:
-	case HPE_STRICT:
-		return "bare CR";
-	default:
-		return h->c->server ? "malformed request line" : "malformed status line";
-	}
-}
-
-/* "BREW /pot HTTP/1.1": a method that llhttp does not know, not junk. */
-static bool is_method(struct slice raw)
-{
-	const char *space = memchr(raw.p, ' ', raw.n < 32 ? raw.n : 32);
-
-	return space && http1_is_token((struct slice){ raw.p, space - raw.p });
-}
-
-static int llhttp_failed(struct http1_head *h, llhttp_errno_t err)
-{
-	struct codec *c = h->c;
-	const llhttp_t *p = &http1_of(c)->parser;
-	const char *words;
-
-	if (h->refused)
-		return http1_fail(c, h->why, h->status, h->detail);
-	if (err == HPE_INVALID_VERSION)
-		return http1_fail(c, PROTO_UNSUPPORTED, 505, "version other than HTTP/1.0 and HTTP/1.1");
-	if (c->server && !h->target.p && is_method(h->raw) && err == HPE_INVALID_METHOD)
-		return http1_fail(c, PROTO_UNSUPPORTED, 501, "method not known");
-	words = framing_words(h);
-	return http1_fail(c, PROTO_MALFORMED, 400, words ? words : error_words(h, err, llhttp_get_error_pos(p)));
-}
-
-static int execute(struct http1_head *h, struct slice bytes)
-{
-	llhttp_t *p = &http1_of(h->c)->parser;
-	llhttp_errno_t err;
-
-	p->data = h;
-	err = llhttp_execute(p, bytes.p, bytes.n);
-	if (err == HPE_PAUSED && h->complete && llhttp_get_error_pos(p) == bytes.p + bytes.n)
-		return 0;
-	return llhttp_failed(h, err);
 }
 
 /* ---- Connection, and what it names ---- */
@@ -355,12 +192,12 @@ static int options(struct http1_head *h, struct slice list)
 	return 0;
 }
 
-static int connection(struct http1_head *h, unsigned minor)
+static int connection(struct http1_head *h)
 {
 	for (unsigned i = 0; i < h->nconnection; i++)
 		if (options(h, h->connection[i]))
 			return -EPROTO;
-	if (minor ? h->close : !h->keep_alive || h->close)
+	if (h->minor ? h->close : !h->keep_alive || h->close)
 		h->m->flags |= MSG_CLOSE;
 	return 0;
 }
@@ -368,23 +205,23 @@ static int connection(struct http1_head *h, unsigned minor)
 /* ---- length of the body ---- */
 
 /* RFC 9112 6.3, without what is allowed and only ever used to disagree. Sets m->body_len, unknown when chunked. */
-static int framing(struct http1_head *h, const llhttp_t *p)
+static int framing(struct http1_head *h)
 {
 	struct msg *m = h->m;
 
 	if (h->ncoding && h->nlength)
 		return malformed(h, "both Content-Length and Transfer-Encoding");
-	if (h->ncoding && !p->http_minor)
+	if (h->ncoding && !h->minor)
 		return malformed(h, "Transfer-Encoding in HTTP/1.0");
 	if (h->ncoding > 1)
 		return malformed(h, "Transfer-Encoding more than once");
 	if (h->ncoding && !HTTP1_IS(h->coding, "chunked"))
 		return malformed(h, "Transfer-Encoding other than chunked");
-	if (h->nlength && p->content_length > INT64_MAX)
+	if (h->nlength && h->content_length > INT64_MAX)
 		return malformed(h, "Content-Length over 2^63");
-	if (!!h->ncoding != !!(p->flags & F_CHUNKED) || !!h->nlength != !!(p->flags & F_CONTENT_LENGTH))
+	if (!!h->ncoding != h->chunked || !!h->nlength != h->counted)
 		return malformed(h, "length of the body in doubt");
-	m->body_len = h->ncoding ? MSG_LENGTH_UNKNOWN : (int64_t)p->content_length;
+	m->body_len = h->ncoding ? MSG_LENGTH_UNKNOWN : (int64_t)h->content_length;
 	return 0;
 }
 
@@ -419,7 +256,7 @@ static int absolute_form(struct http1_head *h)
 		return authority_words(h, m->authority, "host of the request target is no host");
 	m->path = (struct slice){ t.p + end, t.n - end };
 	if (!m->path.n)
-		m->path = http1_of(h->c)->parser.method == HTTP_OPTIONS ? SLICE_LIT("*") : SLICE_LIT("/");
+		m->path = h->method == HTTP_OPTIONS ? SLICE_LIT("*") : SLICE_LIT("/");
 	if (m->path.p[0] != '?')
 		return 0;
 	path = msg_alloc(m, m->path.n + 1);
@@ -472,21 +309,21 @@ static int target(struct http1_head *h)
 	struct msg *m = h->m;
 
 	m->path = m->path_raw = h->target;
-	if (http1_of(h->c)->parser.method == HTTP_CONNECT)
+	if (h->method == HTTP_CONNECT)
 		return authority_form(h);
 	if (h->target.p[0] == '/')
 		return 0;
 	if (!slice_eq(h->target, SLICE_LIT("*")))
 		return absolute_form(h);
-	return http1_of(h->c)->parser.method == HTTP_OPTIONS ? 0 : malformed(h, "target * with a method other than OPTIONS");
+	return h->method == HTTP_OPTIONS ? 0 : malformed(h, "target * with a method other than OPTIONS");
 }
 
 /* RFC 9112 3.2: one Host, and it gives way to an authority in the target. */
-static int host(struct http1_head *h, unsigned minor)
+static int host(struct http1_head *h)
 {
 	if (h->nhost > 1)
 		return malformed(h, "more than one Host");
-	if (!h->nhost && minor)
+	if (!h->nhost && h->minor)
 		return malformed(h, "no Host");
 	if (h->host.n && !http1_is_authority(h->host))
 		return authority_words(h, h->host, "Host is no host");
@@ -495,12 +332,12 @@ static int host(struct http1_head *h, unsigned minor)
 	return 0;
 }
 
-static int expect(struct http1_head *h, unsigned minor)
+static int expect(struct http1_head *h)
 {
 	struct slice value = msg_get(h->m, SLICE_LIT("expect"));
 
 	/* Means nothing there, and would where this goes on as HTTP/1.1. */
-	if (!minor) {
+	if (!h->minor) {
 		drop_named(h->m, SLICE_LIT("expect"));
 		return 0;
 	}
@@ -512,52 +349,51 @@ static int expect(struct http1_head *h, unsigned minor)
 }
 
 /* Upgrade to nothing but WebSocket: h2c would take the rest of the connection past every rule. */
-static int upgrade(struct http1_head *h, const llhttp_t *p)
+static int upgrade(struct http1_head *h)
 {
 	struct msg *m = h->m;
 	bool body = m->body_len != 0;
 
-	if (p->method == HTTP_TRACE && body)
+	if (h->method == HTTP_TRACE && body)
 		return malformed(h, "TRACE with a body");
-	if (p->method == HTTP_CONNECT && body)
+	if (h->method == HTTP_CONNECT && body)
 		return malformed(h, "CONNECT with a body");
-	if (p->method == HTTP_CONNECT)
+	if (h->method == HTTP_CONNECT)
 		m->upgrade = SLICE_LIT("connect");
-	else if (h->wants_upgrade && HTTP1_IS(h->upgrade, "websocket") && p->method == HTTP_GET && p->http_minor && !body)
+	else if (h->wants_upgrade && HTTP1_IS(h->upgrade, "websocket") && h->method == HTTP_GET && h->minor && !body)
 		m->upgrade = SLICE_LIT("websocket");
 	return 0;
 }
 
 static int request(struct http1_head *h)
 {
-	const llhttp_t *p = &http1_of(h->c)->parser;
 	int err = request_line(h);
 
 	if (!err)
 		err = target(h);
 	if (!err)
-		err = host(h, p->http_minor);
-	if (!err && h->nconnection + !p->http_minor)
-		err = connection(h, p->http_minor);
+		err = host(h);
+	if (!err && h->nconnection + !h->minor)
+		err = connection(h);
 	if (!err)
-		err = framing(h, p);
+		err = framing(h);
 	if (!err && h->expect)
-		err = expect(h, p->http_minor);
-	return err ? err : upgrade(h, p);
+		err = expect(h);
+	return err ? err : upgrade(h);
 }
 
 /* ---- responses ---- */
 
-static int status_line(struct http1_head *h, const llhttp_t *p)
+static int status_line(struct http1_head *h)
 {
 	struct msg *m = h->m;
 	const char *line = h->raw.p, *end = memchr(line, '\r', h->raw.n);
 
 	if (memcmp(line, "HTTP/1.", 7) || line[8] != ' ')
 		return refuse(h, PROTO_UNSUPPORTED, 505, "version other than HTTP/1.0 and HTTP/1.1");
-	if (p->status_code < 100)
+	if (h->code < 100)
 		return malformed(h, "status below 100");
-	m->status = p->status_code;
+	m->status = h->code;
 	if (end - line > 13)
 		m->reason = (struct slice){ line + 13, end - line - 13 };
 	for (size_t i = 0; i < m->reason.n; i++)
@@ -583,11 +419,11 @@ static void no_body(struct msg *m)
 }
 
 /* Length of the body by status and method, before the headers count (RFC 9112 6.3). */
-static int response_body(struct http1_head *h, const llhttp_t *p)
+static int response_body(struct http1_head *h)
 {
 	const struct http1 *s = http1_of(h->c);
 	struct msg *m = h->m;
-	bool body = h->ncoding || p->content_length;
+	bool body = h->ncoding || h->content_length;
 	int err;
 
 	if (m->status == 101)
@@ -596,7 +432,7 @@ static int response_body(struct http1_head *h, const llhttp_t *p)
 		m->upgrade = SLICE_LIT("connect");
 		return 0;
 	}
-	err = framing(h, p);
+	err = framing(h);
 	if (err)
 		return err;
 	if (m->status < 200 && (h->ncoding || h->nlength))
@@ -612,56 +448,55 @@ static int response_body(struct http1_head *h, const llhttp_t *p)
 
 static int response(struct http1_head *h)
 {
-	const llhttp_t *p = &http1_of(h->c)->parser;
-	int err = status_line(h, p);
+	int err = status_line(h);
 
-	if (!err && h->nconnection + !p->http_minor)
-		err = connection(h, p->http_minor);
-	return err ? err : response_body(h, p);
+	if (!err && h->nconnection + !h->minor)
+		err = connection(h);
+	return err ? err : response_body(h);
+}
+
+void http1_head_begin(struct codec *c, struct slice raw, struct http1_head *h)
+{
+	memset(h, 0, offsetof(struct http1_head, connection));
+	h->c = c;
+	h->m = http1_of(c)->m;
+	h->m->nheaders = 0;
+	h->raw = raw;
+	h->max_lines = http1_limit(c->limits->headers, HTTP1_HEADERS_MAX);
 }
 
 int http1_head_parse(struct codec *c, struct slice raw, struct http1_head *h)
 {
-	struct http1 *s = http1_of(c);
-	struct msg *m = s->m;
-	int err;
+	struct msg *m = http1_of(c)->m;
+	int err = 0;
 
-	memset(h, 0, sizeof(*h));
-	h->c = c;
-	h->m = m;
-	h->max_lines = http1_limit(c->limits->headers, HTTP1_HEADERS_MAX);
 	m->proto = c->ops;
 	m->serialization = m->wire_status = MSG_NO_STATUS;
-	m->raw = h->raw = msg_dup(m, raw);
-	if (!h->raw.p)
+	m->raw = msg_dup(m, raw);
+	if (!m->raw.p)
 		return http1_fail(c, PROTO_OVERLOAD, 503, "out of memory");
-	llhttp_init(&s->parser, c->server ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
-	err = execute(h, h->raw);
+	http1_head_begin(c, m->raw, h);
+	if (!http1_head_plain(h)) {
+		http1_head_begin(c, m->raw, h);
+		err = http1_head_llhttp(h);
+	}
 	if (err)
 		return err;
 	err = c->server ? request(h) : response(h);
 	return err ? http1_fail(c, h->why, h->status, h->detail) : 0;
 }
 
-/* llhttp stands behind the head of a chunked body; to it, that body is empty. */
 int http1_trailers_parse(struct codec *c, struct slice raw, struct http1_head *h)
 {
-	struct http1 *s = http1_of(c);
+	struct msg *m = http1_of(c)->m;
 
-	memset(h, 0, sizeof(*h));
-	h->c = c;
-	h->m = s->m;
-	h->trailing = true;
-	h->max_lines = http1_limit(c->limits->headers, HTTP1_HEADERS_MAX);
-	s->m->proto = c->ops;
-	s->m->kind = MSG_TRAILERS;
-	s->m->serialization = s->m->wire_status = MSG_NO_STATUS;
-	s->m->raw = h->raw = msg_dup(s->m, raw);
-	if (!h->raw.p)
+	m->proto = c->ops;
+	m->kind = MSG_TRAILERS;
+	m->serialization = m->wire_status = MSG_NO_STATUS;
+	m->raw = msg_dup(m, raw);
+	if (!m->raw.p)
 		return http1_fail(c, PROTO_OVERLOAD, 503, "out of memory");
-	s->parser.data = h;
-	llhttp_resume(&s->parser);
-	if (llhttp_execute(&s->parser, "0\r\n", 3))
-		return http1_fail(c, PROTO_INTERNAL, 502, "trailers out of place");
-	return execute(h, h->raw);
+	http1_head_begin(c, m->raw, h);
+	h->trailing = true;
+	return http1_head_llhttp(h);
 }

@@ -2,9 +2,10 @@
 /* Which names and characters may stand where (RFC 9110 5.6.2, 6.5.1, 7.6.1; RFC 3986 3.2). */
 #include "proto/http1_priv.h"
 
+#include "base/bytes.h"
 #include "weft/str.h"
 
-/* A name may begin with any of these, or be one of them. NULL ends a list. */
+/* Is one of these. NULL ends a list. */
 static bool among(struct slice name, const char *const *list)
 {
 	for (; *list; list++)
@@ -13,12 +14,22 @@ static bool among(struct slice name, const char *const *list)
 	return false;
 }
 
+/* By length: of nearly all names no byte is looked at. */
 bool http1_is_hop(struct slice name)
 {
-	static const char *const hop[] = { "connection", "keep-alive", "proxy-connection",
-					   "transfer-encoding", "upgrade", "http2-settings", NULL };
-
-	return among(name, hop);
+	switch (name.n) {
+	case 7:
+		return HTTP1_IS(name, "upgrade");
+	case 10:
+		return HTTP1_IS(name, "connection") || HTTP1_IS(name, "keep-alive");
+	case 14:
+		return HTTP1_IS(name, "http2-settings");
+	case 16:
+		return HTTP1_IS(name, "proxy-connection");
+	case 17:
+		return HTTP1_IS(name, "transfer-encoding");
+	}
+	return false;
 }
 
 bool http1_is_trailer_forbidden(struct slice name)
@@ -70,9 +81,28 @@ static size_t span(struct slice s, size_t at, uint8_t want)
 	return at;
 }
 
+const char *http1_token_end(const char *p)
+{
+	while (class[(uint8_t)*p] & TOKEN)
+		p++;
+	return p;
+}
+
 bool http1_is_token(struct slice s)
 {
 	return s.n && span(s, 0, TOKEN) == s.n;
+}
+
+/* Eight at a time; tabs and what is left byte by byte. */
+const char *http1_value_end(const char *p, const char *end)
+{
+	for (;;) {
+		while (end - p >= 8 && !bytes_control(p))
+			p += 8;
+		for (int i = 0; i < 8; i++, p++)
+			if (p == end || ((uint8_t)*p < 0x20 && *p != '\t') || *p == 0x7f)
+				return p;
+	}
 }
 
 /* host [":" port]; no comma, which the grammar allows and only tricks use. */

@@ -9,6 +9,7 @@
 #define HTTP1_HEADERS_MAX 100u
 #define HTTP1_TARGET_MAX 16384u
 #define HTTP1_INFO_MAX 16                       /* 1xx before one response */
+#define HTTP1_CONNECTIONS_MAX 8
 #define HTTP1_CHUNK_LINE_MAX 1024u              /* a chunk's size and extensions */
 #define HTTP1_CHUNK_EXT_MAX 16384u              /* extensions of one message */
 
@@ -44,7 +45,6 @@ enum http1_tx {
 
 /* rx_* is what is read, tx_* what is written: a server reads requests. */
 struct http1 {
-	llhttp_t parser;
 	uint64_t id;                            /* of the exchange under way, 0 = none */
 	uint64_t last_id;
 	struct msg *m;                          /* whose head is being read */
@@ -57,6 +57,7 @@ struct http1 {
 	bool blank;                             /* an empty line before the request was passed over */
 	bool closing;                           /* no other exchange after this one */
 	bool keep_10;                           /* a 1.0 client asked for keep-alive */
+	bool chunked;                           /* of the message that is read: its head said so */
 	bool is_head, is_connect;               /* the exchange's method */
 	bool upgrade;                           /* the exchange's request offers a websocket */
 	bool expects;                           /* client waits for 100, and got none yet */
@@ -70,15 +71,21 @@ struct http1_head {
 	struct msg *m;
 	struct slice raw;
 	struct slice target, name, value;       /* name and value: the line under way */
-	struct slice host, connection[8], te, upgrade, length, coding;
+	struct slice host, te, upgrade, length, coding;
+	uint64_t content_length;                /* of the line that says it */
 	const char *detail;                     /* why a callback refused */
+	const char *stopped;                    /* where llhttp found nonsense */
 	enum proto_why why;
 	uint16_t status;                        /* of the answer to a refused one */
+	uint16_t code;                          /* of a response */
+	uint8_t method, minor;                  /* llhttp_method_t; HTTP/1.minor */
 	uint8_t nconnection, nhost, nlength, ncoding;
 	uint32_t nlines, max_lines;
 	bool in_value, trailing, complete, refused;
 	bool close, keep_alive, wants_upgrade;  /* from Connection */
 	bool expect;
+	bool chunked, counted;                  /* Transfer-Encoding, Content-Length were understood */
+	struct slice connection[HTTP1_CONNECTIONS_MAX]; /* the first nconnection ones */
 };
 
 static inline struct http1 *http1_of(const struct codec *c)
@@ -110,6 +117,14 @@ void http1_next(struct codec *c);
 ssize_t http1_section(struct codec *c, struct slice s, uint32_t max);
 /* raw into h->m and framing into h (RFC 9112 6.3). 0 or -EPROTO, failed. */
 int http1_head_parse(struct codec *c, struct slice raw, struct http1_head *h);
+/*
+ * h->raw into lines: each goes through http1_line(). By llhttp, whose word on what is wrong is the only one: 0 or -EPROTO,
+ * failed. Or in one pass for heads that are plain, where both find the same; false: it is not plain, and h is half filled.
+ */
+int http1_head_llhttp(struct http1_head *h);
+bool http1_head_plain(struct http1_head *h);
+void http1_head_begin(struct codec *c, struct slice raw, struct http1_head *h); /* raw: in m's memory */
+int http1_line(struct http1_head *h);           /* h->name and h->value are complete; 0, or not 0: refused */
 int http1_trailers_parse(struct codec *c, struct slice raw, struct http1_head *h);
 /* "1f;name=value", without its CRLF: 0 and the size, or -EPROTO, failed. */
 int http1_chunk_line(struct codec *c, struct slice line, uint64_t *size);
@@ -119,6 +134,9 @@ bool http1_is_hop(struct slice name);
 bool http1_is_connection_forbidden(struct slice name);
 bool http1_is_trailer_forbidden(struct slice name);
 bool http1_is_token(struct slice s);
+const char *http1_token_end(const char *p);     /* the first byte that is none of a token's; there must be one */
+/* The first byte from p on that no header value may have, or end. */
+const char *http1_value_end(const char *p, const char *end);
 bool http1_is_authority(struct slice s);
 
 int http1_put_head(struct codec *c, uint64_t *id, const struct msg *m, bool end);

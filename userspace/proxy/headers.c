@@ -270,22 +270,35 @@ static int client_cert(struct stream *s)
 	return set(m, CLIENT_CERT, line, n + 4 + p->identity.n);
 }
 
+/* Eight digits at a time: a nibble in each byte, highest first, and what lies between '9' and 'a' where it is above 9. */
+static void hex8(uint32_t v, char out[8])
+{
+	const uint64_t ones = ~0ull / 255;
+	uint64_t n = (v & 0xffff) | (uint64_t)(v >> 16) << 32;
+
+	n = (n | n << 8) & 0x00ff00ff00ff00ff;
+	n = (n | n << 4) & 0x0f0f0f0f0f0f0f0f;
+	n += ones * '0' + ((n + ones * 6) >> 4 & ones) * ('a' - '9' - 1);
+	n = __builtin_bswap64(n);
+	memcpy(out, &n, 8);
+}
+
 /* UUID version 4 (RFC 9562 5.4). */
 static void uuid(struct rand *r, char out[36])
 {
-	static const char digits[] = "0123456789abcdef";
 	uint64_t bits[2] = { rand_u64(r), rand_u64(r) };
+	char d[32];
 
 	bits[0] = (bits[0] & ~0xf000ull) | 0x4000;
 	bits[1] = (bits[1] & ~(3ull << 62)) | 1ull << 63;
-	for (unsigned i = 0, k = 0; k < 32; i++) {
-		if (i == 8 || i == 13 || i == 18 || i == 23) {
-			out[i] = '-';
-		} else {
-			out[i] = digits[bits[k / 16] >> (60 - 4 * (k % 16)) & 15];
-			k++;
-		}
-	}
+	for (unsigned i = 0; i < 4; i++)
+		hex8((uint32_t)(bits[i / 2] >> (i & 1 ? 0 : 32)), d + 8 * i);
+	memcpy(out, d, 8);
+	memcpy(out + 9, d + 8, 4);
+	memcpy(out + 14, d + 12, 4);
+	memcpy(out + 19, d + 16, 4);
+	memcpy(out + 24, d + 20, 12);
+	out[8] = out[13] = out[18] = out[23] = '-';
 }
 
 static int request_id(struct stream *s)
