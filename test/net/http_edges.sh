@@ -156,5 +156,56 @@ def a_client_that_talks_nonsense_and_does_not_read_is_let_go():
     del host.on["early /app"]
     c.close()
 
+
+def kind(old, new):
+    how = {"http": "protocol: http, routes: [all]", "tcp": "protocol: tcp, rules: [{backends: [{cluster: app}]}]",
+           "udp": "protocol: udp, rules: [{backends: [{cluster: app}]}]"}
+    reload(lambda t: t.replace(how[old], how[new]))
+
+
+def answers(path="/app"):
+    try:
+        return get(path).status == 200
+    except OSError:
+        return False
+
+
+@case
+def a_listener_becomes_one_of_another_protocol():
+    host.on["/app"] = reply(b"ok")
+    kind("http", "tcp")
+    eventually(answers)
+    there = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    there.bind(("127.0.0.1", 9001))
+    there.settimeout(0.2)
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def arrives():
+        client.sendto(b"hello", ("127.0.0.1", 8080))
+        try:
+            return there.recv(100) == b"hello"
+        except TimeoutError:
+            return False
+    kind("tcp", "udp")
+    eventually(arrives)
+    eventually(lambda: refused(8080))
+    kind("udp", "http")
+    eventually(answers)
+    client.close()
+    there.close()
+
+
+@case
+def a_listener_whose_new_protocol_cannot_be_opened_refuses():
+    other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    other.bind(("127.0.0.1", 8080))
+    kind("http", "udp")
+    eventually(lambda: refused(8080))
+    kind("udp", "http")
+    eventually(answers)
+    other.close()
+    assert "was ended by signal" not in open(T + "/weftd.log").read()
+
+
 run()
 PY

@@ -319,13 +319,23 @@ static void socket_end(struct listener_socket *s)
 	loop_defer(l, &s->more, socket_free);
 }
 
+bool listener_fits(const struct listener *conf, int fd)
+{
+	const struct protocol *p = protocol_of(conf);
+	int type = 0;
+	socklen_t n = sizeof(type);
+
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n);
+	return !p || (type == SOCK_DGRAM) == (p->datagrams != NULL);
+}
+
 static void socket_start(struct listener_socket *s)
 {
 	struct listener_use *u = s->use;
 	const struct protocol *p = protocol_of(u->conf);
 	int err;
 
-	if (s->stop || s->io.active)
+	if (s->stop || s->io.active || !listener_fits(u->conf, s->fd))
 		return;
 	if (!p) {
 		log_error(u->name, "no connection is taken: this proxy does not speak %.*s", SLICE_ARG(u->conf->protocol));
@@ -358,6 +368,21 @@ static uint64_t cookie_of(int fd)
 
 	getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &n);
 	return cookie;
+}
+
+/* One of the other kind ends, whether or not the agent could open what takes its place. */
+static void sockets_start(struct listener_use *u)
+{
+	for (size_t i = u->sockets.n; i-- > 0;) {
+		struct listener_socket *s = u->sockets.v[i];
+
+		if (listener_fits(u->conf, s->fd)) {
+			socket_start(s);
+			continue;
+		}
+		socket_end(s);
+		vec_remove_swap(&u->sockets, i);
+	}
 }
 
 static void sockets_end(struct listener_use *u)
@@ -403,8 +428,8 @@ void listeners_adopt(struct listeners *l)
 		struct listener_use *u = CAST(listener_use, e->value);
 
 		u->conf = (const struct listener *)snapshot_fact(s, FACT_LISTENER, slice_str(u->name));
-		for (size_t i = 0; u->conf && i < u->sockets.n; i++)
-			socket_start(u->sockets.v[i]);
+		if (u->conf)
+			sockets_start(u);
 		if (!u->conf) {
 			sockets_end(u);
 			u->users++;     /* its last connection may go with the draining */

@@ -67,6 +67,12 @@ void listeners_adopt(struct listeners *l);      /* the worker has a new snapshot
 /* Control thread: the index-th socket of a listener; takes the place of one of the same index. -1: it has no sockets. */
 void listeners_give(struct worker *w, struct slice name, unsigned index, int take_fd, struct listener_shared *hold);
 
+/*
+ * Any thread. Whether the socket is of the kind, stream or datagrams, that the listener's protocol wants: a listener may
+ * become one of the other kind, and its new sockets come before the snapshot that says so.
+ */
+bool listener_fits(const struct listener *conf, int fd);
+
 /* Control thread: where this worker's connections are counted from now on. Stays mapped as long as the worker. */
 void listeners_steer(struct worker *w, struct steer_cell *cell);
 

@@ -78,13 +78,26 @@ void sockets_stat(const struct sockets_entry *e, unsigned workers, uint64_t *v)
 	}
 }
 
+static void close_unfit(struct sockets_entry *e, const struct listener *conf)
+{
+	for (size_t i = 0; i < e->fds.n; i++) {
+		if (e->fds.v[i] < 0 || listener_fits(conf, e->fds.v[i]))
+			continue;
+		close(e->fds.v[i]);
+		e->fds.v[i] = -1;
+	}
+}
+
 void sockets_keep(struct sockets *s, const struct snapshot *snap)
 {
 	for (size_t i = s->all.n; i-- > 0;) {
 		struct sockets_entry *e = s->all.v[i];
+		const struct fact *f = snapshot_fact(snap, FACT_LISTENER, slice_str(e->name));
 
-		if (snapshot_fact(snap, FACT_LISTENER, slice_str(e->name)))
+		if (f) {
+			close_unfit(e, (const struct listener *)f);
 			continue;
+		}
 		table_del(&s->by_name, slice_str(e->name));
 		entry_free(e);
 		vec_remove_swap(&s->all, i);

@@ -28,4 +28,4 @@ void sockets_announce(struct sockets *s, const struct snapshot *snap, const stru
 		      unsigned n);
 /* v holds as many words as listener_stat has rows. */
 void sockets_stat(const struct sockets_entry *e, unsigned workers, uint64_t *v);
-void sockets_keep(struct sockets *s, const struct snapshot *snap); /* those of listeners in snap; closes the others */
+void sockets_keep(struct sockets *s, const struct snapshot *snap); /* those that listeners in snap want; closes the others */
