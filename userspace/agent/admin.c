@@ -115,6 +115,24 @@ void view_json(struct http_response *rs, json_t *take_v)
 	json_decref(take_v);
 }
 
+void view_counts(const struct agent *a, const struct stat_desc *d, struct slice name, json_t *o)
+{
+	const _Atomic uint64_t *v = tally_get(&a->tally, d, name);
+
+	for (size_t i = 0; v && i < d->n; i++)
+		json_object_set_new(o, d->rows[i].name, json_integer((json_int_t)stat_get(&v[i])));
+}
+
+void view_counts_member(const struct agent *a, const struct stat_desc *d, struct slice name, json_t *o)
+{
+	json_t *counts = json_object();
+
+	view_counts(a, d, name, counts);
+	if (json_object_size(counts))
+		json_object_set(o, "counts", counts);
+	json_decref(counts);
+}
+
 void view_error(struct http_response *rs, int status, const char *fmt, ...)
 {
 	char words[512];

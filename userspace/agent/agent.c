@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log_sink.h"
 #include "base/mem.h"
+#include "model/http_stat.h"
 #include "weft/str.h"
 
 #define EXIT_FAILED 1
@@ -80,10 +81,16 @@ static void on_checked(void *arg, struct slice key, bool healthy)
 	states_health(&((struct agent *)arg)->states, key, healthy);
 }
 
+static bool host_is_there(void *arg, struct slice key)
+{
+	return snapshot_fact(arg, FACT_HOST, key);
+}
+
 static void on_published(void *arg, const struct diff *d)
 {
 	struct agent *a = arg;
 
+	tally_sweep(&a->tally, &host_stat_desc, host_is_there, a->publish.now);
 	health_update(&a->health, d);
 	dns_update(&a->dns, d);
 	l7_update(&a->l7, d);

@@ -20,7 +20,7 @@
 
 static const struct tally_set {
 	const struct stat_desc *desc;
-	const char *label;
+	const char *label;                      /* NULL: names are keys of hosts */
 } sets[] = {
 	{ &listener_stat_desc, "listener" },
 	{ &cluster_stat_desc, "clusters" },
@@ -31,6 +31,7 @@ static const struct tally_set {
 	{ &regex_stat_desc, "worker" },
 	{ &route_stat_desc, "route" },
 	{ &cluster_http_stat_desc, "cluster" },
+	{ &host_stat_desc, NULL },
 };
 
 #define SETS (sizeof(sets) / sizeof(sets[0]))
@@ -104,6 +105,22 @@ const _Atomic uint64_t *tally_get(const struct tally *t, const struct stat_desc 
 	return r ? r->v : NULL;
 }
 
+void tally_sweep(struct tally *t, const struct stat_desc *d, bool (*keep)(void *arg, struct slice name), void *arg)
+{
+	struct table_entry *next;
+
+	for (struct table_entry *e = table_next(&t->rows, NULL); e; e = next) {
+		struct row *r = e->value;
+
+		next = table_next(&t->rows, e);
+		if (r->set->desc != d || keep(arg, r->name))
+			continue;
+		table_del(&t->rows, e->key);
+		free(r->key);
+		free(r);
+	}
+}
+
 void tally_clear(struct tally *t)
 {
 	for (struct table_entry *e = table_next(&t->rows, NULL); e; e = table_next(&t->rows, e)) {
@@ -114,6 +131,27 @@ void tally_clear(struct tally *t)
 	}
 	table_fini(&t->rows);
 	table_init(&t->rows, 0);
+}
+
+/* "orders|10.0.0.7|8080": the last two bars are the key's own. */
+static const char *host_labels(struct arena *a, struct slice key)
+{
+	const char *port = memrchr(key.p, '|', key.n), *ip = port ? memrchr(key.p, '|', (size_t)(port - key.p)) : NULL;
+	struct slice host, cluster;
+	bool six;
+
+	if (!ip)
+		return arena_printf(a, "host=\"%s\"", stat_escape(a, key));
+	cluster = (struct slice){ key.p, (size_t)(ip - key.p) };
+	host = (struct slice){ ip + 1, (size_t)(port - ip - 1) };
+	six = memchr(host.p, ':', host.n);
+	return arena_printf(a, "cluster=\"%s\",host=\"%s%s%s:%.*s\"", stat_escape(a, cluster), six ? "[" : "", stat_escape(a, host),
+			    six ? "]" : "", (int)(key.p + key.n - port - 1), port + 1);
+}
+
+static const char *labels_of(struct arena *a, const struct row *r)
+{
+	return r->set->label ? arena_printf(a, "%s=\"%s\"", r->set->label, stat_escape(a, r->name)) : host_labels(a, r->name);
 }
 
 static void set_metrics(const struct tally *t, const struct tally_set *set, struct buf *out)
@@ -130,8 +168,7 @@ static void set_metrics(const struct tally *t, const struct tally_set *set, stru
 			continue;
 		one = arena_alloc(&labels, sizeof(*one));
 		*one = r->v;
-		vec_push(&series, (struct stat_series){ arena_printf(&labels, "%s=\"%s\"", set->label, stat_escape(&labels, r->name)),
-							one, 1 });
+		vec_push(&series, (struct stat_series){ labels_of(&labels, r), one, 1 });
 	}
 	if (series.n)
 		stat_render(out, set->desc, series.v, series.n);

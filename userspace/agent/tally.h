@@ -18,5 +18,7 @@ void tally_fini(struct tally *t);               /* accepts a zeroed one */
 void tally_put(struct tally *t, struct slice set, struct slice name, const uint64_t *v, size_t n);
 /* NULL: nothing was reported; else as many words as the set has rows, valid until the next put. */
 const _Atomic uint64_t *tally_get(const struct tally *t, const struct stat_desc *d, struct slice name);
+/* Of this set, what keep() says false to goes: of hosts that are gone. */
+void tally_sweep(struct tally *t, const struct stat_desc *d, bool (*keep)(void *arg, struct slice name), void *arg);
 void tally_clear(struct tally *t);              /* the proxy is gone */
 void tally_metrics(const struct tally *t, struct buf *out); /* Prometheus text, a label by name */

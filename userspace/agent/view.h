@@ -5,10 +5,14 @@
 #include "agent/http_server.h"
 
 struct agent;
+struct stat_desc;
 
 /* Answers with v and drops it; NULL: out of memory, 500. */
 void view_json(struct http_response *rs, json_t *take_v);
 void view_error(struct http_response *rs, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* What the proxy counted under this name, a member a row; nothing when it said nothing. */
+void view_counts(const struct agent *a, const struct stat_desc *d, struct slice name, json_t *o);
+void view_counts_member(const struct agent *a, const struct stat_desc *d, struct slice name, json_t *o); /* the same as "counts" */
 /* For rendering piece by piece: appends to rs->body. 0 or -ENOMEM. */
 int view_write(void *rs, struct slice piece);
 

@@ -26,7 +26,6 @@ static json_t *listener_json(const struct agent *a, const struct listener *l)
 	static const char *const tls[] = { "off", "strict", "permissive" };
 	static const char *const capture[] = { "none", "ebpf", "redirect", "tproxy" };
 	const struct door *d = doors_find(&a->doors, l->name);
-	const _Atomic uint64_t *v = tally_get(&a->tally, &listener_stat_desc, l->name);
 	struct net_addr at = { l->ip, l->port };
 	char text[ADDR_TEXT_MAX];
 	json_t *o = json_pack("{so ss so ss ss si ss ss ss so ss}", "name", dump_text(l->name), "address", addr_text(&at, text),
@@ -35,8 +34,7 @@ static json_t *listener_json(const struct agent *a, const struct listener *l)
 			      "workerChoice", d && d->steered ? "least-loaded" : "hash", "tls", tls[l->tls.mode], "capture",
 			      capture[l->capture], "routes", names(l->routes, l->nroutes), "source", d ? d->where : "");
 
-	for (size_t i = 0; v && i < listener_stat_desc.n; i++)
-		json_object_set_new(o, listener_stat_desc.rows[i].name, json_integer(stat_get(&v[i])));
+	view_counts(a, &listener_stat_desc, l->name, o);
 	return o;
 }
 

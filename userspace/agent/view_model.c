@@ -10,6 +10,7 @@
 #include "conf/dump.h"
 #include "kern/read.h"
 #include "model/dump.h"
+#include "model/http_stat.h"
 #include "model/notes.h"
 #include "weft/str.h"
 
@@ -187,6 +188,29 @@ static void host_well(const struct agent *a, const struct host *h, json_t *o)
 		json_object_set_new(o, "ejected", json_true());
 }
 
+static json_int_t count_of(const json_t *o, const char *name)
+{
+	return json_integer_value(json_object_get(o, name));
+}
+
+/* errors: those of the host, not of its clients. */
+static void host_counts(const struct agent *a, const struct host *h, json_t *o)
+{
+	json_t *counts = json_object();
+	json_int_t answered;
+
+	view_counts(a, &host_stat_desc, h->fact.key, counts);
+	if (json_object_size(counts)) {
+		answered = count_of(counts, "answered");
+		json_object_set_new(counts, "errors", json_integer(count_of(counts, "answers_5xx") + count_of(counts, "connect_failed") +
+								   count_of(counts, "closed") + count_of(counts, "malformed") +
+								   count_of(counts, "late")));
+		json_object_set_new(counts, "mean_us", json_integer(answered ? count_of(counts, "answer_us") / answered : 0));
+		json_object_set(o, "counts", counts);
+	}
+	json_decref(counts);
+}
+
 static json_t *host_json(const struct agent *a, const struct host *h)
 {
 	json_t *o;
@@ -202,6 +226,7 @@ static json_t *host_json(const struct agent *a, const struct host *h)
 		      "weight", (int)h->weight, "priority", (int)h->priority, "region", text(h->locality->region), "zone",
 		      text(h->locality->zone), "source", mark_text(&h->fact));
 	host_well(a, h, o);
+	host_counts(a, h, o);
 	return o;
 }
 
@@ -216,6 +241,7 @@ static json_t *cluster_json(const struct agent *a, const struct cluster *c)
 	o = json_pack("{so ss ss si so so}", "name", text(c->name), "loadBalancer", lb_policy_names[c->conf->lb], "prefer",
 		      prefer[c->conf->prefer], "generation", (int)c->generation, "source", mark_text(&c->conf->fact), "hosts",
 		      hosts);
+	view_counts_member(a, &cluster_http_stat_desc, c->name, o);
 	if (dns)
 		json_object_set_new(o, "dns", json_pack("{so ss}", "host", text(c->conf->dns_host), "state", dns));
 	return o;

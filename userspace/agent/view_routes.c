@@ -6,6 +6,7 @@
 #include "agent/route_words.h"
 #include "agent/view.h"
 #include "model/dump.h"
+#include "model/http_stat.h"
 #include "weft/str.h"
 
 static json_t *take_words(char *take_text)
@@ -63,15 +64,17 @@ static json_t *users_json(const struct snapshot *s, enum fact_kind kind, struct 
 	return list;
 }
 
-static json_t *route_json(const struct snapshot *s, const struct route *r)
+static json_t *route_json(const struct agent *a, const struct snapshot *s, const struct route *r)
 {
-	json_t *rules = json_array();
+	json_t *rules = json_array(), *o;
 
 	for (size_t i = 0; i < r->nrules; i++)
 		json_array_append_new(rules, rule_json(&r->rules[i], i));
-	return json_pack("{so so so so so so}", "name", dump_text(r->name), "hosts", names(r->hosts, r->nhosts), "rules", rules,
+	o = json_pack("{so so so so so so}", "name", dump_text(r->name), "hosts", names(r->hosts, r->nhosts), "rules", rules,
 			 "listeners", users_json(s, FACT_LISTENER, r->name), "services", users_json(s, FACT_SERVICE, r->name),
 			 "source", mark_text(&r->fact));
+	view_counts_member(a, &route_stat_desc, r->name, o);
+	return o;
 }
 
 void view_routes(struct agent *a, const struct http_request *rq, struct http_response *rs)
@@ -81,6 +84,6 @@ void view_routes(struct agent *a, const struct http_request *rq, struct http_res
 
 	(void)rq;
 	for (size_t i = 0; i < set.n; i++)
-		json_array_append_new(list, route_json(a->publish.now, (const struct route *)set.v[i]));
+		json_array_append_new(list, route_json(a, a->publish.now, (const struct route *)set.v[i]));
 	view_json(rs, json_pack("{so}", "routes", list));
 }

@@ -47,4 +47,21 @@ STAT_DECLARE(http_stat, HTTP_STATS);
 	X(COUNTER, took_2500ms, "requests of at most 2.5 s")                                                           \
 	X(COUNTER, took_10s, "requests of at most 10 s")
 STAT_DECLARE(route_stat, TRAFFIC_STATS);
+
+/* Of one host of a cluster: of each try, relayed connection and session. In brackets the flag of the access log. */
+#define HOST_STATS(X)                                                                                                  \
+	X(COUNTER, requests, "requests, relayed connections and sessions that it was given")                           \
+	X(GAUGE, active, "of them those under way")                                                                    \
+	X(COUNTER, answers_2xx, "of them answered 2xx")                                                                \
+	X(COUNTER, answers_3xx, "of them answered 3xx")                                                                \
+	X(COUNTER, answers_4xx, "of them answered 4xx")                                                                \
+	X(COUNTER, answers_5xx, "of them answered 5xx")                                                                \
+	X(COUNTER, connect_failed, "of them those for which it could not be connected to (UF)")                        \
+	X(COUNTER, closed, "of them those that it closed before the answer was complete (UC, UR)")                     \
+	X(COUNTER, malformed, "of them those that it answered with nonsense (UPE)")                                    \
+	X(COUNTER, late, "of them those that it did not answer in time (UT, DT, SI)")                                  \
+	X(COUNTER, client_gone, "of them those that the client left (DC)")                                             \
+	X(COUNTER, answered, "answers whose head came; of relayed ones, connections made")                             \
+	X(COUNTER, answer_us, "time until then, microseconds")
+STAT_DECLARE(host_stat, HOST_STATS);
 extern const struct stat_desc cluster_http_stat_desc; /* of the same words */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "proxy/cluster_priv.h"
+#include "proxy/host_count.h"
 #include "proxy/outlier.h"
 #include "weft/str.h"
 
@@ -243,6 +244,18 @@ static enum limit_kind kind_of(uint8_t take)
 	return take == CLUSTER_CONNECTION ? LIMIT_CONNECTIONS : LIMIT_REQUESTS;
 }
 
+/* Hosts that original-destination makes are as many as clients like: they count for their cluster alone. */
+static void count_host(const struct cluster_use *u, struct pick *p)
+{
+	if (!p->cell->shared)
+		return;
+	p->stat = host_count(u->view->plan->shared, p->cell->shared, u->cs->conf.worker);
+	if (p->stat)
+		host_count_begin(p->stat);
+	else
+		stat_add(&u->cs->stat.uncounted, 1);
+}
+
 int cluster_pick(struct clusters *cs, const struct cluster_ask *ask, enum cluster_take take, struct pick *out)
 {
 	struct cluster_use *u = use_find(cs, ask->backend->cluster);
@@ -265,6 +278,7 @@ int cluster_pick(struct clusters *cs, const struct cluster_ask *ask, enum cluste
 	}
 	out->use = u;
 	out->view = u->view;
+	count_host(u, out);
 	out->view->users++;
 	out->cell->lb.active++;
 	stat_add(&cs->stat.picks, 1);
@@ -309,12 +323,27 @@ void pick_done(struct pick *p, const struct lb_result *r)
 	bool made = !p->balance;
 
 	note(p, r);
+	if (p->stat)
+		host_count_end(p->stat, r);
 	*p = (struct pick){ 0 };
 	if (!--v->users && !v->current)
 		view_free(v, &u->cells);
 	else if (!made)
 		cell_forget(&u->cells, c);
 	use_give(u, kind);
+}
+
+void pick_undo(struct pick *p)
+{
+	if (p->stat)
+		stat_add(&p->stat->requests, (uint64_t)-1);
+	pick_done(p, NULL);
+}
+
+void pick_flag(const struct pick *p, enum stream_flag f)
+{
+	if (p->stat)
+		host_count_flag(p->stat, f);
 }
 
 /* ---- connections -------------------------------------------------------------------------------------------- */

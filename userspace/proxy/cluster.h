@@ -10,6 +10,7 @@
 #include "event/mailbox.h"
 #include "model/hold.h"
 #include "proxy/limits.h"
+#include "weft/filter.h"
 #include "weft/lb.h"
 #include "weft/net_filter.h"
 #include "weft/stat.h"
@@ -25,6 +26,7 @@
 	X(COUNTER, overflows, "requests and connections refused, or made to wait, because a limit of the node was reached") \
 	X(COUNTER, waits, "requests that waited for a place under maxRequests")                                        \
 	X(COUNTER, wait_timeouts, "requests that waited for a place in vain")                                          \
+	X(COUNTER, uncounted, "picks of hosts that have no counters of their own, because 4,096 others have")           \
 	X(COUNTER, retries, "retries begun")                                                                           \
 	X(COUNTER, retry_overflows, "retries refused by budget or limit")                                              \
 	X(COUNTER, rebuilds, "versions of clusters taken over")                                                        \
@@ -77,6 +79,7 @@ struct pick {
 	struct view *view;                      /* private, and below */
 	struct balance *balance;
 	struct cell *cell;
+	struct host_stat *stat;                 /* NULL: this host is not counted by itself */
 	uint32_t index;
 	uint8_t take;
 };
@@ -88,6 +91,8 @@ struct pick {
 int cluster_pick(struct clusters *cs, const struct cluster_ask *ask, enum cluster_take take, struct pick *out);
 /* Exactly once for each pick that returned 0. r NULL: nothing was learnt (the client went away). Zeroes the pick. */
 void pick_done(struct pick *p, const struct lb_result *r);
+void pick_undo(struct pick *p);                 /* the same for one that was not used */
+void pick_flag(const struct pick *p, enum stream_flag f); /* what befell it at this host, for the host's counters */
 
 /* Settings of the cluster as the worker's newest snapshot has them; valid until the loop's next iteration. */
 const struct cluster_fact *cluster_conf(const struct cluster_use *use);

@@ -20,6 +20,7 @@
 #include "kern/limits.h"
 #include "net/tlsctx.h"
 #include "proxy/feed.h"
+#include "proxy/host_count.h"
 #include "proxy/journal.h"
 #include "proxy/layers.h"
 #include "proxy/outbound.h"
@@ -41,6 +42,7 @@ struct proxy {
 	struct loop_io listener;
 	struct worker workers[WORKERS_MAX];
 	unsigned nworkers, nadopted;
+	bool untold;                            /* the feed's agent knows no host's counters yet */
 	bool fresh;                             /* the feed has sent no snapshot yet */
 	struct sockets sockets;
 	struct journal journal;
@@ -107,6 +109,8 @@ static void say_alive(struct timer *t)
 	if (p->feed) {
 		say_counts(p);
 		traffic_report(p->workers, p->nworkers, p->feed);
+		host_count_report(&p->shared, p->feed, p->untold);
+		p->untold = false;
 	}
 	if (p->feed)
 		feed_alive(p->feed, stalest / MSEC > UINT32_MAX ? UINT32_MAX : stalest / MSEC);
@@ -343,7 +347,7 @@ static void on_agent(struct loop_io *io, unsigned ev)
 	log_info("proxy", "agent connected");
 	give_back(p, f);
 	feed_report(f, &hello, 0);
-	p->fresh = true;
+	p->fresh = p->untold = true;
 	each_host(p, tell_ejected);
 }
 

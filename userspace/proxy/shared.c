@@ -29,6 +29,7 @@ struct shared_cluster *shared_cluster_hold(struct shared *n, struct slice name)
 	if (!c) {
 		c = mem_alloc(sizeof(*c));
 		c->name = (struct slice){ mem_dup(name.p, name.n), name.n };
+		c->all = n;
 		table_init(&c->hosts, 0);
 		table_put(&n->clusters, c->name, c);
 	}
@@ -73,6 +74,16 @@ struct shared_host *shared_host_hold(struct shared *n, struct shared_cluster *c,
 	return h;
 }
 
+/* Nobody counts any more: who does holds a plan. */
+static void counts_free(struct shared *n, struct shared_host *h)
+{
+	for (unsigned i = 0; i < n->workers; i++)
+		free(atomic_load_explicit(&h->count[i].stat, memory_order_relaxed));
+	free(h->told);
+	if (atomic_load_explicit(&h->counted, memory_order_relaxed))
+		atomic_fetch_sub_explicit(&n->counted, 1, memory_order_relaxed);
+}
+
 void shared_host_drop(struct shared_cluster *c, struct shared_host *h)
 {
 	assert_always(h->refs);
@@ -81,6 +92,7 @@ void shared_host_drop(struct shared_cluster *c, struct shared_host *h)
 	if (shared_host_state(h) & HOST_EJECTED)
 		c->ejected--;
 	table_del(&c->hosts, key_slice(&h->key));
+	counts_free(c->all, h);
 	free(h);
 }
 

@@ -12,9 +12,14 @@
 
 enum shared_run { RUN_5XX, RUN_GATEWAY, RUN_LOCAL, RUNS }; /* kinds of errors that are counted in a row */
 
+#define SHARED_COUNTED_MAX 4096u                /* hosts with counters of their own at a time */
+
+struct host_stat;
+
 /* Counts of one worker since the cluster is known. */
 struct shared_count {
 	_Atomic uint32_t done, failed;
+	_Atomic(struct host_stat *) stat;       /* made by the worker at the host's first request; NULL before */
 };
 
 struct shared_host {
@@ -27,11 +32,14 @@ struct shared_host {
 	uint32_t times;                         /* ejected in succession; control thread, this and below */
 	uint64_t until_ns;                      /* of the ejection */
 	uint64_t done, failed;                  /* sums at the last sweep */
+	_Atomic bool counted;                   /* is one of the SHARED_COUNTED_MAX; writer: the worker that comes first */
+	uint64_t *told;                         /* sums of host_stat that the agent knows; NULL: none */
 	struct shared_count count[];              /* one a worker */
 };
 
 struct shared_cluster {
 	uint32_t refs;                          /* plans; control thread */
+	struct shared *all;
 	struct slice name;
 	struct limit_pool limit[LIMITS];
 	struct limit_rate retries;              /* those allowed whatever the share */
@@ -45,6 +53,7 @@ struct shared_cluster {
 
 struct shared {
 	unsigned workers;
+	_Atomic uint32_t counted;               /* hosts */
 	struct table clusters;                  /* by name */
 };
 

@@ -43,6 +43,7 @@ void stream_flag(struct stream *s, enum stream_flag f, const char *detail)
 	s->info.flags |= 1ull << f;
 	if (!s->info.detail[0])
 		s->info.detail = detail;
+	pick_flag(&s->pick, f);
 }
 
 /* ---- birth and death ---------------------------------------------------------------------------------------- */

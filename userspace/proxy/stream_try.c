@@ -62,7 +62,10 @@ static enum stream_state try_again(struct stream *s)
 enum stream_state stream_try_failed(struct stream *s, enum retry_cause cause, bool unsent, int status, enum stream_flag f,
 				    const char *detail)
 {
-	return retry_wanted(s, cause, status, unsent) && !retry_rewind(s) ? try_again(s) : stream_say(s, status, f, detail);
+	if (!retry_wanted(s, cause, status, unsent) || retry_rewind(s))
+		return stream_say(s, status, f, detail);
+	pick_flag(&s->pick, f);
+	return try_again(s);
 }
 
 enum stream_state step_backoff(struct stream *s)
@@ -79,7 +82,7 @@ enum stream_state step_backoff(struct stream *s)
 static void forget_pick(struct stream *s)
 {
 	if (s->picked)
-		pick_done(&s->pick, NULL);
+		pick_undo(&s->pick);
 	s->picked = false;
 }
 
@@ -100,8 +103,8 @@ static enum stream_state connect_failed(struct stream *s, int err)
 	}
 	if (s->retry.connecting < CONNECTS_MAX) {
 		s->retry.connecting++;
-		stream_end_try(s, false);
 		stream_flag(s, STREAM_CONNECT_FAILED, detail);
+		stream_end_try(s, false);
 		return STREAM_PICK;
 	}
 	return stream_try_failed(s, RETRY_CONNECT, true, 503, STREAM_CONNECT_FAILED, detail);
@@ -200,6 +203,7 @@ void stream_up_reset(struct stream *s, enum proto_why why, bool unsent)
 	if (s->response_begun && !s->response_said && !nonsense && !s->response_end)
 		s->response_begun = false;
 	if (s->response_begun) {
+		stream_flag(s, f, detail);
 		stream_end_try(s, false);
 		stream_abort(s, f, detail);
 		return;

@@ -112,6 +112,16 @@ static void count(struct tcp *t)
 	t->counted_down = t->response.bytes;
 }
 
+static void flag_host(const struct tcp *t, enum tcp_end end)
+{
+	if (end == TCP_HOST)
+		pick_flag(&t->pick, STREAM_UPSTREAM_CLOSED);
+	else if (end == TCP_CLIENT)
+		pick_flag(&t->pick, STREAM_CLIENT_CLOSED);
+	else if (end == TCP_IDLE)
+		pick_flag(&t->pick, STREAM_TIMEOUT);
+}
+
 /* What ended badly ends with RST, so that nobody takes a part for the whole. */
 static void tcp_finish(struct tcp *t, enum tcp_end end)
 {
@@ -125,6 +135,7 @@ static void tcp_finish(struct tcp *t, enum tcp_end end)
 		conn_reset(&t->down);
 	if (end != TCP_DONE && conn_is_open(&t->up))
 		conn_reset(&t->up);
+	flag_host(t, end);
 	unpick(t, end != TCP_HOST && end != TCP_CONNECT);
 	stock_wait_end(t->wait);
 	relay_fini(&t->request, &t->all->pipes);
@@ -263,6 +274,7 @@ static void next_host(struct tcp *t, int err)
 	log_debug(t->listener->name, "%s: %s%s%s", addr_text(&t->pick.addr, to), strerror(-err), t->up.detail ? ": " : "",
 		  t->up.detail ? t->up.detail : "");
 	conn_close(&t->up);
+	pick_flag(&t->pick, STREAM_CONNECT_FAILED);
 	unpick(t, false);
 	dial(t);
 }
@@ -271,7 +283,7 @@ static void next_host(struct tcp *t, int err)
 static void no_socket(struct tcp *t, int err)
 {
 	log_debug(t->listener->name, "no socket of the client's pod: %s", strerror(-err));
-	pick_done(&t->pick, NULL);
+	pick_undo(&t->pick);
 	tcp_finish(t, TCP_CONNECT);
 }
 
@@ -338,7 +350,7 @@ static void dial(struct tcp *t)
 			return;
 		}
 		if (was_tried(t)) {
-			pick_done(&t->pick, NULL);
+			pick_undo(&t->pick);
 			break;
 		}
 		stat_add(&t->listener->stat->retried, t->ask.ntried > 0);
@@ -348,6 +360,7 @@ static void dial(struct tcp *t)
 			no_socket(t, err);
 		if (!err || !t->pick.use)
 			return;
+		pick_flag(&t->pick, STREAM_CONNECT_FAILED);
 		unpick(t, false);
 	}
 	tcp_finish(t, TCP_CONNECT);

@@ -170,6 +170,8 @@ static void session_end(struct udp_session *s, bool ok)
 
 	loop_del(l, &s->io);
 	close(s->io.fd);
+	if (!ok)
+		pick_flag(&s->pick, STREAM_UPSTREAM_CLOSED);
 	pick_done(&s->pick, &r);
 	table_del(&d->sessions, (struct slice){ (const char *)&s->key, sizeof(s->key) });
 	list_del(&s->node);
@@ -407,6 +409,7 @@ static struct udp_session *session_open(struct udp *d, const struct udp_key *k, 
 		fd = dial(&pick);
 		if (fd >= 0)
 			return session_new(d, k, m, fd, &pick);
+		pick_flag(&pick, STREAM_CONNECT_FAILED);
 		pick_done(&pick, &(struct lb_result){ .now_ns = loop_of(d)->now_ns });
 	}
 	count_refusal(u->stat, fd);
