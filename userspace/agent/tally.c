@@ -15,6 +15,7 @@
 #include "model/regex.h"
 #include "net/tls_session.h"
 #include "proxy/outlier.h"
+#include "proxy/stock.h"
 
 #define ROWS_MAX 65536
 
@@ -27,6 +28,7 @@ static const struct tally_set {
 	{ &outlier_stat_desc, "clusters" },
 	{ &http_stat_desc, "worker" },
 	{ &tls_session_stat_desc, "worker" },
+	{ &stock_stat_desc, "worker" },
 	{ &matcher_stat_desc, "worker" },
 	{ &regex_stat_desc, "worker" },
 	{ &route_stat_desc, "route" },

@@ -432,8 +432,17 @@ void downstream_pump(struct downstream *d)
 	if (l->in.len && !decode(d))
 		return;
 	for (;;) {
-		size_t most = room(d);
-		ssize_t n = most ? leg_read(l, &l->in, most) : -EAGAIN;
+		size_t most;
+		ssize_t n;
+
+		if (busy(d) && !l->in.len && stream_request_passes(newest(d))) {
+			/* As below. */
+			if (l->conn.hup && d->magic && busy(d) && newest(d)->request_full)
+				end(d);
+			return;
+		}
+		most = room(d);
+		n = most ? leg_read(l, &l->in, most) : -EAGAIN;
 
 		/* Its FIN is known though bytes before it are not read: there is no room for them, and nobody to answer. */
 		if (!most && l->conn.hup)

@@ -16,6 +16,8 @@
 
 static const struct stock_times times = { .again_ns = 250 * MSEC, .look_ns = 10 * SEC, .unused_ns = 30 * SEC };
 
+STAT_DEFINE(stock_stat, "stock", STOCK_STATS);
+
 enum { V4, V6, FAMILIES };
 
 /* Sockets of one pod and family. */
@@ -52,7 +54,15 @@ struct stock_wait {
 struct stock {
 	struct stock_conf conf;
 	struct table pods;                      /* by cookie */
+	struct stock_stat stat;
 };
+
+static void kept(struct shelf *h, int n)
+{
+	_Atomic uint64_t *gauge = &h->stock->stat.kept;
+
+	stat_set(gauge, stat_get(gauge) + (uint64_t)(int64_t)n);
+}
 
 static struct slice key_of(const uint64_t *netns)
 {
@@ -86,6 +96,7 @@ static void refill(struct shelf *h)
 		return;
 	h->asked += want - have;
 	h->asked_ns = now;
+	stat_add(&h->stock->stat.asked, want - have);
 	h->stock->conf.ask(h->stock->conf.arg, h->pod->netns, h->family, want - have);
 }
 
@@ -116,8 +127,10 @@ void stock_ask_again(struct stock *s)
 
 static void close_above(struct shelf *h, unsigned most)
 {
-	while (h->n > most)
+	while (h->n > most) {
 		close(h->fd[--h->n]);
+		kept(h, -1);
+	}
 }
 
 /* More than half of them were never touched: half as many will do. */
@@ -158,6 +171,7 @@ static void tell(struct stock_wait *w, int take_fd)
 	void *arg = w->arg;
 	uint64_t waited = w->shelf->stock->conf.loop->now_ns - w->since_ns;
 
+	stat_add(&w->shelf->stock->stat.taken, take_fd >= 0);
 	unlink_wait(w);
 	free(w);
 	fn(arg, take_fd, waited);
@@ -165,7 +179,10 @@ static void tell(struct stock_wait *w, int take_fd)
 
 static void too_late(struct timer *t)
 {
-	tell(t->arg, -ETIMEDOUT);
+	struct stock_wait *w = t->arg;
+
+	stat_add(&w->shelf->stock->stat.late, 1);
+	tell(w, -ETIMEDOUT);
 }
 
 struct stock_wait *stock_wait(struct stock *s, uint64_t netns, const struct ip *to, uint32_t ms, stock_came_fn *fn, void *arg)
@@ -177,6 +194,7 @@ struct stock_wait *stock_wait(struct stock *s, uint64_t netns, const struct ip *
 	*w = (struct stock_wait){ .shelf = h, .since_ns = s->conf.loop->now_ns, .fn = fn, .arg = arg };
 	list_add_tail(&h->waits, &w->node);
 	h->nwaits++;
+	stat_add(&s->stat.waited, 1);
 	if (ms)
 		timer_arm(s->conf.loop, &w->timer, ms * MSEC, too_late, w);
 	if (!timer_armed(&h->again))
@@ -210,6 +228,8 @@ int stock_take(struct stock *s, uint64_t netns, const struct ip *to)
 		return -EAGAIN;
 	}
 	fd = h->fd[--h->n];
+	kept(h, -1);
+	stat_add(&s->stat.taken, 1);
 	if (h->n < h->least)
 		h->least = h->n;
 	refill(h);
@@ -243,6 +263,7 @@ void stock_put(struct stock *s, uint64_t netns, uint8_t family, int take_fd)
 		return;
 	}
 	h->fd[h->n++] = take_fd;
+	kept(h, 1);
 	h->filled = true;
 	if (!timer_armed(&h->look))
 		timer_arm(s->conf.loop, &h->look, s->conf.times.look_ns, look, h);
@@ -308,6 +329,11 @@ void stock_sweep(struct stock *s)
 bool stock_has(const struct stock *s, uint64_t netns)
 {
 	return pod_find(s, netns);
+}
+
+const struct stock_stat *stock_stats(const struct stock *s)
+{
+	return &s->stat;
 }
 
 struct stock *stock_new(const struct stock_conf *c)

@@ -6,10 +6,19 @@
  */
 #pragma once
 #include "event/loop.h"
+#include "weft/stat.h"
 #include "weft/model.h"
 
 #define STOCK_FEW 4u                            /* sockets of a pod and family that are kept at first */
 #define STOCK_MOST 64u                          /* and when it uses many */
+
+#define STOCK_STATS(X)                                                                                                 \
+	X(COUNTER, asked, "sockets of pods' namespaces that the agent was asked for")                                  \
+	X(COUNTER, taken, "of them those that a connection to a host was begun with")                                  \
+	X(COUNTER, waited, "connections to hosts that waited for one")                                                 \
+	X(COUNTER, late, "of them those for which none came in connectTimeout")                                        \
+	X(GAUGE, kept, "sockets of pods' namespaces at hand")
+STAT_DECLARE(stock_stat, STOCK_STATS);
 
 struct stock;
 struct stock_wait;
@@ -30,6 +39,7 @@ struct stock_conf {
 };
 
 struct stock *stock_new(const struct stock_conf *c); /* copied */
+const struct stock_stat *stock_stats(const struct stock *s);
 void stock_free(struct stock *s);               /* nobody waits any more; NULL is allowed */
 
 /* Which pods there are: each by its cookie, then those that were not named go, and who waits for one is told. */

@@ -130,8 +130,10 @@ enum stream_state step_done(struct stream *s)
 	stream_end_try(s, true);
 	cluster_wait_end(&s->wait);
 	retry_fini(s);
-	if (s->pipe)
-		relay_pipe_put(&w->http->pipes, s->pipe);
+	if (s->request_pipe)
+		relay_pipe_put(&w->http->pipes, s->request_pipe);
+	if (s->response_pipe)
+		relay_pipe_put(&w->http->pipes, s->response_pipe);
 	record_write(s);
 	stat_set(&w->http->stat.active, stat_get(&w->http->stat.active) - 1);
 	if (s->down)

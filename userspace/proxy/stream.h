@@ -80,7 +80,7 @@ struct stream {
 	struct retry retry;
 	struct proto_reply reply;               /* an answer of our own; its slices live in the arena, or are static */
 	struct slice location;                  /* of that answer, when it is a redirect */
-	struct relay_pipe *pipe;                /* holds bytes of the answer that pass by the codecs; NULL: none */
+	struct relay_pipe *request_pipe, *response_pipe; /* bytes of the body that pass by the codecs; NULL: they do not */
 	struct stream_info info;
 	uint64_t active_ns;                     /* last byte either way */
 	uint64_t try_ns, wake_ns;               /* this try began; BACKOFF ends */
@@ -111,8 +111,12 @@ void stream_up_trailers(struct stream *s);
 void stream_up_reset(struct stream *s, enum proto_why why, bool unsent);
 void stream_up_sent(struct stream *s);
 void stream_up_opaque(struct stream *s);
-/* Whether the answer's bytes pass by the codecs now, through a pipe; then nothing of it is to be read otherwise. */
+/*
+ * Whether bytes of the body pass by the codecs now, through a pipe; then nothing of it is to be read otherwise, and the
+ * stream may be gone.
+ */
 bool stream_response_passes(struct stream *s);
+bool stream_request_passes(struct stream *s);
 size_t stream_response_room(struct stream *s);
 
 /* ---- within proxy/ ------------------------------------------------------------------------------------------ */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/magic.h"
 #include "net/addr.h"
 #include "proto/http1.h"
@@ -87,6 +88,15 @@ static int dial_by(struct stream *s, struct upstream *u, int made, uint64_t wait
 	return made < 0 ? layers_dial(&u->leg.conn, l, &d) : layers_dial_by(&u->leg.conn, l, made, &d);
 }
 
+static void say_none(struct stream *s, int err, uint64_t waited_ns)
+{
+	unsigned held;
+
+	if (calm_may(&s->w->http->failures, s->w->thread.loop.now_ns, &held))
+		log_info("upstream", "no socket of the client's pod for cluster %.*s: %s after %llu ms (%u more in the seconds before)",
+			 SLICE_ARG(s->info.cluster), strerror(-err), (unsigned long long)(waited_ns / MSEC), held);
+}
+
 static void socket_came(void *arg, int fd, uint64_t waited_ns)
 {
 	struct upstream *u = CAST(upstream, arg);
@@ -95,6 +105,8 @@ static void socket_came(void *arg, int fd, uint64_t waited_ns)
 	int err;
 
 	u->wait = NULL;
+	if (fd < 0)
+		say_none(s, fd, waited_ns);
 	err = fd < 0 ? -ENETDOWN : dial_by(s, u, fd, waited_ns);
 	if (err) {
 		end(u);
