@@ -10,7 +10,6 @@
 #include "base/list.h"
 #include "base/rand.h"
 #include "model/http_stat.h"
-#include "proxy/record_line.h"
 #include "proxy/relay.h"
 #include "proxy/traffic.h"
 
@@ -29,7 +28,6 @@ struct http {
 	time_t date_at;
 	char date[32];                          /* of date_at, as answers have it */
 	struct relay_pipes pipes;               /* for large bodies; off: none is used */
-	struct record_clock clock;
 	struct calm failures;                   /* lines about connections to hosts that did not open */
 	struct http_stat stat;
 	struct traffic traffic;

@@ -10,6 +10,7 @@
 #include "proxy/stream.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
+#include "weft/str.h"
 
 static const char *const letters[] = {
 #define LETTERS_(NAME, letters, text) letters,
@@ -98,9 +99,16 @@ static void count_traffic(const struct stream *s)
 		count(traffic_row(t, TRAFFIC_CLUSTER, c->slot, c->name), s);
 }
 
-static void write_lines(const struct stream *s, struct journal *j, unsigned on)
+/* ---- lines -------------------------------------------------------------------------------------------------- */
+
+bool record_wanted(const struct worker *w)
 {
-	struct http *h = s->w->http;
+	return w->journal && journal_on(w->journal);
+}
+
+void record_put(struct worker *w, const struct record *r)
+{
+	unsigned on = journal_on(w->journal);
 	char line[JOURNAL_LINE_MAX];
 
 	for (int f = 0; f < JOURNAL_FORMATS; f++) {
@@ -108,10 +116,58 @@ static void write_lines(const struct stream *s, struct journal *j, unsigned on)
 
 		if (!(on >> f & 1))
 			continue;
-		n = record_line(s, f == JOURNAL_JSON, &h->clock, line, sizeof(line));
-		if (!journal_put(j, s->w->index, f, line, n))
-			stat_add(&h->stat.records_lost, 1);
+		n = record_line(r, f == JOURNAL_JSON, &w->clock, line, sizeof(line));
+		if (!journal_put(w->journal, w->index, f, line, n) && w->http)
+			stat_add(&w->http->stat.records_lost, 1);
 	}
+}
+
+static uint64_t span(uint64_t from, uint64_t to)
+{
+	return from && to > from ? to - from : 0;
+}
+
+/* Who ended it, and what was under way: two letters after HAProxy's. */
+static void termination(const struct stream *s, char out[2])
+{
+#define FLAG(name) (1ull << STREAM_##name)
+	static const char during[STREAM_STATE_COUNT] = {
+		[STREAM_HEAD] = 'R',	[STREAM_ROUTE] = 'Q', [STREAM_PICK] = 'Q',   [STREAM_QUEUE] = 'Q',
+		[STREAM_BACKOFF] = 'Q', [STREAM_CONNECT] = 'C', [STREAM_SEND] = 'H', [STREAM_WAIT] = 'H',
+		[STREAM_RESPOND] = 'D', [STREAM_RELAY] = 'D', [STREAM_TUNNEL] = 'T', [STREAM_REPLY] = 'L',
+		[STREAM_FLUSH] = 'L',	[STREAM_DONE] = 'L',
+	};
+	const uint64_t client = FLAG(CLIENT_CLOSED) | FLAG(CLIENT_MALFORMED);
+	const uint64_t late = FLAG(UPSTREAM_TIMEOUT) | FLAG(TIMEOUT);
+	const uint64_t host = FLAG(CONNECT_FAILED) | FLAG(UPSTREAM_CLOSED) | FLAG(UPSTREAM_RESET) | FLAG(UPSTREAM_MALFORMED);
+	uint64_t f = s->info.flags;
+
+	out[0] = f & client ? 'C' : f & late ? 's' : f & host ? 'S' : f ? 'P' : '-';
+	out[1] = f ? during[s->flagged_in] : '-';
+#undef FLAG
+}
+
+static void write_line(const struct stream *s)
+{
+	const struct stream_info *in = &s->info;
+	const struct msg *m = &s->request;
+	char flags[96];
+	struct record r = {
+		.method = m->method, .path = m->path_raw.n ? m->path_raw : m->path, .authority = m->authority,
+		.protocol = slice_str(in->proto->name), .status = in->status, .detail = slice_str(in->detail),
+		.bytes_in = in->request_bytes, .bytes_out = in->response_bytes,
+		.head_ns = in->head_ns, .queue_ns = span(in->head_ns, in->picked_ns),
+		.connect_ns = span(in->picked_ns, in->connected_ns), .answer_ns = span(in->connected_ns, in->first_byte_ns),
+		.total_ns = in->end_ns, .listener = in->listener, .route = in->route, .cluster = in->cluster,
+		.host = &s->host_addr, .tries = in->tries, .client = in->client, .identity = in->peer->identity,
+		.request_id = msg_get(m, SLICE_LIT("x-request-id")), .traceparent = msg_get(m, SLICE_LIT("traceparent")),
+		.forwarded_for = msg_get(m, SLICE_LIT("x-forwarded-for")), .user_agent = msg_get(m, SLICE_LIT("user-agent")),
+		.original = &in->peer->original, .sni = in->peer->sni,
+	};
+
+	r.flags = (struct slice){ flags, (size_t)record_flags(flags, sizeof(flags), in->flags) };
+	termination(s, r.termination);
+	record_put(s->w, &r);
 }
 
 void record_write(const struct stream *s)
@@ -124,6 +180,6 @@ void record_write(const struct stream *s)
 	if (s->cut)
 		stat_add(&st->cut, 1);
 	count_traffic(s);
-	if (s->w->journal && journal_on(s->w->journal))
-		write_lines(s, s->w->journal, journal_on(s->w->journal));
+	if (record_wanted(s->w))
+		write_line(s);
 }

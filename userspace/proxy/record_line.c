@@ -4,18 +4,15 @@
 #include "base/clock.h"
 #include "net/addr.h"
 #include "proxy/journal.h"
-#include "proxy/record.h"
-#include "proxy/stream.h"
-#include "proxy/worker.h"
 #include "weft/conf.h"
 #include "weft/str.h"
 
 #define VALUE_MAX 1024u                         /* bytes of one value, as written */
-#define TEXTS 13u                               /* values that somebody else says, or that have no other bound */
+#define TEXTS 14u                               /* values that somebody else says, or that have no other bound */
 #define BYTE_MAX 6                              /* "\\u00xx" */
 #define TAIL 8u                                 /* room kept for what ends a line */
 
-_Static_assert(TEXTS * VALUE_MAX + 2048 < JOURNAL_LINE_MAX, "a line is whole whatever a client sends");
+_Static_assert(TEXTS * VALUE_MAX + 1600 < JOURNAL_LINE_MAX, "a line is whole whatever a client sends");
 
 struct line {
 	char *p, *end;
@@ -113,23 +110,18 @@ static void addr(struct line *l, const char *word, const struct net_addr *a)
 	static const struct ip none;
 	char words[ADDR_TEXT_MAX];
 
-	if (a->port)
+	if (a && a->port)
 		addr_text(a, words);
-	else if (memcmp(&a->ip, &none, sizeof(none)))
+	else if (a && memcmp(&a->ip, &none, sizeof(none)))
 		ip_name(&a->ip, words);
 	else
 		words[0] = '\0';
 	text(l, word, slice_str(words));
 }
 
-static void header(struct line *l, const char *word, const struct stream *s, struct slice of)
-{
-	text(l, word, msg_get(&s->request, of));
-}
-
 /* ---- what takes more than a value --------------------------------------------------------------------------- */
 
-static void begun(struct line *l, const struct stream *s)
+static void begun(struct line *l, uint64_t total_ns)
 {
 	struct timespec now;
 	uint64_t ns;
@@ -137,7 +129,7 @@ static void begun(struct line *l, const struct stream *s)
 	time_t at;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	ns = (uint64_t)now.tv_sec * SEC + (uint64_t)now.tv_nsec - s->info.end_ns;
+	ns = (uint64_t)now.tv_sec * SEC + (uint64_t)now.tv_nsec - total_ns;
 	at = (time_t)(ns / SEC);
 	if (at != l->clock->at) {
 		l->clock->at = at;
@@ -152,93 +144,59 @@ static void begun(struct line *l, const struct stream *s)
 	put(l, "Z\"", 2);
 }
 
-static uint64_t span(uint64_t from, uint64_t to)
-{
-	return from && to > from ? to - from : 0;
-}
-
-/* Who ended it, and what was under way: two letters after HAProxy's. */
-static void termination(struct line *l, const struct stream *s)
-{
-#define FLAG(name) (1ull << STREAM_##name)
-	static const char during[STREAM_STATE_COUNT] = {
-		[STREAM_HEAD] = 'R',	[STREAM_ROUTE] = 'Q', [STREAM_PICK] = 'Q',   [STREAM_QUEUE] = 'Q',
-		[STREAM_BACKOFF] = 'Q', [STREAM_CONNECT] = 'C', [STREAM_SEND] = 'H', [STREAM_WAIT] = 'H',
-		[STREAM_RESPOND] = 'D', [STREAM_RELAY] = 'D', [STREAM_TUNNEL] = 'T', [STREAM_REPLY] = 'L',
-		[STREAM_FLUSH] = 'L',	[STREAM_DONE] = 'L',
-	};
-	const uint64_t client = FLAG(CLIENT_CLOSED) | FLAG(CLIENT_MALFORMED);
-	const uint64_t late = FLAG(UPSTREAM_TIMEOUT) | FLAG(TIMEOUT);
-	const uint64_t host = FLAG(CONNECT_FAILED) | FLAG(UPSTREAM_CLOSED) | FLAG(UPSTREAM_RESET) | FLAG(UPSTREAM_MALFORMED);
-	uint64_t f = s->info.flags;
-	char words[2] = { f & client ? 'C' : f & late ? 's' : f & host ? 'S' : f ? 'P' : '-',
-			  f ? during[s->flagged_in] : '-' };
-
-	text(l, "termination", (struct slice){ words, 2 });
-#undef FLAG
-}
-
-static void flags(struct line *l, const struct stream *s)
-{
-	char words[96];
-	int n = record_flags(words, sizeof(words), s->info.flags);
-
-	text(l, "flags", (struct slice){ words, (size_t)n });
-}
-
 /* ---- a line ------------------------------------------------------------------------------------------------- */
 
-static void request_fields(struct line *l, const struct stream *s)
+static void request_fields(struct line *l, const struct record *r)
 {
-	text(l, "method", s->request.method);
-	text(l, "path", s->request.path_raw.n ? s->request.path_raw : s->request.path);
-	text(l, "authority", s->request.authority);
-	text(l, "protocol", slice_str(s->info.proto->name));
-	number(l, "status", (uint64_t)s->info.status);
-	flags(l, s);
-	termination(l, s);
-	text(l, "detail", slice_str(s->info.detail));
-	number(l, "bytes_in", s->info.request_bytes);
-	number(l, "bytes_out", s->info.response_bytes);
+	text(l, "method", r->method);
+	text(l, "path", r->path);
+	text(l, "authority", r->authority);
+	text(l, "protocol", r->protocol);
+	number(l, "status", (uint64_t)r->status);
+	text(l, "flags", r->flags);
+	text(l, "termination", (struct slice){ r->termination, 2 });
+	text(l, "detail", r->detail);
+	number(l, "bytes_in", r->bytes_in);
+	number(l, "bytes_out", r->bytes_out);
 }
 
 /* HAProxy's TR, Tw, Tc, Tr, Ta. */
-static void time_fields(struct line *l, const struct stream *s)
+static void time_fields(struct line *l, const struct record *r)
 {
-	const struct stream_info *in = &s->info;
-
-	ms(l, "ms_head", in->head_ns);
-	ms(l, "ms_queue", span(in->head_ns, in->picked_ns));
-	ms(l, "ms_connect", span(in->picked_ns, in->connected_ns));
-	ms(l, "ms_answer", span(in->connected_ns, in->first_byte_ns));
-	ms(l, "ms_total", in->end_ns);
+	ms(l, "ms_head", r->head_ns);
+	ms(l, "ms_queue", r->queue_ns);
+	ms(l, "ms_connect", r->connect_ns);
+	ms(l, "ms_answer", r->answer_ns);
+	ms(l, "ms_total", r->total_ns);
 }
 
-static void place_fields(struct line *l, const struct stream *s)
+static void place_fields(struct line *l, const struct record *r)
 {
-	text(l, "listener", s->info.listener);
-	text(l, "route", s->info.route);
-	text(l, "cluster", s->info.cluster);
-	addr(l, "host", &s->host_addr);
-	number(l, "tries", s->info.tries);
-	addr(l, "client", s->info.client);
-	text(l, "identity", s->info.peer->identity);
-	header(l, "request_id", s, SLICE_LIT("x-request-id"));
-	header(l, "traceparent", s, SLICE_LIT("traceparent"));
-	header(l, "forwarded_for", s, SLICE_LIT("x-forwarded-for"));
-	header(l, "user_agent", s, SLICE_LIT("user-agent"));
+	text(l, "listener", r->listener);
+	text(l, "route", r->route);
+	text(l, "cluster", r->cluster);
+	addr(l, "host", r->host);
+	number(l, "tries", r->tries);
+	addr(l, "client", r->client);
+	text(l, "identity", r->identity);
+	text(l, "request_id", r->request_id);
+	text(l, "traceparent", r->traceparent);
+	text(l, "forwarded_for", r->forwarded_for);
+	text(l, "user_agent", r->user_agent);
+	addr(l, "original", r->original);
+	text(l, "sni", r->sni);
 }
 
-size_t record_line(const struct stream *s, bool json, struct record_clock *c, char *out, size_t size)
+size_t record_line(const struct record *r, bool json, struct record_clock *c, char *out, size_t size)
 {
 	struct line l = { .p = out, .end = out + size - TAIL, .json = json, .clock = c };
 
 	if (json)
 		put(&l, "{", 1);
-	begun(&l, s);
-	request_fields(&l, s);
-	time_fields(&l, s);
-	place_fields(&l, s);
+	begun(&l, r->total_ns);
+	request_fields(&l, r);
+	time_fields(&l, r);
+	place_fields(&l, r);
 	l.end = out + size;
 	put(&l, json ? "}\n" : "\n", json ? 2 : 1);
 	return (size_t)(l.p - out);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One request as a line of the access log. Fields and their order are one table; docs/access-log.md describes them. */
+/*
+ * One request, relayed connection or session of datagrams as a line of the access log. Fields and their order are one table;
+ * docs/access-log.md describes them.
+ */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
 
-struct stream;
+#include "weft/net_filter.h"
 
 /* The wall clock as text, made once a second. */
 struct record_clock {
@@ -13,5 +16,23 @@ struct record_clock {
 	char text[24];                          /* "2026-01-02T03:04:05" */
 };
 
+/* What there is to say. Borrowed for the call; zeroed members are written as empty and 0, NULL addresses too. */
+struct record {
+	struct slice method, path, authority, protocol;
+	int status;
+	struct slice flags, detail;
+	char termination[2];
+	uint64_t bytes_in, bytes_out;
+	uint64_t head_ns, queue_ns, connect_ns, answer_ns, total_ns;
+	struct slice listener, route, cluster;
+	const struct net_addr *host;
+	uint32_t tries;
+	const struct net_addr *client;
+	struct slice identity;
+	struct slice request_id, traceparent, forwarded_for, user_agent;
+	const struct net_addr *original;
+	struct slice sni;
+};
+
 /* With its newline; returns the length, at most size. Long values are cut. */
-size_t record_line(const struct stream *s, bool json, struct record_clock *c, char *out, size_t size);
+size_t record_line(const struct record *r, bool json, struct record_clock *c, char *out, size_t size);

@@ -15,10 +15,13 @@
 #include "proto/client_hello.h"
 #include "proxy/cluster.h"
 #include "proxy/layers.h"
+#include "proxy/record.h"
+#include "proxy/record_line.h"
 #include "proxy/relay.h"
 #include "proxy/stock.h"
 #include "proxy/stream_rule.h"
 #include "weft/log.h"
+#include "weft/str.h"
 
 #define tcp_MAGIC 0x7c9c0e11u
 #define TRIES 5                                 /* hosts, the first one among them */
@@ -40,7 +43,8 @@ struct tcp {
 	struct pick pick;                       /* pick.use: something was picked */
 	struct cluster_ask ask;
 	struct stock_wait *wait;                /* for a socket of the client's pod; NULL: not */
-	uint64_t began_ns, dialled_ns, took_ns; /* took: until the host was reached */
+	struct net_addr host;                   /* last one dialled; port 0: none */
+	uint64_t began_ns, chosen_ns, dialled_ns, took_ns; /* chosen: its cluster; took: until the host was reached */
 	uint64_t last_ns, idle_ns;              /* last: something moved */
 	uint64_t counted_up, counted_down;      /* bytes in the listener's counters already */
 	struct timer idle;                      /* before a host is reached: for what the client has to say first */
@@ -104,6 +108,43 @@ static void say(const struct tcp *t, enum tcp_end end)
 		  t->up.detail ? ": " : "", t->up.detail ? t->up.detail : "");
 }
 
+/* Who ended it and what was under way, as HTTP has it. */
+static void termination(const struct tcp *t, enum tcp_end end, char out[2])
+{
+	static const char who[TCP_END_COUNT] = {
+		[TCP_DONE] = '-', [TCP_NO_RULE] = 'P', [TCP_NO_CLUSTER] = 'P', [TCP_NO_HOST] = 'P', [TCP_OVERFLOW] = 'P',
+		[TCP_CONNECT] = 'S', [TCP_IDLE] = 's', [TCP_CLIENT] = 'C', [TCP_HOST] = 'S', [TCP_HANDSHAKE] = 'C', [TCP_STOPPED] = 'P',
+	};
+
+	out[0] = who[end];
+	out[1] = end == TCP_DONE ? '-' : !t->chosen_ns ? 'R' : t->up.opened ? 'T' : t->ask.ntried ? 'C' : 'Q';
+}
+
+static void record(const struct tcp *t, enum tcp_end end)
+{
+	static const struct net_peer nobody;
+	const struct net_peer *peer = t->down.peer ? t->down.peer : &nobody;
+	uint64_t now = loop_of(t)->now_ns;
+	struct record r = {
+		.protocol = SLICE_LIT("tcp"), .flags = slice_str(ends[end].flag),
+		.detail = end == TCP_DONE ? (struct slice){ 0 } : slice_str(t->up.detail ? t->up.detail : ends[end].text),
+		.bytes_in = t->request.bytes, .bytes_out = t->response.bytes,
+		.head_ns = (t->chosen_ns ? t->chosen_ns : now) - t->began_ns,
+		.queue_ns = t->dialled_ns ? t->dialled_ns - t->chosen_ns : 0,
+		.connect_ns = t->took_ns, .total_ns = now - t->began_ns,
+		.listener = slice_str(t->listener->name), .host = &t->host, .tries = t->ask.ntried, .client = &peer->source,
+		.identity = peer->identity, .original = &peer->original, .sni = peer->sni,
+	};
+
+	/* The cluster outlives the rule that named it. */
+	if (t->pick.use)
+		r.cluster = cluster_conf(t->pick.use)->name;
+	else if (t->hold && t->ask.backend)
+		r.cluster = t->ask.backend->cluster;
+	termination(t, end, r.termination);
+	record_put(t->all->worker, &r);
+}
+
 static void count(struct tcp *t)
 {
 	stat_add(&t->listener->stat->received, t->request.bytes - t->counted_up);
@@ -130,6 +171,8 @@ static void tcp_finish(struct tcp *t, enum tcp_end end)
 	t->ended = true;
 	count(t);
 	say(t, end);
+	if (record_wanted(t->all->worker))
+		record(t, end);
 	stat_add(&(&t->listener->stat->done)[end], 1);
 	if (end != TCP_DONE && conn_is_open(&t->down))
 		conn_reset(&t->down);
@@ -355,6 +398,7 @@ static void dial(struct tcp *t)
 		}
 		stat_add(&t->listener->stat->retried, t->ask.ntried > 0);
 		t->ask.tried[t->ask.ntried++] = t->pick.key;
+		t->host = t->pick.addr;
 		err = connect_to(t);
 		if (err == -ENETDOWN && t->down.peer->netns)
 			no_socket(t, err);
@@ -374,6 +418,7 @@ static void choose(struct tcp *t)
 	const struct stream_rule *r = stream_rule_find(t->conf, peer);
 	const struct route_backend *b = r ? stream_rule_backend(r, rand_u64(&t->all->rand)) : NULL;
 
+	t->chosen_ns = loop_of(t)->now_ns;
 	if (!b) {
 		tcp_finish(t, TCP_NO_RULE);
 		return;

@@ -15,8 +15,11 @@
 #include "base/table.h"
 #include "net/addr.h"
 #include "proxy/cluster.h"
+#include "proxy/record.h"
+#include "proxy/record_line.h"
 #include "proxy/stream_rule.h"
 #include "weft/log.h"
+#include "weft/str.h"
 
 #define udp_MAGIC 0x0d9d0d9u
 #define udp_session_MAGIC 0x5e5510u
@@ -40,7 +43,9 @@ struct udp_session {
 	struct sockaddr_storage client;
 	socklen_t client_len;
 	struct pick pick;
-	uint64_t last_ns;
+	uint16_t port;                          /* that was asked */
+	uint64_t began_ns, last_ns;
+	uint64_t bytes_in, bytes_out;           /* that the socket took */
 	struct loop_deferred later;             /* more to read, or its end */
 };
 
@@ -162,12 +167,32 @@ static void session_free(struct loop_deferred *later)
 	free(s);
 }
 
+static void record(const struct udp_session *s, bool ok)
+{
+	const struct listener_use *u = use_of(s->udp);
+	struct net_addr client = { .port = s->key.client_port }, original = { .port = s->port };
+	struct record r = {
+		.protocol = SLICE_LIT("udp"), .flags = ok ? SLICE_LIT("-") : SLICE_LIT("UC"),
+		.detail = ok ? (struct slice){ 0 } : SLICE_LIT("nobody listens at the host's port"),
+		.bytes_in = s->bytes_in, .bytes_out = s->bytes_out, .total_ns = loop_of(s->udp)->now_ns - s->began_ns,
+		.termination = { ok ? '-' : 'S', ok ? '-' : 'T' }, .listener = slice_str(u->name),
+		.cluster = cluster_conf(s->pick.use)->name, .host = &s->pick.addr, .tries = 1,
+		.client = &client, .original = &original,
+	};
+
+	memcpy(client.ip.b, s->key.client, 16);
+	memcpy(original.ip.b, s->key.local, 16);
+	record_put(s->udp->all->worker, &r);
+}
+
 static void session_end(struct udp_session *s, bool ok)
 {
 	struct udp *d = s->udp;
 	struct loop *l = loop_of(d);
 	struct lb_result r = { .now_ns = l->now_ns, .ok = ok };
 
+	if (record_wanted(d->all->worker))
+		record(s, ok);
 	loop_del(l, &s->io);
 	close(s->io.fd);
 	if (!ok)
@@ -258,6 +283,7 @@ static void answer(struct udp_session *s, int n)
 		source_put(&b->out[i].msg_hdr, &s->key, b->control[i]);
 	}
 	sent = transmit(b, s->udp->socket->fd, n, &err);
+	s->bytes_out += bytes_of(b->out, sent);
 	stat_add(&u->stat->sent, bytes_of(b->out, sent));
 	stat_add(&u->stat->dropped, n - sent);
 	used(s);
@@ -378,6 +404,8 @@ static struct udp_session *session_new(struct udp *d, const struct udp_key *k, c
 	s->key = *k;
 	s->udp = d;
 	s->pick = *pick;
+	s->port = use_of(d)->conf->port;
+	s->began_ns = loop_of(d)->now_ns;
 	memcpy(&s->client, m->msg_name, m->msg_namelen);
 	s->client_len = m->msg_namelen;
 	list_add_tail(&d->by_use, &s->node);
@@ -427,6 +455,7 @@ static void ask(struct udp_session *s, int first, int n)
 	for (int i = 0; i < n; i++)
 		b->out[i].msg_hdr = (struct msghdr){ .msg_iov = &b->iov[first + i], .msg_iovlen = 1 };
 	sent = transmit(b, s->io.fd, n, &err);
+	s->bytes_in += bytes_of(b->out, sent);
 	stat_add(&u->stat->dropped, n - sent);
 	if (err == -ECONNREFUSED)
 		host_broke(s);

@@ -167,6 +167,7 @@ static void stop(struct thread *t, void *arg)
 
 	(void)t;
 	http_free(w->http);
+	w->http = NULL;
 	tcps_free(w->tcps);
 	listeners_free(w->listeners);
 	udps_free(w->udps);

@@ -7,6 +7,7 @@
 #include "event/thread.h"
 #include "model/hold.h"
 #include "proxy/cluster.h"
+#include "proxy/record_line.h"
 
 #define WORKER_BEAT_MS 100                      /* longest time between two beats of a worker that is well */
 
@@ -37,6 +38,7 @@ struct worker {
 	struct tcps *tcps;
 	struct http *http;
 	struct journal *journal;                /* the process's access log; NULL: none */
+	struct record_clock clock;              /* its lines' */
 	struct tls_sessions *sessions;          /* of hosts */
 	struct udps *udps;                      /* from the first udp listener on */
 	bool splice;                            /* bulk may go through pipes */
