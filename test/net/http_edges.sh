@@ -17,6 +17,7 @@ conf() {  # further listeners
 	  - {matches: [{path: {value: /ws}}], upgrades: [websocket], backends: [{cluster: app}]}
 	  - {matches: [{path: {value: /one}}], backends: [{cluster: one}]}
 	  - {matches: [{path: {value: /two}}], backends: [{cluster: two}]}
+	  - {matches: [{path: {value: /idle}}], timeouts: {idle: 500ms}, backends: [{cluster: app}]}
 	  - {matches: [{path: {value: /app}}], backends: [{cluster: app}]}
 	clusters:
 	- {name: app, endpoints: [{address: "127.0.0.1:9001"}]}
@@ -154,6 +155,18 @@ def a_client_that_talks_nonsense_and_does_not_read_is_let_go():
     eventually(lambda: metric("weft_http_active") == 0)
     eventually(lambda: metric("weft_listener_open") == 0)
     del host.on["early /app"]
+    c.close()
+
+
+@case
+def a_client_that_does_not_read_the_last_bytes_of_its_answer_is_let_go():
+    host.on["/idle"] = reply(b"x" * 60000)
+    eventually(lambda: metric("weft_listener_open") == 0)
+    cut = metric("weft_http_cut_total")
+    c = Client(rcvbuf=4096)
+    c.send("GET /idle HTTP/1.1\r\nHost: a\r\n\r\n" * 400)
+    eventually(lambda: metric("weft_http_cut_total") > cut)
+    eventually(lambda: metric("weft_listener_open") == 0)
     c.close()
 
 

@@ -213,6 +213,9 @@ static void cut(struct downstream *d, const struct stream *s)
 	struct codec *c = &d->leg.codec;
 	int how = c->ops->put_reset ? c->ops->put_reset(c, s->down_id, PROTO_CLOSED) : 0;
 
+	/* To the codec the answer is over, but the client does not take its last bytes. */
+	if (!how && !(c->ops->flags & PROTO_MULTIPLEX))
+		how = -ECONNRESET;
 	if (how == -ECONNRESET)
 		conn_reset(&d->leg.conn);
 	else if (!d->leg.broken)
