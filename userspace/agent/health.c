@@ -285,7 +285,7 @@ static void on_failed(struct conn *conn, int err)
 		finish(c, strerror(-err));
 }
 
-static const struct conn_events events = { on_open, on_readable, on_writable, on_failed };
+static const struct conn_events events = { on_open, on_readable, on_writable, on_failed, false };
 
 static void too_late(struct timer *t)
 {

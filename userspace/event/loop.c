@@ -19,6 +19,8 @@
 #define loop_MAGIC 0x6c6f6f70u
 #define BATCH 256 /* events per turn: timers and deferred work get theirs too */
 #define EDGE (1u << 31)                         /* in loop_io.want */
+#define LATE (1u << 30)                         /* beside EDGE: epoll does not know it yet */
+#define LATE_NS (2 * MSEC)                      /* so long it does not, at least; at most twice that */
 
 int loop_init(struct loop *l)
 {
@@ -31,6 +33,8 @@ int loop_init(struct loop *l)
 	wheel_init(l->timers, l->now_ns);
 	list_init(&l->deferred);
 	list_init(&l->ready);
+	list_init(&l->late[0]);
+	list_init(&l->late[1]);
 	return 0;
 }
 
@@ -73,16 +77,21 @@ static int control(struct loop *l, int op, struct loop_io *io, unsigned want)
 	return 0;
 }
 
+static void prepare(struct loop_io *io, int fd, loop_io_fn *fn, void *arg)
+{
+	io->fd = fd;
+	io->fn = fn;
+	io->arg = arg;
+	io->revents = 0;
+}
+
 static int add(struct loop *l, struct loop_io *io, int fd, unsigned want, loop_io_fn *fn, void *arg)
 {
 	int err;
 
 	if (io->active)
 		return -EEXIST;
-	io->fd = fd;
-	io->fn = fn;
-	io->arg = arg;
-	io->revents = 0;
+	prepare(io, fd, fn, arg);
 	err = control(l, EPOLL_CTL_ADD, io, want);
 	io->active = !err;
 	return err;
@@ -98,6 +107,51 @@ int loop_add_edge(struct loop *l, struct loop_io *io, int fd, loop_io_fn *fn, vo
 	return add(l, io, fd, LOOP_READ | LOOP_WRITE | LOOP_HUP | EDGE, fn, arg);
 }
 
+void loop_add_late(struct loop *l, struct loop_io *io, int fd, loop_io_fn *fn, void *arg)
+{
+	assert_always(!io->active);
+	prepare(io, fd, fn, arg);
+	io->want = LOOP_READ | LOOP_WRITE | LOOP_HUP | EDGE | LATE;
+	io->revents = EPOLLIN | EPOLLOUT;
+	io->active = true;
+	list_add_tail(&l->ready, &io->ready);
+}
+
+/* Told of what there is already, too. Without memory for it now, there will be some in a moment. */
+void loop_watch(struct loop *l, struct loop_io *io)
+{
+	if (!io->active || !(io->want & LATE))
+		return;
+	list_del(&io->ready);
+	if (control(l, EPOLL_CTL_ADD, io, io->want & ~LATE))
+		list_add_tail(&l->late[1], &io->ready);
+}
+
+/* Two generations: what came just before their turn waits for the next. */
+static void late_turn(struct loop *l)
+{
+	struct list *old = &l->late[0], *young = &l->late[1];
+
+	if ((list_empty(old) && list_empty(young)) || l->now_ns - l->late_ns < LATE_NS)
+		return;
+	list_for(n, old)
+		loop_watch(l, container_of(n, struct loop_io, ready));
+	while (!list_empty(young)) {
+		struct list *n = young->next;
+
+		list_del(n);
+		list_add_tail(old, n);
+	}
+	l->late_ns = l->now_ns;
+}
+
+static void become_late(struct loop *l, struct loop_io *io)
+{
+	if (list_empty(&l->late[0]) && list_empty(&l->late[1]))
+		l->late_ns = l->now_ns;
+	list_add_tail(&l->late[1], &io->ready);
+}
+
 int loop_want(struct loop *l, struct loop_io *io, unsigned want)
 {
 	if (!io->active || io->want & EDGE)
@@ -111,6 +165,8 @@ void loop_del(struct loop *l, struct loop_io *io)
 	if (!io->active)
 		return;
 	io->active = false;
+	if (io->want & LATE)
+		return;
 	/* Fails when its owner closed it first: then there is nothing left to delete. */
 	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
 }
@@ -151,6 +207,8 @@ static void dispatch(struct loop *l)
 		unsigned events = events_of(io);
 
 		list_del(&io->ready);
+		if (io->want & LATE)
+			become_late(l, io);
 		if (events)
 			io->fn(io, events);
 	}
@@ -182,11 +240,13 @@ static int timeout_ms(const struct loop *l, int64_t max_wait_ns)
 {
 	uint64_t wait = max_wait_ns < 0 ? UINT64_MAX : (uint64_t)max_wait_ns, next, now;
 
-	if (!list_empty(&l->deferred) || l->stop || !wait)
+	if (!list_empty(&l->deferred) || !list_empty(&l->ready) || l->stop || !wait)
 		return 0;
 	if (l->tick && l->tick_max_ns && l->tick_max_ns < wait)
 		wait = l->tick_max_ns;
 	next = wheel_next_ns(l->timers);
+	if (!(list_empty(&l->late[0]) && list_empty(&l->late[1])) && l->late_ns + LATE_NS < next)
+		next = l->late_ns + LATE_NS;
 	if (next != WHEEL_NEVER) {
 		now = clock_ns();
 		if (next <= now)
@@ -205,7 +265,8 @@ int loop_once(struct loop *l, int64_t max_wait_ns)
 	struct epoll_event ev[BATCH];
 	int n;
 
-	assert_always(l->magic == loop_MAGIC && list_empty(&l->ready));
+	assert_always(l->magic == loop_MAGIC);
+	late_turn(l);
 	n = epoll_wait(l->epoll_fd, ev, BATCH, timeout_ms(l, max_wait_ns));
 	if (n < 0 && errno != EINTR)
 		return -errno;

@@ -47,6 +47,8 @@ struct loop {
 	struct timer_wheel *timers;
 	struct list deferred;
 	struct list ready; /* events of this batch that wait for their callback */
+	struct list late[2];                    /* added late, not told of to epoll: since late_ns at least, younger ones */
+	uint64_t late_ns;
 	bool stop;
 	uint64_t iterations;
 	/* called once per iteration when set (heartbeat) */
@@ -65,6 +67,14 @@ void loop_fini(struct loop *l);
 int loop_add(struct loop *l, struct loop_io *io, int fd, unsigned want, loop_io_fn *fn, void *arg);
 /* IN|OUT|RDHUP|ET, once */
 int loop_add_edge(struct loop *l, struct loop_io *io, int fd, loop_io_fn *fn, void *arg);
+/*
+ * The same for a descriptor that may be gone again within a moment, and whose owner tries it at once: its first event, for
+ * reading and writing, is made up, and epoll is told of it after a few milliseconds, which spares all that epoll costs. Who
+ * cannot wait so long for an event (a call said EAGAIN, the peer is to say something) says loop_watch(), which does nothing
+ * otherwise.
+ */
+void loop_add_late(struct loop *l, struct loop_io *io, int fd, loop_io_fn *fn, void *arg);
+void loop_watch(struct loop *l, struct loop_io *io);
 /* -EINVAL: edge, or not added */
 int loop_want(struct loop *l, struct loop_io *io, unsigned want);
 /* Does not close; safe when never added; no event follows. */

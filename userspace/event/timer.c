@@ -17,6 +17,13 @@ void timer_arm(struct loop *l, struct timer *t, uint64_t after_ns, timer_fn *fn,
 	wheel_arm(l->timers, t, after_ns > UINT64_MAX - now ? UINT64_MAX : now + after_ns);
 }
 
+void timer_arm_at(struct loop *l, struct timer *t, uint64_t due_ns, timer_fn *fn, void *arg)
+{
+	t->fn = fn;
+	t->arg = arg;
+	wheel_arm(l->timers, t, due_ns);
+}
+
 void timer_disarm(struct loop *l, struct timer *t)
 {
 	if (timer_armed(t))

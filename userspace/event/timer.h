@@ -16,5 +16,7 @@ struct timer {
 };
 
 void timer_arm(struct loop *l, struct timer *t, uint64_t after_ns, timer_fn *fn, void *arg); /* re-arms */
+/* For a time that the caller has from l->now_ns: may come as early as that lay behind the clock. */
+void timer_arm_at(struct loop *l, struct timer *t, uint64_t due_ns, timer_fn *fn, void *arg);
 void timer_disarm(struct loop *l, struct timer *t); /* safe when not armed */
 bool timer_armed(const struct timer *t);

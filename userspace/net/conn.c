@@ -83,7 +83,7 @@ static void ask_later(struct conn *c)
 {
 	c->guess_ns = c->loop->now_ns;
 	if (!timer_armed(&c->timer))
-		timer_arm(c->loop, &c->timer, GUESS_NS, guess, c);
+		timer_arm_at(c->loop, &c->timer, c->guess_ns + GUESS_NS, guess, c);
 }
 
 static ssize_t receive(struct conn *c, struct iovec *v, unsigned n, size_t room)
@@ -99,7 +99,10 @@ static ssize_t receive(struct conn *c, struct iovec *v, unsigned n, size_t room)
 	c->guessed = false;
 	if (got < 0) {
 		c->drained = errno == EAGAIN;
-		return -errno;
+		got = -errno;
+		if (c->drained)
+			conn_watch(c);
+		return got;
 	}
 	c->many = (size_t)got == room;
 	if (got && !c->many && !c->hup) {
@@ -184,7 +187,10 @@ ssize_t socket_send(struct conn *c, const struct iovec *v, unsigned n)
 	if (sent >= 0)
 		return sent;
 	c->blocked = errno == EAGAIN;
-	return -errno;
+	sent = -errno;
+	if (c->blocked)
+		conn_watch(c);
+	return sent;
 }
 
 ssize_t socket_write(struct conn *c, struct buf *src)
@@ -322,42 +328,82 @@ void conn_wake(struct conn *c)
 
 /* ---- for the owner ------------------------------------------------------------------------------------------ */
 
-static int set_up(struct conn *c, const struct net_layer *layers, unsigned nlayers)
+static void begin(struct conn *c, struct loop *l, int take_fd, bool server, const struct conn_events *on)
 {
 	struct peer_box *box = calloc(1, sizeof(*box));
-	int err = 0;
 
+	assert_always(!conn_is_open(c));
+	*c = (struct conn){ .loop = l, .io = { .fd = take_fd }, .on = on, .server = server, .connected = server };
 	if (!box)
-		return -ENOMEM;
+		return;
 	c->peer = &box->peer;
-	c->peer->server = c->server;
-	if (c->server) {
-		learn_addresses(c);
-		c->peer->source = c->peer->remote;
-		c->peer->original = c->peer->local;
-	}
-	if (nlayers)
+	c->peer->server = server;
+}
+
+static int set_up(struct conn *c, const struct net_layer *layers, unsigned nlayers)
+{
+	int err = c->peer ? 0 : -ENOMEM;
+
+	if (!err && nlayers)
 		err = stack_new(c, layers, nlayers);
-	return err ? err : loop_add_edge(c->loop, &c->io, c->io.fd, on_event, c);
+	if (err)
+		return err;
+	if (!c->server || !c->on->late || c->stack)
+		return loop_add_edge(c->loop, &c->io, c->io.fd, on_event, c);
+	loop_add_late(c->loop, &c->io, c->io.fd, on_event, c);
+	return 0;
+}
+
+static int go(struct conn *c, const struct net_layer *layers, unsigned nlayers, uint32_t open_ms)
+{
+	int err = set_up(c, layers, nlayers), fd = c->io.fd;
+
+	if (err) {
+		conn_close(c);
+		if (c->io.fd >= 0)
+			close(fd);
+		return err;
+	}
+	/* Without layers what was accepted is open with its first event, which is here. */
+	if (open_ms && (!c->server || c->stack))
+		timer_arm(c->loop, &c->timer, open_ms * MSEC, too_late, c);
+	return 0;
+}
+
+int conn_open_accepted(struct conn *c, struct loop *l, int take_fd, const struct net_addr *remote, const struct net_addr *local,
+		       const struct net_layer *layers, unsigned nlayers, uint32_t open_ms, const struct conn_events *on)
+{
+	struct net_peer *p;
+
+	begin(c, l, take_fd, true, on);
+	p = c->peer;
+	if (p && remote)
+		p->remote = *remote;
+	else if (p)
+		sock_remote(take_fd, &p->remote);
+	if (p && local)
+		p->local = *local;
+	else if (p)
+		sock_local(take_fd, &p->local);
+	if (p) {
+		p->source = p->remote;
+		p->original = p->local;
+	}
+	return go(c, layers, nlayers, open_ms);
 }
 
 int conn_open(struct conn *c, struct loop *l, int take_fd, bool server, const struct net_layer *layers, unsigned nlayers,
 	      uint32_t open_ms, const struct conn_events *on)
 {
-	int err;
+	if (server)
+		return conn_open_accepted(c, l, take_fd, NULL, NULL, layers, nlayers, open_ms, on);
+	begin(c, l, take_fd, false, on);
+	return go(c, layers, nlayers, open_ms);
+}
 
-	assert_always(!conn_is_open(c));
-	*c = (struct conn){ .loop = l, .io = { .fd = take_fd }, .on = on, .server = server, .connected = server };
-	err = set_up(c, layers, nlayers);
-	if (err) {
-		conn_close(c);
-		if (c->io.fd >= 0)
-			close(take_fd);
-		return err;
-	}
-	if (open_ms)
-		timer_arm(l, &c->timer, open_ms * MSEC, too_late, c);
-	return 0;
+void conn_watch(struct conn *c)
+{
+	loop_watch(c->loop, &c->io);
 }
 
 int conn_ask_for(struct conn *c, struct slice sni)
@@ -396,6 +442,8 @@ ssize_t conn_read(struct conn *c, struct buf *dst, size_t most)
 		if (n <= 0)
 			break;
 		total += (size_t)n;
+		if (conn_drained(c))
+			break;
 	}
 	if (c->stack && c->opened)
 		stack_thin(c);
@@ -435,6 +483,7 @@ ssize_t conn_write(struct conn *c, struct buf *src)
 void conn_wait_writable(struct conn *c)
 {
 	c->blocked = c->wait = true;
+	conn_watch(c);
 }
 
 int conn_shut(struct conn *c)

@@ -31,6 +31,11 @@ struct conn_events {
 	 * c->detail says why. Not after open(). The owner closes.
 	 */
 	void (*failed)(struct conn *c, int err);
+	/*
+	 * A server's connection without layers may be over in a moment: its owner reads when open() and readable() were
+	 * called, at once, and says conn_watch() whenever it waits for more than room (loop_add_late()).
+	 */
+	bool late;
 };
 
 struct net_layer {                              /* one filter of a stack, bottom first */
@@ -73,6 +78,9 @@ struct conn {
  */
 int conn_open(struct conn *c, struct loop *l, int take_fd, bool server, const struct net_layer *layers, unsigned nlayers,
 	      uint32_t open_ms, const struct conn_events *on);
+/* conn_open() of what was accepted, whose addresses are known; NULL: the socket is asked. */
+int conn_open_accepted(struct conn *c, struct loop *l, int take_fd, const struct net_addr *remote, const struct net_addr *local,
+		       const struct net_layer *layers, unsigned nlayers, uint32_t open_ms, const struct conn_events *on);
 int conn_ask_for(struct conn *c, struct slice sni); /* copied, unless a layer knows better; 0 or -ENOMEM */
 /*
  * Appends what is there, about `most` bytes (without layers never more): bytes > 0, 0 = FIN (again and again), -EAGAIN,
@@ -81,6 +89,13 @@ int conn_ask_for(struct conn *c, struct slice sni); /* copied, unless a layer kn
 ssize_t conn_read(struct conn *c, struct buf *dst, size_t most);
 /* Sends from src and drops what went: bytes taken (0..), other -errno = dead. Less than src->len: writable() follows. */
 ssize_t conn_write(struct conn *c, struct buf *src);
+void conn_watch(struct conn *c);                /* see conn_events.late; harmless for others */
+/* Nothing more is to be read until the next event: what conn_read() would say, too. */
+static inline bool conn_drained(const struct conn *c)
+{
+	return c->drained && !c->stack && !c->hup;
+}
+
 /* close_notify, FIN; reading goes on. After all was written. 0 or -errno; what has no room yet goes by itself. */
 int conn_shut(struct conn *c);
 const char *conn_opening(const struct conn *c); /* name of the layer that is not open; NULL: none */

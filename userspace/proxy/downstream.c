@@ -49,7 +49,7 @@ static void enter(struct downstream *d, enum downstream_phase phase, uint64_t ms
 	d->phase = phase;
 	d->due_ns = ms ? l->now_ns + ms * MSEC : UINT64_MAX;
 	if (ms && (!timer_armed(&d->timer) || d->timer.due_ns > d->due_ns))
-		timer_arm(l, &d->timer, ms * MSEC, on_time, d);
+		timer_arm_at(l, &d->timer, d->due_ns, on_time, d);
 }
 
 static void idle(struct downstream *d)
@@ -75,7 +75,7 @@ static void on_time(struct timer *t)
 	if (d->due_ns == UINT64_MAX)
 		return;
 	if (w->thread.loop.now_ns < d->due_ns) {
-		timer_arm(&w->thread.loop, t, d->due_ns - w->thread.loop.now_ns, on_time, d);
+		timer_arm_at(&w->thread.loop, t, d->due_ns, on_time, d);
 		return;
 	}
 	if (d->phase == DOWNSTREAM_HEAD && busy(d)) {
@@ -228,6 +228,7 @@ static void cut(struct downstream *d, const struct stream *s)
 static void next_request(struct downstream *d)
 {
 	idle(d);
+	conn_watch(&d->leg.conn);
 	if (d->leg.in.len)
 		loop_defer(&d->leg.w->thread.loop, &d->next, read_on);
 }
@@ -331,6 +332,7 @@ static void on_opaque(void *arg, uint64_t id)
 {
 	struct stream *s = of(arg, id);
 
+	conn_watch(&CAST(downstream, arg)->leg.conn);
 	if (s)
 		stream_client_opaque(s);
 }
@@ -422,7 +424,13 @@ static size_t room(struct downstream *d)
 	return stream_request_room(s);
 }
 
-void downstream_pump(struct downstream *d)
+/* Behind a whole request the client has nothing to say that could not wait a moment; but where others may follow it. */
+static bool waits_for_client(const struct downstream *d)
+{
+	return !busy(d) || !newest(d)->request_end || d->leg.opaque || d->leg.codec.ops->flags & PROTO_MULTIPLEX;
+}
+
+static void pump(struct downstream *d)
 {
 	struct leg *l = &d->leg;
 
@@ -456,9 +464,16 @@ void downstream_pump(struct downstream *d)
 			end(d);
 			return;
 		}
-		if (!decode(d))
+		if (!decode(d) || conn_drained(&l->conn))
 			return;
 	}
+}
+
+void downstream_pump(struct downstream *d)
+{
+	pump(d);
+	if (d->magic && waits_for_client(d))
+		conn_watch(&d->leg.conn);
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------- */

@@ -43,7 +43,7 @@ static void on_failed(struct conn *c, int err)
 	legs_flush(w);
 }
 
-const struct conn_events leg_conn_events = { on_open, on_readable, on_writable, on_failed };
+const struct conn_events leg_conn_events = { on_open, on_readable, on_writable, on_failed, .late = true };
 
 static void go_on(struct loop_deferred *d)
 {

@@ -25,7 +25,7 @@ struct leg_events {
 	void (*sent)(struct leg *l);            /* all, or as much as the socket takes for now */
 	void (*broken)(struct leg *l, int err); /* it cannot be written any more */
 };
-extern const struct conn_events leg_conn_events; /* for conn_open() of l->conn */
+extern const struct conn_events leg_conn_events; /* for conn_open() of l->conn; late, for those that were accepted */
 
 struct leg {
 	struct conn conn;

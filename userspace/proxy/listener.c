@@ -153,6 +153,14 @@ static void pause_for(struct listener_use *u, uint64_t ns, _Atomic uint64_t *cou
 	timer_arm(&u->worker->thread.loop, &u->pause, ns, resume, u);
 }
 
+/* Of its connections, when the socket says it for all: port 0 where it does not. */
+static struct net_addr local_of(const struct listener_socket *s)
+{
+	const struct listener *f = s->use->conf;
+
+	return f && f->capture == CAPTURE_NONE && !f->netns ? s->local : (struct net_addr){ 0 };
+}
+
 /* What waits stays in the backlog: of a listener that is full, and of a process that has no descriptor left. */
 static void accept_all(struct listener_socket *s)
 {
@@ -160,8 +168,7 @@ static void accept_all(struct listener_socket *s)
 	const struct protocol *p = protocol_of(u->conf);
 
 	for (int i = 0; i < ACCEPTS; i++) {
-		struct arrival a = { .netns = u->conf ? u->conf->netns : 0 };
-		struct net_addr from;
+		struct arrival a = { .netns = u->conf ? u->conf->netns : 0, .local = local_of(s) };
 
 		if (timer_armed(&u->pause) || !s->io.active)
 			return;
@@ -169,7 +176,7 @@ static void accept_all(struct listener_socket *s)
 			pause_for(u, PAUSE_FULL_NS, &u->stat->full);
 			return;
 		}
-		a.fd = sock_accept(s->fd, &from);
+		a.fd = sock_accept(s->fd, &a.remote);
 		if (a.fd >= 0) {
 			stat_add(&u->stat->accepted, p != &dispatching);
 			p->accepted(u, &a);
@@ -272,7 +279,8 @@ int listener_conn_open(struct listener_use *u, struct conn *c, const struct arri
 		close(take_a->fd);
 		return n;
 	}
-	err = conn_open(c, &u->worker->thread.loop, take_a->fd, true, layers, (unsigned)n, OPEN_MS, on);
+	err = conn_open_accepted(c, &u->worker->thread.loop, take_a->fd, &take_a->remote, take_a->local.port ? &take_a->local : NULL,
+				 layers, (unsigned)n, OPEN_MS, on);
 	if (!err)
 		learn_original(c, f, take_a);
 	return err;
@@ -329,6 +337,16 @@ bool listener_fits(const struct listener *conf, int fd)
 	return !p || (type == SOCK_DGRAM) == (p->datagrams != NULL);
 }
 
+/* A socket of every address has connections of any. */
+static void learn_local(struct listener_socket *s)
+{
+	struct net_addr every = { .port = 0 }, every4 = { .ip.b = { [10] = 0xff, [11] = 0xff } };
+
+	if (sock_local(s->fd, &s->local) || !memcmp(&s->local.ip, &every.ip, sizeof(every.ip)) ||
+	    !memcmp(&s->local.ip, &every4.ip, sizeof(every4.ip)))
+		s->local.port = 0;
+}
+
 static void socket_start(struct listener_socket *s)
 {
 	struct listener_use *u = s->use;
@@ -345,6 +363,7 @@ static void socket_start(struct listener_socket *s)
 		err = p->datagrams(s);
 		s->stop = err ? NULL : p->datagrams_end;
 	} else {
+		learn_local(s);
 		err = loop_add_edge(&u->worker->thread.loop, &s->io, s->fd, on_ready, s);
 	}
 	if (err)

@@ -35,6 +35,7 @@ struct listener_socket {                        /* one of its descriptors */
 	struct listener_use *use;
 	unsigned index;                         /* the agent's number */
 	int fd;
+	struct net_addr local;                  /* bound to; port 0: to every address */
 	void (*stop)(struct listener_socket *s); /* of a protocol that reads it by itself; else NULL */
 	void *udp;                              /* udp.c's */
 	struct loop_deferred more;              /* budget was spent, or it ends */
@@ -57,6 +58,7 @@ struct listener_use {
 /* How a connection came. */
 struct arrival {
 	int fd;
+	struct net_addr remote, local;          /* local: port 0 where the socket is to be asked */
 	uint64_t netns;                         /* cookie of the namespace of the listener that accepted it; 0: the proxy's own */
 	struct net_addr original;               /* that was dialled, as far as is known; port 0: the listener's capture tells */
 };

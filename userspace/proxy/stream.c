@@ -246,7 +246,7 @@ void stream_deadline(struct stream *s)
 
 	s->due_ns = due(s);
 	if (s->due_ns != UINT64_MAX && (!timer_armed(&s->timer) || s->timer.due_ns > s->due_ns))
-		timer_arm(l, &s->timer, s->due_ns > l->now_ns ? s->due_ns - l->now_ns : 0, on_time, s);
+		timer_arm_at(l, &s->timer, s->due_ns, on_time, s);
 }
 
 /* Which time it was that ran out. */

@@ -295,7 +295,7 @@ static void up_event(struct conn *c)
 	move(t);
 }
 
-static const struct conn_events up_events = { up_open, up_event, up_event, up_failed };
+static const struct conn_events up_events = { up_open, up_event, up_event, up_failed, false };
 
 /* made: of the client's pod; -1: one of the proxy's own */
 static int connect_by(struct tcp *t, int made, uint64_t waited_ns)
@@ -495,7 +495,7 @@ static void down_event(struct conn *c)
 		move(t);
 }
 
-static const struct conn_events down_events = { down_open, down_event, down_event, down_failed };
+static const struct conn_events down_events = { down_open, down_event, down_event, down_failed, false };
 
 void tcp_accepted(struct listener_use *u, const struct arrival *take_a)
 {

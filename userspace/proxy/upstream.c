@@ -377,7 +377,7 @@ void upstream_pump(struct upstream *u)
 			ended(u, (int)n);
 			return;
 		}
-		if (!decode(u))
+		if (!decode(u) || conn_drained(&l->conn))
 			return;
 	}
 }

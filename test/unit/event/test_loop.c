@@ -425,12 +425,89 @@ static void test_dead_epoll_is_an_error(void **state)
 	l.epoll_fd = fd;
 }
 
+static bool epoll_knows(int fd)
+{
+	char path[64], line[128], want[32];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", l.epoll_fd);
+	snprintf(want, sizeof(want), "tfd: %8d ", fd);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		found |= !strncmp(line, want, strlen(want));
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* Told at once that it may read and write; epoll hears of it when it is still there some turns later, and misses nothing. */
+static void test_late(void **state)
+{
+	struct end e = { 0 };
+	int sv[2];
+
+	(void)state;
+	pair(sv);
+	loop_add_late(&l, &e.io, sv[0], note, &e);
+	assert_int_equal(write(sv[1], "x", 1), 1);
+	loop_once(&l, -1);
+	assert_int_equal(e.calls, 1);
+	assert_int_equal(e.events, LOOP_READ | LOOP_WRITE);
+	assert_false(epoll_knows(sv[0]));
+	while (e.calls < 2)
+		loop_once(&l, -1);
+	assert_true(epoll_knows(sv[0]));
+	assert_true(e.events & LOOP_READ);
+	loop_watch(&l, &e.io);
+	close(sv[1]);
+	loop_once(&l, -1);
+	assert_true(e.events & LOOP_HUP);
+	loop_del(&l, &e.io);
+	assert_false(epoll_knows(sv[0]));
+	close(sv[0]);
+}
+
+static void test_late_is_watched_or_gone(void **state)
+{
+	struct end e = { 0 }, gone = { 0 }, never = { 0 };
+	int sv[2], other[2];
+
+	(void)state;
+	pair(sv);
+	pair(other);
+	loop_add_late(&l, &e.io, sv[0], note, &e);
+	loop_add_late(&l, &gone.io, other[0], note, &gone);
+	loop_add_late(&l, &never.io, other[1], note, &never);
+	loop_del(&l, &never.io);
+	loop_once(&l, -1);
+	assert_int_equal(never.calls, 0);
+	assert_int_equal(gone.calls, 1);
+	loop_watch(&l, &e.io);
+	assert_true(epoll_knows(sv[0]));
+	assert_false(epoll_knows(other[0]));
+	loop_del(&l, &gone.io);
+	assert_true(list_empty(&l.late[0]) && list_empty(&l.late[1]));
+	/* Nothing is left that would wake the loop but its own events. */
+	assert_int_equal(write(sv[1], "x", 1), 1);
+	while (!(e.events & LOOP_READ) || e.calls < 2)
+		loop_once(&l, -1);
+	assert_int_equal(gone.calls, 1);
+	loop_del(&l, &e.io);
+	close(sv[0]);
+	close(sv[1]);
+	close(other[0]);
+	close(other[1]);
+}
+
 int main(void)
 {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_level),
 		T(test_edge),
+		T(test_late),
+		T(test_late_is_watched_or_gone),
 		T(test_refused_descriptors),
 		T(test_hang_up_wakes_the_reader),
 		T(test_deleted_within_the_batch),

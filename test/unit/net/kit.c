@@ -53,7 +53,7 @@ static void on_failed(struct conn *c, int err)
 	snprintf(e->why, sizeof(e->why), "%s", c->detail ? c->detail : "");
 }
 
-const struct conn_events end_events = { on_open, on_readable, on_writable, on_failed };
+const struct conn_events end_events = { on_open, on_readable, on_writable, on_failed, false };
 
 int kit_setup(void **state)
 {

@@ -270,6 +270,47 @@ static void test_connects(void **state)
 	close(lfd);
 }
 
+/* What was accepted may be read at once; its addresses are the caller's word, and it is watched when it has nothing yet. */
+static void test_accepted_late(void **state)
+{
+	struct conn_events late = end_events;
+	const struct sock_options o = { 0 };
+	struct net_addr at, from, said = { .ip.b = { [15] = 1 }, .port = 7 };
+	int lfd, fd, was;
+
+	(void)state;
+	late.late = true;
+	at = loopback(&lfd);
+	fd = sock_connect(&at, NULL, &o);
+	assert_int_equal(conn_open_accepted(&e.c, &loop, sock_accept(lfd, &from), &said, NULL, NULL, 0, 10000, &late), 0);
+	assert_true(addr_eq(&e.c.peer->remote, &said) && addr_eq(&e.c.peer->source, &said));
+	assert_true(addr_eq(&e.c.peer->local, &at) && addr_eq(&e.c.peer->original, &at));
+	assert_int_equal(loop_once(&loop, -1), 0);
+	assert_int_equal(e.opens, 1);
+	assert_int_equal(e.readables, 1);
+	assert_int_equal(conn_read(&e.c, &e.got, 100), -EAGAIN);
+	assert_true(list_empty(&loop.late[0]) && list_empty(&loop.late[1]));
+	was = e.readables;
+	assert_int_equal(write(fd, "hi", 2), 2);
+	until(&e.readables, was + 1);
+	assert_int_equal(conn_read(&e.c, &e.got, 100), 2);
+	conn_close(&e.c);
+	/* One that has something, and is gone before epoll ever heard of it. */
+	close(fd);
+	fd = sock_connect(&at, NULL, &o);
+	assert_int_equal(write(fd, "hello", 5), 5);
+	assert_int_equal(conn_open_accepted(&e.c, &loop, sock_accept(lfd, &from), NULL, &said, NULL, 0, 10000, &late), 0);
+	assert_true(addr_eq(&e.c.peer->local, &said) && addr_eq(&e.c.peer->remote, &from));
+	assert_int_equal(loop_once(&loop, -1), 0);
+	assert_int_equal(conn_read(&e.c, &e.got, 100), 5);
+	assert_true(conn_drained(&e.c));
+	assert_false(list_empty(&loop.late[1]));
+	conn_close(&e.c);
+	assert_true(list_empty(&loop.late[0]) && list_empty(&loop.late[1]));
+	close(fd);
+	close(lfd);
+}
+
 static void test_bytes_before_a_reset_are_read(void **state)
 {
 	const struct sock_options o = { 0 };
@@ -664,7 +705,7 @@ int main(void)
 		T(test_reads_what_is_there), T(test_a_short_read_is_remembered), T(test_bytes_and_fin_in_one_event),
 		T(test_reads_at_most), T(test_much_both_ways_in_order), T(test_writing_to_the_gone),
 		T(test_shut_is_half), T(test_close_within_an_event), T(test_connects),
-		T(test_bytes_before_a_reset_are_read), T(test_refused), T(test_connect_times_out),
+		T(test_accepted_late), T(test_bytes_before_a_reset_are_read), T(test_refused), T(test_connect_times_out),
 		T(test_a_layer_opens_reads_and_writes), T(test_a_layer_that_fails_says_why),
 		T(test_a_layer_that_waits_too_long), T(test_unread_bytes_go_to_the_next),
 		T(test_a_transparent_layer_goes), T(test_a_layer_is_pushed_while_bytes_flow), T(test_a_layer_waits_for_something_else),

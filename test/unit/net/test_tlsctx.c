@@ -290,7 +290,7 @@ static void on_failed(struct conn *c, int err)
 
 static void *work(void *arg)
 {
-	static const struct conn_events on = { on_open, on_nothing, on_nothing, on_failed };
+	static const struct conn_events on = { on_open, on_nothing, on_nothing, on_failed, false };
 	struct worker *w = arg;
 	const struct net_layer layer = { &tls_ops, w->ctx };
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
