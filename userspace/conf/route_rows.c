@@ -209,15 +209,16 @@ static bool prefix_replaced(const struct route_conf_rule *r)
 	return false;
 }
 
+/* Who names no path means the prefix "/", as in the Gateway API. */
 static bool all_prefixes(const struct route_conf_rule *r)
 {
 	const struct route_matches *v = r->matches.v;
 
 	for (size_t i = 0; i < r->matches.n; i++) {
-		if (!v[i].path.value.n || path_types[v[i].path.type] != TEXT_PREFIX)
+		if (v[i].path.value.n && path_types[v[i].path.type] != TEXT_PREFIX)
 			return false;
 	}
-	return r->matches.n;
+	return true;
 }
 
 static int check_rule(const void *value, struct err *e)
@@ -230,7 +231,7 @@ static int check_rule(const void *value, struct err *e)
 	if (redirects + directs + !!r->backends.n != 1)
 		return err_add(e, -EINVAL, "want one of backends, a RequestRedirect and a DirectResponse");
 	if (prefix_replaced(r) && !all_prefixes(r))
-		return err_add(e, -EINVAL, "filters: ReplacePrefixMatch wants a path of type PathPrefix in every match");
+		return err_add(e, -EINVAL, "filters: ReplacePrefixMatch: paths of the matches must be of type PathPrefix");
 	if (r->timeouts.request_ns && r->timeouts.backend_ns > r->timeouts.request_ns)
 		return err_add(e, -EINVAL, "timeouts.backendRequest: want at most the request's");
 	if (r->retry.backoff_ns > r->retry.max_backoff_ns)

@@ -167,15 +167,15 @@ static void rewrite_check(const struct rule_check *c, const struct route_rule *r
 		wrong(c, "redirect_change regex: not for redirects");
 }
 
-/* The prefix that is replaced is the one that matched. */
+/* The prefix that is replaced is the one that matched; without any it is "/". */
 static void prefix_check(const struct rule_check *c, const struct route_rule *r)
 {
-	bool all = r->nmatches;
+	bool all = true;
 
 	for (size_t i = 0; i < r->nmatches; i++)
-		all &= r->matches[i].path.type == TEXT_PREFIX;
+		all &= r->matches[i].path.type == TEXT_PREFIX || r->matches[i].path.type == TEXT_ANY;
 	if (!all && (r->rewrite == PATH_PREFIX || r->redirect_change == PATH_PREFIX))
-		wrong(c, "replacing the prefix: each match of the rule needs a path of type prefix");
+		wrong(c, "replacing the prefix: paths of the rule's matches must be of type prefix");
 }
 
 static void target_check(const struct rule_check *c, const struct route_rule *r)

@@ -161,8 +161,9 @@ static const struct bad bad[] = {
 	{ RULE("{backends: [{cluster: c}], filters: [{type: UrlRewrite}]}"),
 	  AT ".filters[0].type: want one of: RequestHeaderModifier, ResponseHeaderModifier, URLRewrite, RequestRedirect, "
 	     "DirectResponse; not UrlRewrite (did you mean URLRewrite?)" },
-	{ RULE("{backends: [{cluster: c}], filters: [{type: URLRewrite, path: {type: ReplacePrefixMatch, value: /}}]}"),
-	  AT ": filters: ReplacePrefixMatch wants a path of type PathPrefix in every match" },
+	{ RULE("{matches: [{path: {type: Exact, value: /a}}], backends: [{cluster: c}], "
+	       "filters: [{type: URLRewrite, path: {type: ReplacePrefixMatch, value: /}}]}"),
+	  AT ": filters: ReplacePrefixMatch: paths of the matches must be of type PathPrefix" },
 	{ RULE("{backends: [{cluster: c}], filters: [{type: URLRewrite, path: {type: ReplaceFullPath, value: x}}]}"),
 	  AT ".filters[0]: path.value: want a path that begins with /" },
 	{ RULE("{filters: [{type: RequestRedirect, statusCode: 304}]}"),

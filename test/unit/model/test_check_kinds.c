@@ -237,7 +237,7 @@ static void test_routes(void **state)
 	CASE(r, (s.match->headers = &nameless, s.match->nheaders = 1), "rules[0].matches[0].headers[0]: no name");
 	CASE(r, (s.match->cookies = &empty, s.match->ncookies = 1), "rules[0].matches[0].cookies[0]: range 0 to 0 is empty");
 	CASE(r, (s.match->path.type = TEXT_EXACT, s.rule->rewrite = PATH_PREFIX),
-	     "rules[0].replacing the prefix: each match of the rule needs a path of type prefix");
+	     "rules[0].replacing the prefix: paths of the rule's matches must be of type prefix");
 	CASE(r, (s.rule->rewrite = PATH_FULL, s.rule->rewrite_path = SLICE_LIT("x")),
 	     "rules[0].rewrite_path x: must begin with /");
 	CASE(r, s.rule->rewrite = PATH_REGEX, "rules[0].rewrite_regex: no value");

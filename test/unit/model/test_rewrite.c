@@ -82,6 +82,8 @@ static void test_prefix(void **state)
 		{ "/", "/a", "/b", "/a/b" },
 		{ "/", "/a", "/", "/a/" },
 		{ "/foo", "/foo", "/foo/x?y", "/foo/x?y" },
+		{ "", "/a", "/b", "/a/b" },     /* no path in the match */
+		{ "", "/", "/b/", "/b/" },
 	};
 
 	(void)state;
@@ -89,7 +91,7 @@ static void test_prefix(void **state)
 		char match[64], request[64];
 		struct rig g;
 
-		snprintf(match, sizeof(match), "path^%s", cases[i].prefix);
+		snprintf(match, sizeof(match), *cases[i].prefix ? "path^%s" : "m=GET", cases[i].prefix);
 		snprintf(request, sizeof(request), "GET http://h%s", cases[i].path);
 		rig_init(&g, match);
 		g.rule->rewrite = PATH_PREFIX;
