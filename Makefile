@@ -40,7 +40,7 @@ B := $(BUILD)$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 # What is only looked at or removed needs no libraries; every long form installs what it needs first.
 GOALS := $(or $(MAKECMDGOALS),all)
 GOALS_BARE := clean help deps style
-GOALS_INSTALLING := deps test demo bench fuzz torture test-vm check-arm64
+GOALS_INSTALLING := deps test demo bench fuzz torture soak test-vm check-arm64
 include test/lib/deps.mk
 CLOCK_PACKAGES := $(shell date +%s)
 

@@ -52,13 +52,13 @@ TOOLS := $(FILE_TOOLS:%.c=$(B)/%) $(foreach d,$(FOLDER_TOOLS),$(B)/$(call folder
 	$(patsubst %.c,$(B)/%,$(filter-out $(UNIT_SRCS),$(CMOCKA_SRCS)))
 
 # With SAN= only that flavour is built and run. T='net/udp*' runs what matches, S='unit net' runs these suites.
-S ?= $(if $(SAN),unit bpf net torture,style unit unit-asan unit-tsan sdk fuzz bpf net torture vm package demo)
+S ?= $(if $(SAN),unit bpf net torture soak,style unit unit-asan unit-tsan sdk fuzz bpf net torture soak vm package demo)
 NEED_style := all
 NEED_unit := $(UNIT)
 NEED_unit-asan := $(UNIT_ASAN)
 NEED_unit-tsan := $(UNIT_TSAN)
 NEED_fuzz := $(FUZZERS)
-$(foreach s,bpf net torture vm package demo,$(eval NEED_$(s) := all $(TOOLS)))
+$(foreach s,bpf net torture soak vm package demo,$(eval NEED_$(s) := all $(TOOLS)))
 SECONDS ?= 60
 RUN = $(Q)CC='$(CC)' python3 test/lib/run.py --build $(1) $(foreach t,$(T),--only '$(t)')
 
@@ -106,6 +106,13 @@ ifneq ($(wildcard test/torture/run.sh),)
 torture: all $(TOOLS)
 	$(call script,test/torture/run.sh)
 .PHONY: torture
+endif
+ifneq ($(wildcard test/soak/run.sh),)
+## soak: SOAK=600 seconds of everything at once, then 10 GB bodies both ways (as root): memory flat, nothing left, nothing stuck
+soak: all $(TOOLS)
+	$(call script,test/soak/run.sh)
+	$(Q)BODY_MB=10240 WEFT_BUILD=$(abspath $(B)) bash test/net/http_bulk.sh
+.PHONY: soak
 endif
 ifneq ($(wildcard test/vm/run.sh),)
 ## test-vm: the BPF side on other kernels, in QEMU

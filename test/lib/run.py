@@ -46,15 +46,16 @@ SUITES = {
     "sdk": Suite(1, 120, "sdk"),
     "fuzz": Suite(2, 120, "fuzz", jobs=2, flavour="-fuzz"),
     "bpf": Suite(1.5, 400, "bpf", root=True),
-    "net": Suite(3, 300, "net", root=True),
+    "net": Suite(6, 600, "net", root=True),
     "torture": Suite(3, 600, "torture", root=True),
+    "soak": Suite(1, 400, "soak", root=True),
     "vm": Suite(2, 400, "vm", root=True),
     "package": Suite(1, 120, "package"),
     "demo": Suite(1.5, 300, "demo", root=True),
 }
 OTHER_SHARES = {"tools and packages": 12, "builds": 4}
 # Suites that are one script with cases of its own.
-ONE_SCRIPT = {"sdk": "run.sh", "torture": "run.sh", "vm": "run.sh", "demo": "run.sh"}
+ONE_SCRIPT = {"sdk": "run.sh", "torture": "run.sh", "soak": "run.sh", "vm": "run.sh", "demo": "run.sh"}
 PASS, FAIL, SKIP = "pass", "fail", "skip"
 
 
@@ -142,7 +143,7 @@ def scripts(name, suite):
     for path in paths:
         if os.path.exists(path):
             interpreter = "python3" if path.endswith(".py") else "bash"
-            short = ["--short"] if name == "torture" else []
+            short = ["--short"] if name in ("torture", "soak") else []
             yield Test(name, re.sub(r"(/run)?\.(sh|py)$", "", os.path.relpath(path, root)), [interpreter, path] + short)
 
 
