@@ -65,11 +65,26 @@ cg_remove() {
 	echo "could not remove $1" >&2
 }
 
+# What a sanitizer said in any log fails a test that would pass. Leaks are looked for at a process's end, so it gets one.
+sanitized() {
+	case $B in *-address* | *-thread*) ;; *) return 0 ;; esac
+	if [ -n "$WEFTD_PID" ] && kill -TERM "$WEFTD_PID" 2>/dev/null; then
+		local until=$((SECONDS + 60))
+		while kill -0 "$WEFTD_PID" 2>/dev/null && [ $SECONDS -lt $until ]; do pause 0.05; done
+	fi
+	! grep -aE -A 25 'ERROR: (Address|Leak)Sanitizer|Sanitizer has encountered a fatal error|WARNING: ThreadSanitizer|runtime error:' \
+		"$T"/*.log /dev/null >&2
+}
+
 cleanup() {
 	local rc=$?
 	trap '' INT TERM HUP
 	trap - EXIT
 	set +e
+	if [ $rc -eq 0 ] && ! sanitized; then
+		echo "FAIL: a sanitizer's report" >&2
+		rc=1
+	fi
 	if [ $rc -ne 0 ] && [ $rc -ne 77 ]; then
 		local f
 		for f in "$T"/*.log; do
