@@ -99,8 +99,13 @@ static int on_sockets(void *arg, uint64_t netns, uint32_t worker, uint8_t family
 	return wire_sockets(&((struct peer *)arg)->echo, netns, worker, family);
 }
 
+static int on_overload(void *arg, const struct overload_limits *l)
+{
+	return wire_overload(&((struct peer *)arg)->echo, l);
+}
+
 static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
-					on_state, on_steer, on_log, on_sockets };
+					on_state, on_steer, on_log, on_sockets, on_overload };
 
 /* want: what decoding is to return; 1 = anything. */
 static void feed(struct slice stream, int want)
@@ -151,6 +156,9 @@ static void facts_stream(struct source *s, struct buf *b)
 			wire_steer(b);
 		if (source_below(s, 2))
 			wire_socket(b, (struct slice){ "listener", 8 }, source_below(s, 256));
+		if (source_below(s, 2))
+			wire_overload(b, &(struct overload_limits){ source_below(s, 1u << 31), source_below(s, 256),
+								     source_below(s, 256), source_below(s, 60), 60 });
 		if (source_below(s, 2))
 			wire_sockets(b, source_below(s, 1u << 31), source_below(s, 256), (uint8_t)source_below(s, 256));
 	}

@@ -114,6 +114,7 @@ static void on_sockets(void *arg)
 
 	doors_give_all(&a->doors);
 	access_log_give(&a->child, a->config);
+	child_overload(&a->child, &a->config->overload);
 }
 
 /* Connections of L7 services are sent to the proxy only while it listens for them. */

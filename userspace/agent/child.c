@@ -454,6 +454,14 @@ void child_log(struct child *c, struct slice format, unsigned index, int fd)
 	push(c);
 }
 
+void child_overload(struct child *c, const struct overload_limits *l)
+{
+	if (c->state != CHILD_RUNNING)
+		return;
+	wire_overload(&c->way.out, l);
+	push(c);
+}
+
 void child_state(struct child *c, struct slice host_key, uint8_t state)
 {
 	if (c->state != CHILD_RUNNING)

@@ -79,5 +79,7 @@ void child_feed(struct child *c, const struct diff *d);
 void child_socket(struct child *c, struct slice listener, unsigned index, int fd);
 /* A file of the access log, as wire_log(); the proxy gets a copy. From sockets(), or when the files are others. */
 void child_log(struct child *c, struct slice format, unsigned index, int fd);
+/* The proxy's limits; nothing while no proxy runs. From sockets(), or when they are others. */
+void child_overload(struct child *c, const struct overload_limits *l);
 void child_state(struct child *c, struct slice host_key, uint8_t state); /* HOST_*; the same way, behind the facts */
 void child_stop(struct child *c);               /* SIGTERM, five seconds, SIGKILL; accepts a zeroed child */

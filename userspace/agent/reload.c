@@ -140,6 +140,7 @@ static void adopt(struct reload *r, struct config *now)
 		sources_retire(&a->sources, was);
 	agent_set_level(a);
 	access_log_change(&a->child, now);
+	child_overload(&a->child, &now->overload);
 	free(r->refusal);
 	r->refusal = NULL;
 	stat_add(&r->stat.taken, 1);

@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "model/http_stat.h"
 #include "model/listener_stat.h"
+#include "model/overload.h"
 #include "model/matcher.h"
 #include "model/regex.h"
 #include "net/tls_session.h"
@@ -26,6 +27,7 @@ static const struct tally_set {
 	{ &listener_stat_desc, "listener" },
 	{ &cluster_stat_desc, "clusters" },
 	{ &outlier_stat_desc, "clusters" },
+	{ &overload_stat_desc, "process" },
 	{ &http_stat_desc, "worker" },
 	{ &tls_session_stat_desc, "worker" },
 	{ &stock_stat_desc, "worker" },

@@ -10,6 +10,7 @@ enum { SMALL, LARGE, KINDS };
 struct pool {
 	struct buf_chunk *free[KINDS];
 	unsigned n[KINDS];
+	int64_t bytes;
 	bool known;                             /* to the key whose destructor empties it */
 };
 
@@ -27,11 +28,25 @@ static void pool_empty(void *arg)
 
 			p->free[k] = c->next;
 			unpoison(c->data, c->cap);
+			p->bytes -= c->cap;
 			free(c);
 		}
 		p->n[k] = 0;
 	}
 	p->known = false;
+}
+
+void buf_pool_trim(void)
+{
+	bool known = pool.known;
+
+	pool_empty(&pool);
+	pool.known = known;
+}
+
+int64_t buf_pool_bytes(void)
+{
+	return pool.bytes;
 }
 
 static void pool_key_make(void)
@@ -85,6 +100,7 @@ struct buf_chunk *buf_chunk_new(size_t n)
 		c = malloc(sizeof(*c) + cap);
 		if (!c)
 			return NULL;
+		pool.bytes += (int64_t)cap;
 	}
 	c->next = NULL;
 	c->cap = cap;
@@ -97,6 +113,7 @@ void buf_chunk_free(struct buf_chunk *c)
 	int k = kind(c->cap);
 
 	if (k == KINDS || pool.n[k] >= BUF_POOL_MAX || !pool_ready()) {
+		pool.bytes -= c->cap;
 		free(c);
 		return;
 	}

@@ -19,3 +19,6 @@ struct buf_chunk {
 /* Holds at least n bytes: BUF_SMALL, BUF_LARGE, or a power of two above. NULL: out of memory. */
 struct buf_chunk *buf_chunk_new(size_t n);
 void buf_chunk_free(struct buf_chunk *c);
+void buf_pool_trim(void);                       /* of this thread: what is kept for the next use goes */
+/* Bytes that this thread took from the heap less those it gave back: over all threads, the bytes of all chunks. */
+int64_t buf_pool_bytes(void);

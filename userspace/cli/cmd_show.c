@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status, services, clusters, routes, listeners, connections, config dump, version: what the daemon shows of its model. */
+/* status, services, clusters, routes, listeners, overload, connections, config dump, version: what the daemon shows of its model. */
 #include <string.h>
 
 #include "cli/cli.h"
@@ -199,6 +199,18 @@ int verb_listeners(struct cli *c)
 	};
 
 	return show_rows(c, "/listeners", "listeners", columns);
+}
+
+int verb_overload(struct cli *c)
+{
+	static const struct column columns[] = {
+		{ "RESOURCE", "name", COLUMN_TEXT, false },   { "LEVEL", "level", COLUMN_TEXT, false },
+		{ "USED", "used", COLUMN_COUNT, false },      { "LIMIT", "limit", COLUMN_COUNT, false },
+		{ "SOFT FROM", "soft", COLUMN_COUNT, false }, { "HARD FROM", "hard", COLUMN_COUNT, false },
+		{ 0 },
+	};
+
+	return show_rows(c, "/overload", "resources", columns);
 }
 
 int verb_connections(struct cli *c)

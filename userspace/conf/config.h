@@ -5,6 +5,7 @@
  * old one stays as it is until it is freed. Control thread only (its facts).
  */
 #pragma once
+#include "model/overload.h"
 #include "weft/conf.h"
 #include "weft/log.h"
 
@@ -70,6 +71,7 @@ struct config {
 	struct config_telemetry {
 		struct conf_list access_log;    /* of struct config_access_log */
 	} telemetry;
+	struct overload_limits overload;
 	struct config_logging {
 		enum log_level level;
 	} logging;

@@ -150,6 +150,31 @@ static const struct conf_item telemetry_rows[] = {
 	CONF_END
 };
 
+static int check_overload(const void *value, struct err *e)
+{
+	const struct overload_limits *l = value;
+
+	if (l->soft >= l->hard)
+		return err_add(e, -EINVAL, "soft: want less than hard, which is %u", l->hard);
+	if (l->memory && l->memory < OVERLOAD_MEMORY_MIN)
+		return err_add(e, -EINVAL, "memory: want 0 for no limit, or at least 32MiB");
+	return 0;
+}
+
+static const struct conf_item overload_rows[] = {
+	CONF_ITEM(struct overload_limits, memory, "memory", SIZE, .max = 1ll << 40, .dflt = "0",
+		  .help = "bytes that the proxy may have resident; 0: no limit, else at least 32MiB"),
+	CONF_ITEM(struct overload_limits, connections, "connections", INT, .max = 1 << 30, .dflt = "0",
+		  .help = "of clients, over all listeners; more wait to be accepted; 0: no limit"),
+	CONF_ITEM(struct overload_limits, descriptors, "descriptors", INT, .max = 1 << 30, .dflt = "0",
+		  .help = "open files and sockets of the proxy; 0: what its process may have"),
+	CONF_ITEM(struct overload_limits, soft, "soft", INT, .min = 10, .max = 99, .dflt = "80",
+		  .help = "percent of a limit at which nothing is kept for later and new connections wait"),
+	CONF_ITEM(struct overload_limits, hard, "hard", INT, .min = 11, .max = 100, .dflt = "95",
+		  .help = "percent of memory or descriptors at which requests are answered 503"),
+	CONF_END
+};
+
 static const struct conf_item logging_rows[] = {
 	CONF_ITEM(struct config_logging, level, "level", ENUM, .names = level_names, .dflt = "info",
 		  .help = "lines below it are not written"),
@@ -175,6 +200,8 @@ const struct conf_item config_rows[] = {
 	LIST_OF_FACTS("routes", fact_route_rows, "rules for requests; a service that names one belongs to the proxy"),
 	LIST_OF_FACTS("listeners", fact_listener_rows, "where the proxy takes connections"),
 	CONF_ITEM(struct config, telemetry, "telemetry", STRUCT, .rows = telemetry_rows, .help = "what is told about requests"),
+	CONF_ITEM(struct config, overload, "overload", STRUCT, .rows = overload_rows, .check = check_overload,
+		  .help = "limits of the proxy as a process: docs/overload.md"),
 	CONF_ITEM(struct config, logging, "logging", STRUCT, .rows = logging_rows, .help = "the log, on standard error"),
 	LATER("policies", "this release would not enforce them, and a policy that is not enforced is worse than none"),
 	LATER("plugins", "this release loads no plugins"),

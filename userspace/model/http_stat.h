@@ -19,6 +19,7 @@
 	X(COUNTER, request_bytes, "bytes of requests' bodies")                                                         \
 	X(COUNTER, response_bytes, "bytes of answers' bodies")                                                         \
 	X(COUNTER, spliced_bytes, "of both, those that went through pipes, past the process")                          \
+	X(COUNTER, shed, "OM: requests answered 503 as the process sheds load")                                           \
 	X(COUNTER, retries, "requests sent again by a route's policy")                                                 \
 	X(COUNTER, replays, "requests sent again because a pooled connection was dead")                                \
 	X(COUNTER, connects, "connections to hosts that were begun")                                                   \

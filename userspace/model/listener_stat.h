@@ -8,6 +8,7 @@
 	X(GAUGE, open, "of them now open")                                                                             \
 	X(GAUGE, busiest, "of them on the worker that has most")                                                        \
 	X(COUNTER, full, "times that accepting paused at maxConnections")                                              \
+	X(COUNTER, held, "times that accepting paused as the process sheds load, or has overload.connections")             \
 	X(COUNTER, starved, "times that accepting paused for want of descriptors or memory")                           \
 	X(COUNTER, unserved, "connections accepted for other listeners that none of them serves, closed at once")              \
 	X(COUNTER, turned_away, "connections accepted by another listener and closed at once, at maxConnections")             \

@@ -275,6 +275,19 @@ static int on_sockets(struct wire_decoder *d, struct reader *r, struct err *e)
 	return d->sink->sockets(d->arg, netns, worker, (uint8_t)family);
 }
 
+static int on_overload(struct wire_decoder *d, struct reader *r, struct err *e)
+{
+	struct overload_limits l = { .memory = read_uint(r, 8) };
+
+	l.connections = read_uint(r, 8);
+	l.descriptors = read_uint(r, 8);
+	l.soft = (uint32_t)read_uint(r, 1);
+	l.hard = (uint32_t)read_uint(r, 1);
+	if (r->bad || r->n || l.soft >= l.hard || l.hard > 100)
+		return wrong(d, e, -EPROTO, "limits that cannot be read");
+	return d->sink->overload(d->arg, &l);
+}
+
 static const struct frame {
 	int (*on)(struct wire_decoder *d, struct reader *r, struct err *e);
 	bool greeted, open;                     /* when it is allowed */
@@ -285,6 +298,7 @@ static const struct frame {
 	[WIRE_STATE] = { on_state, true, false },   [WIRE_LOG] = { on_log, true, false },
 	[WIRE_BEAT] = { on_beat, true, false },	    [WIRE_SOCKET] = { on_socket, true, false },
 	[WIRE_STEER] = { on_steer, true, false },   [WIRE_SOCKETS] = { on_sockets, true, false },
+	[WIRE_OVERLOAD] = { on_overload, true, false },
 };
 
 static int frame_read(struct wire_decoder *d, struct slice body, struct err *e)

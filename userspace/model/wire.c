@@ -173,7 +173,7 @@ int wire_put(struct buf *b, const struct fact *f)
 /* Frames of a few numbers. */
 static int put_small(struct buf *b, enum wire_type type, const uint64_t *v, const size_t *size, size_t n)
 {
-	uint8_t bytes[HEAD + 16];
+	uint8_t bytes[HEAD + 32];
 	struct writer w = { bytes };
 	size_t frame = HEAD;
 
@@ -256,6 +256,12 @@ int wire_log(struct buf *b, struct slice format, uint32_t index)
 int wire_sockets(struct buf *b, uint64_t netns, uint32_t worker, uint8_t family)
 {
 	return put_small(b, WIRE_SOCKETS, (uint64_t[]){ netns, worker, family }, (size_t[]){ 8, 4, 1 }, 3);
+}
+
+int wire_overload(struct buf *b, const struct overload_limits *l)
+{
+	return put_small(b, WIRE_OVERLOAD, (uint64_t[]){ l->memory, l->connections, l->descriptors, l->soft, l->hard },
+			 (size_t[]){ 8, 8, 8, 1, 1 }, 5);
 }
 
 int wire_diff(struct buf *b, const struct diff *d)

@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "model/diff.h"
+#include "model/overload.h"
 #include "weft/buf.h"
 #include "weft/err.h"
 
@@ -18,6 +19,7 @@ enum wire_type {
 	WIRE_BEAT, WIRE_SOCKET,                 /* each about one descriptor, which came with it (net/handover.h) */
 	WIRE_STATE, WIRE_STEER, WIRE_LOG,       /* the latter two as well */
 	WIRE_SOCKETS,                           /* and this */
+	WIRE_OVERLOAD,
 	WIRE_TYPES
 };
 
@@ -37,6 +39,7 @@ int wire_state(struct buf *b, struct slice host_key, uint8_t state); /* HOST_* (
 int wire_log(struct buf *b, struct slice format, uint32_t index);
 /* One unbound, unconnected, non-blocking TCP socket of a namespace, made because worker asked (report_want()). */
 int wire_sockets(struct buf *b, uint64_t netns, uint32_t worker, uint8_t family); /* AF_INET, AF_INET6 */
+int wire_overload(struct buf *b, const struct overload_limits *l);
 /* One transaction that turns d->old into d->now, and its snapshot frame. A new peer: d of (NULL, now), after hello. */
 int wire_diff(struct buf *b, const struct diff *d);
 
@@ -55,6 +58,7 @@ struct wire_sink {
 	int (*steer)(void *arg);
 	int (*log)(void *arg, struct slice format, uint32_t index); /* format: for the call only */
 	int (*sockets)(void *arg, uint64_t netns, uint32_t worker, uint8_t family);
+	int (*overload)(void *arg, const struct overload_limits *l); /* l: for the call only */
 };
 
 struct wire_decoder {

@@ -31,7 +31,9 @@ const struct listener *downstream_conf(const struct downstream *d)
 
 bool downstream_draining(const struct downstream *d)
 {
-	return d->last || !d->listener->conf || d->leg.w->http->stopping;
+	const struct worker *w = d->leg.w;
+
+	return d->last || !d->listener->conf || w->http->stopping || w->level != OVERLOAD_NONE;
 }
 
 static bool busy(const struct downstream *d)

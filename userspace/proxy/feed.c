@@ -136,8 +136,16 @@ static int on_sockets(void *arg, uint64_t netns, uint32_t worker, uint8_t family
 	return 0;
 }
 
+static int on_overload(void *arg, const struct overload_limits *l)
+{
+	struct feed *f = arg;
+
+	f->on->overload(f->arg, l);
+	return 0;
+}
+
 static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
-					on_state, on_steer, on_log, on_sockets };
+					on_state, on_steer, on_log, on_sockets, on_overload };
 
 static void feed_close(struct feed *f, const char *why)
 {

@@ -20,6 +20,7 @@ struct feed_events {
 	void (*state)(void *arg, struct feed *f, struct slice key, uint8_t state);
 	void (*log)(void *arg, struct slice format, unsigned index, int take_fd); /* a file of the access log, as wire_log() */
 	void (*pod_socket)(void *arg, uint64_t netns, unsigned worker, uint8_t family, int take_fd);
+	void (*overload)(void *arg, const struct overload_limits *l); /* for the call only */
 	void (*closed)(void *arg, struct feed *f, const char *why); /* its connection is gone; the store stays */
 };
 

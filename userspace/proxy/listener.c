@@ -13,6 +13,7 @@
 #include "net/sock.h"
 #include "proxy/downstream.h"
 #include "proxy/layers.h"
+#include "proxy/overload.h"
 #include "proxy/outbound.h"
 #include "proxy/stock.h"
 #include "proxy/tcp.h"
@@ -172,6 +173,10 @@ static void accept_all(struct listener_socket *s)
 
 		if (timer_armed(&u->pause) || !s->io.active)
 			return;
+		if (!listener_admits(u)) {
+			pause_for(u, PAUSE_FULL_NS, &u->stat->held);
+			return;
+		}
 		if (!listener_enter(u)) {
 			pause_for(u, PAUSE_FULL_NS, &u->stat->full);
 			return;
@@ -206,6 +211,20 @@ static void on_ready(struct loop_io *io, unsigned events)
 
 /* ---- connections -------------------------------------------------------------------------------------------- */
 
+bool listener_admits(const struct listener_use *u)
+{
+	const struct worker *w = u->worker;
+
+	return !w->hold && !(w->overload && overload_full(w->overload));
+}
+
+/* One client more of the process, or less. */
+static void overload_count(struct listener_use *u, int n)
+{
+	if (u->worker->overload)
+		overload_open(u->worker->overload, n);
+}
+
 bool listener_enter(struct listener_use *u)
 {
 	uint32_t max = u->conf ? u->conf->max_connections : 1;
@@ -219,6 +238,7 @@ bool listener_enter(struct listener_use *u)
 	stat_set(&u->stat->open, u->users);
 	stat_set(&u->stat->busiest, u->users);
 	steer_count(u->worker->listeners, 1);
+	overload_count(u, 1);
 	return true;
 }
 
@@ -227,6 +247,7 @@ static void give_back(struct listener_use *u)
 	assert_always(u->users);
 	u->users--;
 	steer_count(u->worker->listeners, -1);
+	overload_count(u, -1);
 	atomic_fetch_sub_explicit(&u->shared->open, 1, memory_order_relaxed);
 	stat_set(&u->stat->open, u->users);
 	stat_set(&u->stat->busiest, u->users);

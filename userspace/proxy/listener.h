@@ -81,6 +81,7 @@ void listeners_steer(struct worker *w, struct steer_cell *cell);
 /* ---- for the owners of connections ---------------------------------------------------------------------------- */
 
 /* A connection or session begins; mirrored by listener_leave(), after which u may be gone. False: maxConnections. */
+bool listener_admits(const struct listener_use *u); /* false: the process sheds load, new clients wait */
 bool listener_enter(struct listener_use *u);
 void listener_leave(struct listener_use *u);
 struct listener_use *listeners_find(struct worker *w, struct slice name); /* NULL: no such */

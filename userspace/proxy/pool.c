@@ -276,6 +276,18 @@ void pool_close_netns(struct worker *w, uint64_t netns)
 	}
 }
 
+void pool_drop_idle(struct worker *w)
+{
+	list_for(x, &w->http->pools) {
+		struct pool *p = container_of(x, struct pool, node);
+
+		p->nhosts++;
+		pool_sweep(p, true);
+		if (!--p->nhosts && cluster_gone(p->use))
+			pool_free(p);
+	}
+}
+
 void pool_close_idle(struct worker *w)
 {
 	list_for(x, &w->http->pools) {

@@ -54,3 +54,4 @@ void pool_closed(struct pool_host *h);
 void pool_changed(void *worker, struct cluster_use *use);
 void pool_close_netns(struct worker *w, uint64_t netns); /* idle ones of a pod */
 void pool_close_idle(struct worker *w);         /* at the worker's end */
+void pool_drop_idle(struct worker *w);          /* memory is short: the pools stay */

@@ -25,6 +25,7 @@
 #include "proxy/layers.h"
 #include "proxy/outbound.h"
 #include "proxy/outlier.h"
+#include "proxy/overload.h"
 #include "proxy/plan.h"
 #include "proxy/sandbox.h"
 #include "proxy/sockets.h"
@@ -46,6 +47,7 @@ struct proxy {
 	bool fresh;                             /* the feed has sent no snapshot yet */
 	struct sockets sockets;
 	struct journal journal;
+	struct overload overload;
 	struct snapshot *now;                   /* sent to the workers last; NULL before the first */
 	struct shared shared;
 	struct outlier outlier;
@@ -68,6 +70,15 @@ static void adopted(struct worker *w, uint64_t number)
 	feed_report(p->feed, NULL, number);
 }
 
+static void feed_words(struct feed *f, const struct stat_desc *d, const void *words)
+{
+	uint64_t v[REPORT_STATS_MAX];
+
+	for (size_t i = 0; i < d->n; i++)
+		v[i] = stat_sum(&words, 1, i);
+	feed_stat(f, d, SLICE_LIT("proxy"), v);
+}
+
 /* What is counted for all clusters together. */
 static void say_sums(const struct proxy *p, uint64_t *v)
 {
@@ -78,6 +89,7 @@ static void say_sums(const struct proxy *p, uint64_t *v)
 	for (size_t i = 0; i < cluster_stat_desc.n; i++)
 		v[i] = stat_sum(each, p->nworkers, i);
 	feed_stat(p->feed, &cluster_stat_desc, SLICE_LIT("all"), v);
+	feed_words(p->feed, &overload_stat_desc, &p->overload.stat);
 	for (size_t i = 0; i < outlier_stat_desc.n; i++)
 		v[i] = stat_sum(&outlier, 1, i);
 	feed_stat(p->feed, &outlier_stat_desc, SLICE_LIT("all"), v);
@@ -288,6 +300,11 @@ static void want(struct worker *w, uint64_t netns, uint8_t family, uint32_t n)
 		feed_want(p->feed, &(struct report_want){ .netns = netns, .worker = w->index, .n = n, .family = family });
 }
 
+static void on_overload(void *arg, const struct overload_limits *l)
+{
+	overload_set(&((struct proxy *)arg)->overload, l);
+}
+
 static void on_closed(void *arg, struct feed *f, const char *why)
 {
 	(void)arg;
@@ -296,7 +313,7 @@ static void on_closed(void *arg, struct feed *f, const char *why)
 }
 
 static const struct feed_events events = { on_snapshot, on_beat_fd, on_steer_fd, on_socket, on_state, on_log,
-					   on_pod_socket, on_closed };
+					   on_pod_socket, on_overload, on_closed };
 static const struct worker_events worker_events = { adopted, want };
 
 static bool peer_allowed(const struct proxy *p, int fd)
@@ -375,7 +392,7 @@ static int start_workers(struct proxy *p, const struct proxy_conf *c, struct err
 	if (err)
 		return err_errno(e, err, "access log");
 	for (p->nworkers = 0; p->nworkers < c->workers; p->nworkers++) {
-		err = worker_start(&p->workers[p->nworkers], p->nworkers, c->splice, &p->mail, &p->outlier, &p->journal,
+		err = worker_start(&p->workers[p->nworkers], p->nworkers, c->splice, &p->mail, &p->outlier, &p->journal, &p->overload,
 				   &worker_events, p);
 		if (err)
 			return err_errno(e, err, "worker %u", p->nworkers);
@@ -419,6 +436,7 @@ static void close_all(struct proxy *p)
 	sockets_fini(&p->sockets);
 	mailbox_fini(&p->mail);
 	outlier_stop(&p->outlier);
+	overload_fini(&p->overload);
 	snapshot_drop(p->now);
 	if (p->feed)
 		feed_free(p->feed);
@@ -446,6 +464,7 @@ int proxy_run(const struct proxy_conf *c, struct err *e)
 	shared_init(&p->shared, c->workers);
 	table_init(&p->sockets.by_name, 0);
 	raise_descriptors();
+	overload_init(&p->overload);
 	err = open_all(p, c, e);
 	if (!err)
 		err = sandbox_enter(e);
@@ -455,6 +474,7 @@ int proxy_run(const struct proxy_conf *c, struct err *e)
 		log_info("proxy", "%u workers", p->nworkers);
 		p->outlier.told = say_ejected;
 		p->outlier.arg = p;
+		overload_start(&p->overload, &p->loop, p->workers, p->nworkers);
 		outlier_start(&p->outlier, &p->loop, &p->shared);
 		timer_arm(&p->loop, &p->alive, REPORT_ALIVE_MS * MSEC, say_alive, p);
 		timer_arm(&p->loop, &p->rotate, TLSCTX_ROTATE_S * SEC, rotate, p);

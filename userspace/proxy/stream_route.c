@@ -24,7 +24,12 @@ int stream_head(struct stream *s, bool end)
 		s->request_end = true;
 		s->info.request_end_ns = s->info.head_ns;
 	}
-	stream_go(s, STREAM_ROUTE);
+	if (s->w->level == OVERLOAD_HARD) {
+		stat_add(&s->w->http->stat.shed, 1);
+		stream_go(s, stream_say(s, 503, STREAM_OVERLOADED, "the proxy sheds load"));
+	} else {
+		stream_go(s, STREAM_ROUTE);
+	}
 	stream_run(s);
 	return 0;
 }

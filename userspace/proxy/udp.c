@@ -428,7 +428,7 @@ static struct udp_session *session_open(struct udp *d, const struct udp_key *k, 
 
 	memcpy(peer.source.ip.b, k->client, 16);
 	memcpy(peer.original.ip.b, k->local, 16);
-	if (!listener_enter(u)) {
+	if (!listener_admits(u) || !listener_enter(u)) {
 		stat_add(&u->stat->full, 1);
 		return NULL;
 	}

@@ -187,7 +187,8 @@ static bool may_be_kept(const struct upstream *u)
 	return !u->leg.opaque && !u->leg.broken && !u->leg.in.len && !c->out.len && !u->leg.conn.eof &&
 	       (!c->ops->reusable || c->ops->reusable(c)) && !f->proxy_protocol && (!most || u->requests < most) &&
 	       u->home->key.settings == u->home->pool->settings && !cluster_gone(u->home->pool->use) &&
-	       !u->leg.w->http->stopping && (!u->home->key.netns || stock_has(u->leg.w->stock, u->home->key.netns));
+	       !u->leg.w->http->stopping && u->leg.w->level == OVERLOAD_NONE &&
+	       (!u->home->key.netns || stock_has(u->leg.w->stock, u->home->key.netns));
 }
 
 static void keep_or_close(struct upstream *u)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/buf_pool.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -39,6 +40,7 @@ static void beat(struct loop *l, void *arg)
 	struct worker *w = arg;
 
 	atomic_store_explicit(&w->beat_ns, l->now_ns, memory_order_relaxed);
+	atomic_store_explicit(&w->buffers, buf_pool_bytes(), memory_order_relaxed);
 	if (w->beat)
 		atomic_store_explicit(w->beat, l->now_ns, memory_order_relaxed);
 }
@@ -218,6 +220,42 @@ void worker_send(struct worker *w, struct snapshot *take_s)
 	mailbox_post(&w->thread.mail, &m->letter, wake);
 }
 
+/* ---- overload ----------------------------------------------------------------------------------------------- */
+
+struct level_letter {
+	struct letter letter;
+	struct worker *worker;
+	enum overload_level level;
+	bool hold;
+};
+
+/* What is kept for later goes; a client without a request may come again. */
+static void new_level(struct letter *x)
+{
+	struct level_letter *m = container_of(x, struct level_letter, letter);
+	struct worker *w = m->worker;
+
+	w->level = m->level;
+	w->hold = m->hold;
+	free(m);
+	if (w->level >= OVERLOAD_SOFT && w->http)
+		pool_drop_idle(w);
+	if (w->level >= OVERLOAD_HARD && w->http)
+		downstream_drain(w, NULL);
+	if (w->level >= OVERLOAD_SOFT)
+		buf_pool_trim();
+}
+
+void worker_overload(struct worker *w, enum overload_level level, bool hold)
+{
+	struct level_letter *m = mem_alloc(sizeof(*m));
+
+	m->worker = w;
+	m->level = level;
+	m->hold = hold;
+	mailbox_post(&w->thread.mail, &m->letter, new_level);
+}
+
 static void new_beat(struct letter *x)
 {
 	struct beat_letter *m = container_of(x, struct beat_letter, letter);
@@ -237,11 +275,11 @@ void worker_set_beat(struct worker *w, _Atomic uint64_t *word)
 }
 
 int worker_start(struct worker *w, unsigned index, bool splice, struct mailbox *up, struct outlier *outlier,
-		 struct journal *journal, const struct worker_events *on, void *arg)
+		 struct journal *journal, struct overload *overload, const struct worker_events *on, void *arg)
 {
 	char name[16];
 
-	*w = (struct worker){ .index = index, .splice = splice, .up = up, .outlier = outlier, .journal = journal,
+	*w = (struct worker){ .index = index, .splice = splice, .up = up, .outlier = outlier, .journal = journal, .overload = overload,
 			      .on = on, .arg = arg };
 	snprintf(name, sizeof(name), "worker-%u", index % 1000);
 	return thread_start(&w->thread, name, start, stop, w);

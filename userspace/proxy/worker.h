@@ -6,6 +6,7 @@
 #pragma once
 #include "event/thread.h"
 #include "model/hold.h"
+#include "model/overload.h"
 #include "proxy/cluster.h"
 #include "proxy/record_line.h"
 
@@ -19,6 +20,7 @@ struct clusters;
 struct stock;
 struct tcps;
 struct udps;
+struct overload;
 struct tls_sessions;
 
 /* On the control thread. */
@@ -40,9 +42,13 @@ struct worker {
 	struct journal *journal;                /* the process's access log; NULL: none */
 	struct record_clock clock;              /* its lines' */
 	struct tls_sessions *sessions;          /* of hosts */
+	struct overload *overload;              /* the process's; NULL: nobody measures */
+	enum overload_level level;              /* as the control thread said last; the thread's own, as hold */
+	bool hold;                              /* nothing new is accepted */
 	struct udps *udps;                      /* from the first udp listener on */
 	bool splice;                            /* bulk may go through pipes */
 	_Atomic uint64_t *beat;                 /* its word in the kernel's map, or NULL; set by letter, worker_set_beat() */
+	_Atomic int64_t buffers;                /* bytes, buf_pool_bytes(), at its last beat */
 	_Atomic uint64_t beat_ns;               /* the same for the control thread, also without a kernel side */
 	struct mailbox *up;                     /* the control thread's */
 	struct outlier *outlier;                /* the control thread's: ejections are its */
@@ -50,12 +56,14 @@ struct worker {
 	void *arg;
 };
 
-/* 0 or -errno. up, outlier, journal, on and arg outlive the worker. */
+/* 0 or -errno. up, outlier, journal, overload, on and arg outlive the worker. */
 int worker_start(struct worker *w, unsigned index, bool splice, struct mailbox *up, struct outlier *outlier,
-		 struct journal *journal, const struct worker_events *on, void *arg);
+		 struct journal *journal, struct overload *overload, const struct worker_events *on, void *arg);
 void worker_stop(struct worker *w);             /* safe when never started */
 void worker_send(struct worker *w, struct snapshot *take_s); /* control thread */
 void worker_socket(struct worker *w, uint64_t netns, uint8_t family, int take_fd); /* control thread */
 void worker_ask_again(struct worker *w);        /* control thread: nothing comes of what was wanted: another agent */
+/* Control thread: the level is another. hold: listeners let new connections wait. */
+void worker_overload(struct worker *w, enum overload_level level, bool hold);
 /* Control thread. The word must stay mapped until the worker stops or the next call's letter was delivered. */
 void worker_set_beat(struct worker *w, _Atomic uint64_t *word);

@@ -95,7 +95,7 @@ static const struct bad bad[] = {
 	{ "kernel: {connct: true}\n", "f:1: kernel.connct: no such field, did you mean connect?" },
 	{ "admin: {port: 1}\n", "f:1: admin.port: no such field, want one of: address, socket" },
 	{ "zzz: 1\n", "f:1: zzz: no such field, want one of: node, workers, admin, kernel, registries, workloads, services, "
-		      "clusters, routes, listeners, telemetry, logging" },
+		      "clusters, routes, listeners, telemetry, overload, logging" },
 	{ "logging: {Level: info}\n", "f:1: logging.Level: no such field, did you mean level?" },
 	/* types */
 	{ "- a\n", "f:1: want a mapping, not a list" },
@@ -140,6 +140,8 @@ static const struct bad bad[] = {
 	  "f:1: admin.address: want a loopback address: whoever reaches it may ask everything" },
 	{ "admin: {socket: a.sock}\n", "f:1: admin.socket: want a path that begins with /" },
 	{ "admin: {socket: \"\"}\n", "f:1: admin.socket: 0 bytes are too short, want at least 1" },
+	{ "overload: {soft: 95, hard: 90}\n", "f:1: overload: soft: want less than hard, which is 90" },
+	{ "overload: {memory: 1MiB}\n", "f:1: overload: memory: want 0 for no limit, or at least 32MiB" },
 	{ "logging: {level: loud}\n", "f:1: logging.level: want error, warn, info or debug, not loud" },
 	/* registries */
 	{ "registries:\n- {type: file, path: /x}\n", "f:2: registries[0]: name is missing" },

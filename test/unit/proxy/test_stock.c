@@ -398,7 +398,7 @@ static void test_letters_between_threads(void **state)
 	assert_int_equal(loop_init(&r.loop), 0);
 	assert_int_equal(mailbox_init(&r.mail, &r.loop), 0);
 	for (unsigned i = 0; i < WORKERS; i++) {
-		assert_int_equal(worker_start(&r.workers[i], i, false, &r.mail, NULL, NULL, &worker_events, &r), 0);
+		assert_int_equal(worker_start(&r.workers[i], i, false, &r.mail, NULL, NULL, NULL, &worker_events, &r), 0);
 		t[i].rig = &r;
 		t[i].worker = &r.workers[i];
 		t[i].left = SOCKETS;
