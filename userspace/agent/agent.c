@@ -47,6 +47,13 @@ struct kern_conf agent_kern_conf(const struct config *c, const char *instance)
 	};
 }
 
+struct overload_limits agent_overload(const struct config *c)
+{
+	const struct config_overload *o = &c->overload;
+
+	return (struct overload_limits){ o->memory, o->connections, o->descriptors, o->soft, o->hard };
+}
+
 /* ---- what the parts ask of each other ----------------------------------------------------------------------- */
 
 static void on_changed(void *arg)
@@ -111,10 +118,12 @@ static void on_stat(void *arg, struct slice set, struct slice name, const uint64
 static void on_sockets(void *arg)
 {
 	struct agent *a = arg;
+	struct overload_limits limits;
 
 	doors_give_all(&a->doors);
 	access_log_give(&a->child, a->config);
-	child_overload(&a->child, &a->config->overload);
+	limits = agent_overload(a->config);
+	child_overload(&a->child, &limits);
 }
 
 /* Connections of L7 services are sent to the proxy only while it listens for them. */

@@ -64,6 +64,7 @@ struct agent {
 /* Runs until SIGTERM or SIGINT. An exit code: 0, 1 for a failure, 2 for a bad configuration; said on stderr. */
 int agent_run(const struct agent_conf *c);
 
+struct overload_limits agent_overload(const struct config *c); /* the proxy's */
 void agent_set_level(const struct agent *a);    /* of the log: the configuration's, or what the command line said */
 /* What the kernel side is told of a configuration: strings are the config's. */
 struct kern_conf agent_kern_conf(const struct config *c, const char *instance);

@@ -127,6 +127,7 @@ static void say(void *arg, const char *line)
 static void adopt(struct reload *r, struct config *now)
 {
 	struct agent *a = r->agent;
+	struct overload_limits limits = agent_overload(now);
 	struct config *was = a->config;
 
 	/* Texts of these lie in the first configuration, which stays. */
@@ -140,7 +141,7 @@ static void adopt(struct reload *r, struct config *now)
 		sources_retire(&a->sources, was);
 	agent_set_level(a);
 	access_log_change(&a->child, now);
-	child_overload(&a->child, &now->overload);
+	child_overload(&a->child, &limits);
 	free(r->refusal);
 	r->refusal = NULL;
 	stat_add(&r->stat.taken, 1);

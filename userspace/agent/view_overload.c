@@ -24,7 +24,7 @@ static json_t *row(const char *name, uint64_t used, uint64_t limit, const struct
 void view_overload(struct agent *a, const struct http_request *rq, struct http_response *rs)
 {
 	const _Atomic uint64_t *v = tally_get(&a->tally, &overload_stat_desc, SLICE_LIT("proxy"));
-	const struct overload_limits *l = &a->config->overload;
+	const struct overload_limits limits = agent_overload(a->config), *l = &limits;
 	uint64_t at = WORD(v, level);
 	const char *level = !v ? "unknown" : overload_level_names[at < OVERLOAD_LEVEL_COUNT ? at : 0];
 	json_t *rows = json_array();

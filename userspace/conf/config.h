@@ -5,7 +5,6 @@
  * old one stays as it is until it is freed. Control thread only (its facts).
  */
 #pragma once
-#include "model/overload.h"
 #include "weft/conf.h"
 #include "weft/log.h"
 
@@ -71,7 +70,11 @@ struct config {
 	struct config_telemetry {
 		struct conf_list access_log;    /* of struct config_access_log */
 	} telemetry;
-	struct overload_limits overload;
+	struct config_overload {
+		uint64_t memory;                /* bytes; 0 = no limit, as connections */
+		uint32_t connections, descriptors; /* descriptors 0: the process's own */
+		uint32_t soft, hard;            /* percent */
+	} overload;
 	struct config_logging {
 		enum log_level level;
 	} logging;

@@ -152,25 +152,25 @@ static const struct conf_item telemetry_rows[] = {
 
 static int check_overload(const void *value, struct err *e)
 {
-	const struct overload_limits *l = value;
+	const struct config_overload *l = value;
 
 	if (l->soft >= l->hard)
 		return err_add(e, -EINVAL, "soft: want less than hard, which is %u", l->hard);
-	if (l->memory && l->memory < OVERLOAD_MEMORY_MIN)
+	if (l->memory && l->memory < (32u << 20))
 		return err_add(e, -EINVAL, "memory: want 0 for no limit, or at least 32MiB");
 	return 0;
 }
 
 static const struct conf_item overload_rows[] = {
-	CONF_ITEM(struct overload_limits, memory, "memory", SIZE, .max = 1ll << 40, .dflt = "0",
+	CONF_ITEM(struct config_overload, memory, "memory", SIZE, .max = 1ll << 40, .dflt = "0",
 		  .help = "bytes that the proxy may have resident; 0: no limit, else at least 32MiB"),
-	CONF_ITEM(struct overload_limits, connections, "connections", INT, .max = 1 << 30, .dflt = "0",
+	CONF_ITEM(struct config_overload, connections, "connections", INT, .max = 1 << 30, .dflt = "0",
 		  .help = "of clients, over all listeners; more wait to be accepted; 0: no limit"),
-	CONF_ITEM(struct overload_limits, descriptors, "descriptors", INT, .max = 1 << 30, .dflt = "0",
+	CONF_ITEM(struct config_overload, descriptors, "descriptors", INT, .max = 1 << 30, .dflt = "0",
 		  .help = "open files and sockets of the proxy; 0: what its process may have"),
-	CONF_ITEM(struct overload_limits, soft, "soft", INT, .min = 10, .max = 99, .dflt = "80",
+	CONF_ITEM(struct config_overload, soft, "soft", INT, .min = 10, .max = 99, .dflt = "80",
 		  .help = "percent of a limit at which nothing is kept for later and new connections wait"),
-	CONF_ITEM(struct overload_limits, hard, "hard", INT, .min = 11, .max = 100, .dflt = "95",
+	CONF_ITEM(struct config_overload, hard, "hard", INT, .min = 11, .max = 100, .dflt = "95",
 		  .help = "percent of memory or descriptors at which requests are answered 503"),
 	CONF_END
 };

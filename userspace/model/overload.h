@@ -11,7 +11,6 @@ struct overload_limits {                        /* 0: no limit; of descriptors: 
 	uint64_t connections, descriptors;
 	uint32_t soft, hard;                    /* percent; soft < hard */
 };
-#define OVERLOAD_MEMORY_MIN (32u << 20)          /* bytes; an idle proxy has about 10 MiB */
 #define OVERLOAD_HYSTERESIS 5                   /* percent below where a level began, at which it ends */
 
 #define OVERLOAD_LEVELS(X) X(NONE, "none") X(SOFT, "soft") X(HARD, "hard")
