@@ -221,7 +221,7 @@ struct text_match {
 	uint8_t type;                           /* enum text_match_type */
 	struct slice name;                      /* of a header (any case), parameter or cookie; empty for others */
 	struct slice value;
-	uint32_t low, high;
+	int64_t low, high;
 };
 
 /* All conditions hold. Names repeat: all of that name's conditions hold for the first header of the name. */
@@ -257,10 +257,17 @@ enum retry_on {
 extern const char *const retry_on_names[RETRY_ON_COUNT + 1]; /* "connect-failure", ... NULL */
 
 enum hash_kind { HASH_HEADER, HASH_COOKIE, HASH_SOURCE_IP, HASH_PARAM };
+enum same_site { SAME_SITE_UNSAID, SAME_SITE_LAX, SAME_SITE_STRICT, SAME_SITE_NONE }; /* RFC 6265bis 4.1.2.7 */
+enum cookie_secure { COOKIE_SECURE_TLS, COOKIE_SECURE_ALWAYS, COOKIE_SECURE_NEVER }; /* TLS: when the client came by TLS */
 struct hash_policy {
 	uint8_t kind;                           /* enum hash_kind */
 	struct slice name;
-	uint32_t ttl_s;                         /* cookie: made when absent, unless 0 */
+	uint32_t ttl_s;                         /* cookie: made when absent and lasts so long */
+	bool session;                           /* the same, and it lasts as long as the browser runs; neither: none is made */
+	bool http_only;                         /* this and below: of a cookie that is made */
+	uint8_t secure;                         /* enum cookie_secure */
+	uint8_t same_site;                      /* enum same_site */
+	struct slice path;                      /* empty: "/" */
 	bool terminal;                          /* found: the ones behind it are not asked */
 };
 

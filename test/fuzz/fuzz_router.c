@@ -170,7 +170,7 @@ static void act(const struct route_hit *hit, struct matcher *mt, struct msg *m)
 	struct route_hash h, again;
 	bool rooted = m->path.n && m->path.p[0] == '/';
 
-	assert_always(!route_hash(hit, mt, m, &peer.source.ip, &h) && !route_hash(hit, mt, m, &peer.source.ip, &again));
+	assert_always(!route_hash(hit, mt, m, &peer.source.ip, false, &h) && !route_hash(hit, mt, m, &peer.source.ip, false, &again));
 	assert_always(h.has == again.has && (h.set_cookie.n || h.value == again.value));
 	assert_always(redirect_location(hit, m).n);
 	if (rewrite_request(hit, mt, m))

@@ -24,7 +24,7 @@ def condition(r, header):
     t = r.choice(["Exact", "Exact", "Prefix", "Suffix", "Contains", "Present", "Absent", "Range", "RegularExpression"])
     c = {"name": r.choice(NAMES), "type": t}
     if t == "Range":
-        c.update(low=1, high=r.choice([2, 13]))
+        c.update(low=r.choice([-7, 0, 1]), high=r.choice([2, 13]))
     elif t == "RegularExpression":
         c["value"] = r.choice(["[0-9]+", "v.*", "(?i)BOB", "1|12"])
     elif t not in ("Present", "Absent"):

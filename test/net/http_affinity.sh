@@ -6,7 +6,10 @@
 cat > "$T/weft.yaml" <<YAML
 workers: 3
 kernel: {mode: off}
-listeners: [{name: web, address: "127.0.0.1:8080", protocol: http, routes: [all]}]
+listeners:
+- {name: web, address: "127.0.0.1:8080", protocol: http, routes: [all]}
+- {name: behind, address: "127.0.0.1:8081", protocol: http, trusted: [127.0.0.1], routes: [all]}
+- {name: tls, address: "127.0.0.1:8443", protocol: http, tls: {certificates: [{cert: $T/a.crt, key: $T/a.key}]}, routes: [all]}
 routes:
 - name: all
   rules:
@@ -14,11 +17,14 @@ routes:
   - {matches: [{path: {value: /param}}], hash: [{queryParam: user}], backends: [{cluster: ring}]}
   - {matches: [{path: {value: /address}}], hash: [{sourceIP: true}], backends: [{cluster: maglev}]}
   - {matches: [{path: {value: /cookie}}], hash: [{cookie: {name: sid, ttl: 90s}}], backends: [{cluster: ring}]}
+  - {matches: [{path: {value: /browser}}], hash: [{cookie: {name: sid, lifetimeType: Session, path: /browser, sameSite: Lax}}], backends: [{cluster: ring}]}
+  - {matches: [{path: {value: /open}}], hash: [{cookie: {name: sid, ttl: 90s, secure: true, httpOnly: false, sameSite: None}}], backends: [{cluster: ring}]}
   - {matches: [{path: {value: /first}}], hash: [{header: x-user, terminal: true}, {header: x-other}], backends: [{cluster: ring}]}
 clusters:
 - {name: maglev, loadBalancer: maglev, endpoints: &hosts [{address: "127.0.0.1:9001"}, {address: "127.0.0.1:9002"}, {address: "127.0.0.1:9003"}, {address: "127.0.0.1:9004"}]}
 - {name: ring, loadBalancer: ring-hash, endpoints: *hosts}
 YAML
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$T/a.key" -out "$T/a.crt" -days 2 -subj /CN=a 2> /dev/null
 weftd_start
 PYTHONPATH=$SRC/test/lib python3 - <<'PY'
 from http_rig import *
@@ -79,6 +85,26 @@ def a_cookie_that_it_gets():
         is_(one_host("/cookie", f"Cookie: {pair}\r\n"), port, pair)
         assert not where("/cookie", f"Cookie: {pair}\r\n")[1].get("set-cookie")
     is_(len(values), 8)
+
+
+def words(path, port=8080, headers=""):
+    cookie = get(path, port=port, headers=headers).get("set-cookie")
+    assert len(cookie.split(";")[0]) == 20, cookie
+    return cookie[20:]
+
+
+@case
+def what_the_cookie_says():
+    is_(words("/browser"), "; Path=/browser; HttpOnly; SameSite=Lax")
+    is_(words("/open"), "; Max-Age=90; Path=/; Secure; SameSite=None")
+    is_(words("/cookie", 8081), "; Max-Age=90; Path=/; HttpOnly")
+    is_(words("/cookie", 8081, "X-Forwarded-Proto: https\r\n"), "; Max-Age=90; Path=/; Secure; HttpOnly", "TLS ended before")
+    is_(words("/cookie", 8080, "X-Forwarded-Proto: https\r\n"), "; Max-Age=90; Path=/; HttpOnly", "says a stranger")
+    import ssl
+    plain = socket.create_connection(("127.0.0.1", 8443))
+    c = Client.__new__(Client)
+    Stream.__init__(c, ssl._create_unverified_context().wrap_socket(plain))
+    is_(c.ask("/cookie").get("set-cookie")[20:], "; Max-Age=90; Path=/; Secure; HttpOnly")
 
 
 @case

@@ -54,7 +54,7 @@ static void put_condition(struct words *w, const char *what, const struct text_m
 		fprintf(w->out, " %.*s", SLICE_ARG(t->name));
 	fprintf(w->out, "%s%s", *what ? " " : "", type_word(t, !*what));
 	if (t->type == TEXT_RANGE)
-		fprintf(w->out, " %u to below %u", t->low, t->high);
+		fprintf(w->out, " %lld to below %lld", (long long)t->low, (long long)t->high);
 	else if (t->type != TEXT_PRESENT && t->type != TEXT_ABSENT)
 		fprintf(w->out, " %.*s", SLICE_ARG(t->value));
 }

@@ -219,7 +219,7 @@ static void hash_add(json_t *o, const struct route_hit *hit, struct matcher *mt,
 	struct net_peer peer = { 0 };
 	struct route_hash h;
 
-	if (!hit->rule->nhash || route_hash(hit, mt, &q->m, &peer.source.ip, &h))
+	if (!hit->rule->nhash || route_hash(hit, mt, &q->m, &peer.source.ip, slice_eq_str(q->m.scheme, "https"), &h))
 		return;
 	json_object_set_new(o, "hash", h.has ? json_sprintf("%016llx", (unsigned long long)h.value) : json_null());
 	if (h.set_cookie.n)

@@ -172,21 +172,35 @@ static void set_retry(struct fact *f, struct route_rule *r, const struct route_r
 	r->budget_min = c->budget.min_per_second;
 }
 
+static struct hash_policy cookie_policy(struct fact *f, const struct route_cookie *c)
+{
+	return (struct hash_policy){
+		.kind = HASH_COOKIE,
+		.name = fact_slice(f, c->name),
+		.ttl_s = (uint32_t)((c->ttl_ns + 999999999) / 1000000000),
+		.session = c->lifetime,
+		.http_only = c->http_only,
+		.secure = c->secure,
+		.same_site = c->same_site,
+		.path = fact_slice(f, c->path),
+	};
+}
+
 static const struct hash_policy *hashes(struct fact *f, const struct conf_list *list)
 {
 	struct hash_policy *v = fact_alloc(f, list->n * sizeof(*v));
 
 	for (size_t i = 0; i < list->n; i++) {
 		const struct route_hash *h = (const struct route_hash *)list->v + i;
-		struct slice name = h->header.n ? h->header : h->param.n ? h->param : h->cookie.name;
 
-		v[i] = (struct hash_policy){
-			.kind = h->header.n ? HASH_HEADER : h->param.n ? HASH_PARAM :
-				h->source_ip ? HASH_SOURCE_IP : HASH_COOKIE,
-			.name = fact_slice(f, name),
-			.ttl_s = (uint32_t)((h->cookie.ttl_ns + 999999999) / 1000000000),
-			.terminal = h->terminal,
-		};
+		if (h->cookie.name.n)
+			v[i] = cookie_policy(f, &h->cookie);
+		else
+			v[i] = (struct hash_policy){
+				.kind = h->header.n ? HASH_HEADER : h->param.n ? HASH_PARAM : HASH_SOURCE_IP,
+				.name = fact_slice(f, h->header.n ? h->header : h->param),
+			};
+		v[i].terminal = h->terminal;
 	}
 	return v;
 }

@@ -137,6 +137,27 @@ static int check_host_plain(const void *value, struct err *e)
 	return 0;
 }
 
+static int check_cookie_path(const void *value, struct err *e)
+{
+	const struct slice *s = value;
+	bool ok = s->n && s->p[0] == '/';
+
+	for (size_t i = 0; i < s->n; i++)
+		ok &= s->p[i] > ' ' && s->p[i] < 0x7f && s->p[i] != ';';
+	return ok ? 0 : err_add(e, -EINVAL, "want a path that begins with /, without spaces and semicolons");
+}
+
+static int check_cookie(const void *value, struct err *e)
+{
+	const struct route_cookie *c = value;
+
+	if (c->lifetime && c->ttl_ns)
+		return err_add(e, -EINVAL, "ttl: a cookie whose lifetimeType is Session has none");
+	if (c->same_site == SAME_SITE_NONE && c->secure == COOKIE_SECURE_NEVER)
+		return err_add(e, -EINVAL, "sameSite: browsers take None with secure only");
+	return 0;
+}
+
 static int check_hash(const void *value, struct err *e)
 {
 	const struct route_hash *h = value;
@@ -261,8 +282,10 @@ static const struct conf_item text_rows[] = {
 	CONF_ITEM(struct route_text, type, "type", ENUM, .names = text_words, .dflt = "Exact",
 		  .help = "RegularExpression: PCRE2, matches the whole value; Range: a whole number, low <= it < high"),
 	CONF_ITEM(struct route_text, value, "value", STRING, .max = 8192, .help = "what it is compared with"),
-	CONF_ITEM(struct route_text, low, "low", INT, .dflt = "0", .help = "of a Range: it is not below"),
-	CONF_ITEM(struct route_text, high, "high", INT, .dflt = "0", .help = "of a Range: it is below"),
+	CONF_ITEM(struct route_text, low, "low", INT, .min = INT64_MIN, .max = INT64_MAX, .dflt = "0",
+		  .help = "of a Range: it is not below; may be negative"),
+	CONF_ITEM(struct route_text, high, "high", INT, .min = INT64_MIN, .max = INT64_MAX, .dflt = "0",
+		  .help = "of a Range: it is below"),
 	CONF_END
 };
 
@@ -426,16 +449,29 @@ static const struct conf_item retry_rows[] = {
 	CONF_END
 };
 
+static const char *const lifetime_words[] = { "Permanent", "Session", NULL };
+static const char *const secure_words[] = { "auto", "true", "false", NULL };
+static const char *const same_site_words[] = { "unset", "Lax", "Strict", "None", NULL };
+
 static const struct conf_item cookie_rows[] = {
 	CONF_ITEM(struct route_cookie, name, "name", STRING, .required = true, .max = 256, .check = check_token, .help = "of the cookie"),
 	CONF_ITEM(struct route_cookie, ttl_ns, "ttl", DURATION, .max = CONF_HOURS_MAX, .dflt = "0s",
-		  .help = "a client without the cookie gets one for so long; 0s: it does not"),
+		  .help = "a client without the cookie gets one for so long; 0s: it does not, unless lifetimeType is Session"),
+	CONF_ITEM(struct route_cookie, lifetime, "lifetimeType", ENUM, .names = lifetime_words, .dflt = "Permanent",
+		  .help = "Session: a client without the cookie gets one until it ends, without a ttl"),
+	CONF_ITEM(struct route_cookie, path, "path", STRING, .max = 1024, .check = check_cookie_path, .dflt = "/",
+		  .help = "Path of a cookie that is made"),
+	CONF_ITEM(struct route_cookie, secure, "secure", ENUM, .names = secure_words, .dflt = "auto",
+		  .help = "Secure of a cookie that is made; auto: when the client came by TLS"),
+	CONF_ITEM(struct route_cookie, http_only, "httpOnly", BOOL, .dflt = "true", .help = "HttpOnly of a cookie that is made"),
+	CONF_ITEM(struct route_cookie, same_site, "sameSite", ENUM, .names = same_site_words, .dflt = "unset",
+		  .help = "SameSite of a cookie that is made; unset: the browser's own rule; None wants Secure"),
 	CONF_END
 };
 
 static const struct conf_item hash_rows[] = {
 	CONF_ITEM(struct route_hash, header, "header", STRING, .max = 256, .check = check_token, .help = "name of a header"),
-	CONF_ITEM(struct route_hash, cookie, "cookie", STRUCT, .rows = cookie_rows, .help = "a cookie"),
+	CONF_ITEM(struct route_hash, cookie, "cookie", STRUCT, .rows = cookie_rows, .check = check_cookie, .help = "a cookie"),
 	CONF_ITEM(struct route_hash, param, "queryParam", STRING, .max = 256, .check = check_token, .help = "name of a parameter"),
 	CONF_ITEM(struct route_hash, source_ip, "sourceIP", BOOL, .dflt = "false", .help = "true: the client's address"),
 	CONF_ITEM(struct route_hash, terminal, "terminal", BOOL, .dflt = "false",

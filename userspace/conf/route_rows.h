@@ -6,7 +6,7 @@
 struct route_text {
 	uint8_t type;                           /* place in the row's names: text_types, path_types, rpc_types */
 	struct slice name, value;
-	uint32_t low, high;
+	int64_t low, high;
 };
 
 struct route_matches {
@@ -74,8 +74,11 @@ struct route_retry {
 struct route_hash {
 	struct slice header, param;
 	struct route_cookie {
-		struct slice name;
+		struct slice name, path;
 		uint64_t ttl_ns;
+		uint8_t lifetime;               /* 1: Session */
+		uint8_t secure, same_site;      /* enum cookie_secure, enum same_site */
+		bool http_only;
 	} cookie;
 	bool source_ip, terminal;
 };

@@ -64,7 +64,9 @@ static const char *range(const struct conf_item *item, enum conf_type type, char
 
 	if (!bounded(item) && type != CONF_INT)
 		return "";
-	if (max == INT64_MAX)
+	if (max == INT64_MAX && value_min(item) == INT64_MIN)
+		snprintf(out, size, " of 64 bits");
+	else if (max == INT64_MAX)
 		snprintf(out, size, " of at least %s", amount(type, value_min(item), lo));
 	else
 		snprintf(out, size, " from %s to %s", amount(type, value_min(item), lo),

@@ -76,7 +76,7 @@ static void text_check(const struct rule_check *c, const char *what, const struc
 	if (types == NAMED && !m->name.n)
 		wrong(c, "%s: no name", what);
 	if (m->type == TEXT_RANGE && m->low >= m->high)
-		wrong(c, "%s: range %u to %u is empty", what, m->low, m->high);
+		wrong(c, "%s: range %lld to %lld is empty", what, (long long)m->low, (long long)m->high);
 	if (valued && !m->value.n)
 		wrong(c, "%s: no value", what);
 	if (m->type == TEXT_REGEX && m->value.n)

@@ -23,6 +23,8 @@ static const char *const text_names[] = { "any", "exact", "prefix", "regex", "pr
 static const char *const header_op_names[] = { "set", "add", "remove" };
 static const char *const change_names[] = { "keep", "prefix", "full", "regex" };
 static const char *const hash_names[] = { "header", "cookie", "source-ip", "param" };
+static const char *const secure_names[] = { "tls", "always", "never" };
+static const char *const same_site_names[] = { "unsaid", "lax", "strict", "none" };
 static const char *const upgrade_names[] = { "websocket", "connect" };
 static const char *const tls_names[] = { "off", "strict", "permissive" };
 static const char *const capture_names[] = { "none", "ebpf", "redirect", "tproxy" };
@@ -60,8 +62,8 @@ const char *const retry_on_names[RETRY_ON_COUNT + 1] = { RETRY_ONS(RETRY_ON_NAME
 	{ MEMBER(T, in.m), .type = FIELD_LIST, .n_off = offsetof(struct T, in.n##m), .of = &(shape) }
 /* struct text_match */
 #define TEXT(T, m)                                                                                                     \
-	ENUM(T, m.type, text_names), SLICE(T, m.name), SLICE(T, m.value), UINT(T, m.low, UINT32_MAX),                  \
-		UINT(T, m.high, UINT32_MAX)
+	ENUM(T, m.type, text_names), SLICE(T, m.name), SLICE(T, m.value), UINT(T, m.low, UINT64_MAX),                  \
+		UINT(T, m.high, UINT64_MAX)
 
 /* ---- elements of lists -------------------------------------------------------------------------------------- */
 
@@ -101,9 +103,9 @@ static const struct shape subset_keys_shape = { sizeof(struct subset_keys), 4, -
 
 static const struct field text_match_rows[] = {
 	ENUM(text_match, type, text_names), SLICE(text_match, name),	       SLICE(text_match, value),
-	UINT(text_match, low, UINT32_MAX),  UINT(text_match, high, UINT32_MAX),
+	UINT(text_match, low, UINT64_MAX),  UINT(text_match, high, UINT64_MAX),
 };
-static const struct shape text_match_shape = { sizeof(struct text_match), 17, -1, ROWS(text_match_rows) };
+static const struct shape text_match_shape = { sizeof(struct text_match), 25, -1, ROWS(text_match_rows) };
 
 static const struct field match_rows[] = {
 	TEXT(route_match, path),
@@ -115,7 +117,7 @@ static const struct field match_rows[] = {
 	TEXT(route_match, rpc_method),
 	LIST(route_match, identities, text_shape),
 };
-static const struct shape match_shape = { sizeof(struct route_match), 71, -1, ROWS(match_rows) };
+static const struct shape match_shape = { sizeof(struct route_match), 95, -1, ROWS(match_rows) };
 
 static const struct field header_change_rows[] = {
 	ENUM(header_change, op, header_op_names),
@@ -128,9 +130,14 @@ static const struct field hash_rows[] = {
 	ENUM(hash_policy, kind, hash_names),
 	SLICE(hash_policy, name),
 	UINT(hash_policy, ttl_s, UINT32_MAX),
+	BOOL(hash_policy, session),
+	BOOL(hash_policy, http_only),
+	ENUM(hash_policy, secure, secure_names),
+	ENUM(hash_policy, same_site, same_site_names),
+	SLICE(hash_policy, path),
 	BOOL(hash_policy, terminal),
 };
-static const struct shape hash_shape = { sizeof(struct hash_policy), 10, -1, ROWS(hash_rows) };
+static const struct shape hash_shape = { sizeof(struct hash_policy), 18, -1, ROWS(hash_rows) };
 
 static const struct field route_rule_rows[] = {
 	LIST(route_rule, matches, match_shape),

@@ -7,7 +7,7 @@
 #include "weft/model.h"
 
 enum field_type {
-	FIELD_UINT,                             /* uint8_t to uint64_t by size; at most max; names: of its bits */
+	FIELD_UINT,                             /* uint8_t to uint64_t by size, int64_t too; at most max; names: of its bits */
 	FIELD_BOOL,
 	FIELD_ENUM,                             /* of size bytes; names[0..max], holes NULL */
 	FIELD_SLICE,                            /* ref: key of a fact of that kind, or empty */

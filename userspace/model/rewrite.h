@@ -26,6 +26,6 @@ struct route_hash {
 	bool has;                               /* else no policy found anything to go by */
 	struct slice set_cookie;                /* the response shall have it: a new client's value; empty: none */
 };
-/* By the rule's hash policies, of the request as it came. 0 or -ENOMEM (of set_cookie). */
-int route_hash(const struct route_hit *hit, struct matcher *mt, struct msg *m, const struct ip *client,
+/* By the rule's hash policies, of the request as it came. tls: the client came by TLS. 0 or -ENOMEM (of set_cookie). */
+int route_hash(const struct route_hit *hit, struct matcher *mt, struct msg *m, const struct ip *client, bool tls,
 	       struct route_hash *out);

@@ -8,20 +8,23 @@
 #include "model/router_priv.h"
 #include "weft/str.h"
 
-static struct slice cookie_new(struct matcher *mt, struct msg *m, const struct hash_policy *p, struct slice *set)
+/* RFC 6265 4.1.1 */
+static struct slice cookie_new(struct matcher *mt, struct msg *m, const struct hash_policy *p, bool tls, struct slice *set)
 {
-	char value[17], life[32];
-	size_t n, nlife;
-	char *text;
+	static const char *const same_site[] = { "", "; SameSite=Lax", "; SameSite=Strict", "; SameSite=None" };
+	bool secure = p->secure == COOKIE_SECURE_ALWAYS || (p->secure == COOKIE_SECURE_TLS && tls);
+	size_t room = p->name.n + p->path.n + 128, n;
+	char *text = msg_alloc(m, room), life[32] = "";
 
-	n = (size_t)snprintf(value, sizeof(value), "%016llx", (unsigned long long)rand_u64(&mt->rand));
-	nlife = (size_t)snprintf(life, sizeof(life), "; Max-Age=%u", p->ttl_s);
-	text = msg_alloc(m, p->name.n + 1 + n + nlife + sizeof("; Path=/; HttpOnly"));
 	if (!text)
 		return (struct slice){ NULL, 0 };
-	set->p = text;
-	set->n = (size_t)sprintf(text, "%.*s=%s%s; Path=/; HttpOnly", SLICE_ARG(p->name), value, life);
-	return (struct slice){ text + p->name.n + 1, n };
+	if (!p->session)
+		snprintf(life, sizeof(life), "; Max-Age=%u", p->ttl_s);
+	n = (size_t)snprintf(text, room, "%.*s=%016llx%s; Path=%.*s%s%s%s", SLICE_ARG(p->name), (unsigned long long)rand_u64(&mt->rand),
+			     life, (int)(p->path.n ? p->path.n : 1), p->path.n ? p->path.p : "/", secure ? "; Secure" : "",
+			     p->http_only ? "; HttpOnly" : "", same_site[p->same_site]);
+	*set = (struct slice){ text, n };
+	return (struct slice){ text + p->name.n + 1, 16 };
 }
 
 static struct slice policy_text(const struct route_hit *hit, size_t i, struct matcher *mt, struct msg *m,
@@ -34,7 +37,7 @@ static struct slice policy_text(const struct route_hit *hit, size_t i, struct ma
 	return matcher_find(mt, hit->router, m, hit->compiled->hash_wants[i]);
 }
 
-int route_hash(const struct route_hit *hit, struct matcher *mt, struct msg *m, const struct ip *client,
+int route_hash(const struct route_hit *hit, struct matcher *mt, struct msg *m, const struct ip *client, bool tls,
 	       struct route_hash *out)
 {
 	*out = (struct route_hash){ 0 };
@@ -45,8 +48,8 @@ int route_hash(const struct route_hit *hit, struct matcher *mt, struct msg *m, c
 		const struct hash_policy *p = &hit->rule->hash[i];
 		struct slice text = policy_text(hit, i, mt, m, client);
 
-		if (!text.p && p->kind == HASH_COOKIE && p->ttl_s && !out->set_cookie.n) {
-			text = cookie_new(mt, m, p, &out->set_cookie);
+		if (!text.p && p->kind == HASH_COOKIE && (p->ttl_s || p->session) && !out->set_cookie.n) {
+			text = cookie_new(mt, m, p, tls, &out->set_cookie);
 			if (!text.p)
 				return -ENOMEM;
 		}

@@ -29,7 +29,7 @@ uint64_t router_hash(struct slice s)
 
 /* ---- conditions --------------------------------------------------------------------------------------------- */
 
-static bool in_range(struct slice s, uint32_t low, uint32_t high)
+static bool in_range(struct slice s, int64_t low, int64_t high)
 {
 	int64_t v;
 

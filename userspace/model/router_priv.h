@@ -24,7 +24,7 @@ struct cond {
 	uint8_t type;                           /* enum text_match_type */
 	uint8_t lack;                           /* enum route_lack: what is missing when it does not hold */
 	uint32_t want;
-	uint32_t low, high;
+	int64_t low, high;
 	struct slice value;
 	const struct regex *regex;
 	const struct text_match *text;

@@ -85,7 +85,8 @@ static int prepare(struct stream *s)
 	int err = 0;
 
 	if (r->nhash)
-		err = route_hash(&s->hit, s->w->http->matcher, &s->request, &s->info.client->ip, &hash);
+		err = route_hash(&s->hit, s->w->http->matcher, &s->request, &s->info.client->ip,
+				 slice_eq_str(s->client_proto, "https"), &hash);
 	s->ask.lb.hash = hash.value;
 	s->ask.lb.has_hash = hash.has;
 	s->set_cookie = hash.set_cookie;

@@ -24,7 +24,7 @@ static void conditions(void **state)
 				      "  - matches:\n"
 				      "    - path: {type: PathPrefix, value: /v2}\n"
 				      "      method: GET\n"
-				      "      headers: [{name: x-user, type: Exact, value: bob}, {name: x-n, type: Range, low: 1, high: 9}]\n"
+				      "      headers: [{name: x-user, type: Exact, value: bob}, {name: x-n, type: Range, low: -3, high: 9000000000}]\n"
 				      "      queryParams: [{name: debug, value: \"1\"}]\n"
 				      "      cookies: [{name: group, value: canary}, {name: old, type: Absent}]\n"
 				      "      identities: [\"spiffe://t/a\"]\n"
@@ -41,7 +41,7 @@ static void conditions(void **state)
 	assert_true(slice_eq_str(m->method, "GET"));
 	assert_text(&m->headers[0], TEXT_EXACT, "x-user", "bob");
 	assert_text(&m->headers[1], TEXT_RANGE, "x-n", "");
-	assert_int_equal(m->headers[1].low * 10 + m->headers[1].high, 19);
+	assert_int_equal(m->headers[1].low * 10 + m->headers[1].high, 8999999970ll);
 	assert_text(&m->params[0], TEXT_EXACT, "debug", "1");
 	assert_text(&m->cookies[1], TEXT_ABSENT, "old", "");
 	assert_int_equal(m->nidentities, 1);
@@ -71,7 +71,7 @@ static void what_is_done(void **state)
 		"    timeouts: {request: 10s, backendRequest: 2s, idle: 300s}\n"
 		"    retry: {attempts: 2, on: [connect-failure, 5xx], codes: [503, 520-530], backoff: 50ms, maxBackoff: 1s,\n"
 		"            budget: {percent: 30, minPerSecond: 5}}\n"
-		"    hash: [{header: x-session}, {cookie: {name: sid, ttl: 1h}, terminal: true}, {sourceIP: true}, {queryParam: q}]\n"
+		"    hash: [{header: x-session}, {cookie: {name: sid, ttl: 1h, path: /a, sameSite: None, httpOnly: false}, terminal: true}, {sourceIP: true}, {queryParam: q}]\n"
 		"    upgrades: [connect]\n"
 		"  - filters: [{type: RequestRedirect, scheme: https, port: 8443, statusCode: 308,\n"
 		"               path: {type: ReplaceFullPath, value: /new}}]\n"
@@ -103,7 +103,10 @@ static void what_is_done(void **state)
 	assert_int_equal(r->nhash, 4);
 	assert_int_equal(r->hash[1].kind, HASH_COOKIE);
 	assert_int_equal(r->hash[1].ttl_s, 3600);
-	assert_true(r->hash[1].terminal);
+	assert_true(r->hash[1].terminal && !r->hash[1].http_only && !r->hash[1].session);
+	assert_int_equal(r->hash[1].same_site, SAME_SITE_NONE);
+	assert_int_equal(r->hash[1].secure, COOKIE_SECURE_TLS);
+	assert_true(slice_eq_str(r->hash[1].path, "/a"));
 	assert_int_equal(r->hash[2].kind, HASH_SOURCE_IP);
 	assert_int_equal(r->hash[3].kind, HASH_PARAM);
 	assert_int_equal(r->upgrades, UPGRADE_CONNECT);
@@ -179,6 +182,12 @@ static const struct bad bad[] = {
 	  AT ".matches[0].path.type: want PathPrefix, Exact or RegularExpression, not Prefix" },
 	{ MATCH("{headers: [{name: a, type: Range, low: 5, high: 5}]}"),
 	  AT ".matches[0].headers[0]: want low and high, and low less than high" },
+	{ MATCH("{headers: [{name: a, type: Range, low: -1, high: -1}]}"),
+	  AT ".matches[0].headers[0]: want low and high, and low less than high" },
+	{ MATCH("{headers: [{name: a, type: Range, low: -9223372036854775809, high: 1}]}"),
+	  AT ".matches[0].headers[0].low: -9223372036854775809 is out of range, want a whole number of 64 bits" },
+	{ MATCH("{headers: [{name: a, type: Range, low: 1.5, high: 2}]}"),
+	  AT ".matches[0].headers[0].low: want a whole number of 64 bits, not 1.5" },
 	{ MATCH("{headers: [{name: a, value: x, low: 5}]}"), AT ".matches[0].headers[0]: low and high are for type Range only" },
 	{ MATCH("{headers: [{name: a, type: Present, value: x}]}"), AT ".matches[0].headers[0]: value: this type has none" },
 	{ MATCH("{cookies: [{name: a, type: Prefix}]}"), AT ".matches[0].cookies[0]: value is missing" },
@@ -197,6 +206,16 @@ static const struct bad bad[] = {
 	{ RULE("{backends: [{cluster: c}], retry: {backoff: 1s}}"), AT ": retry.backoff: want at most maxBackoff" },
 	{ RULE("{backends: [{cluster: c}], retry: {grpcStatus: [unavailable]}}"),
 	  AT ".retry.grpcStatus: gRPC is not part of this release" },
+	{ RULE("{backends: [{cluster: c}], hash: [{cookie: {name: a, ttl: 1s, lifetimeType: Session}}]}"),
+	  AT ".hash[0].cookie: ttl: a cookie whose lifetimeType is Session has none" },
+	{ RULE("{backends: [{cluster: c}], hash: [{cookie: {name: a, ttl: 1s, sameSite: None, secure: false}}]}"),
+	  AT ".hash[0].cookie: sameSite: browsers take None with secure only" },
+	{ RULE("{backends: [{cluster: c}], hash: [{cookie: {name: a, sameSite: lax}}]}"),
+	  AT ".hash[0].cookie.sameSite: want unset, Lax, Strict or None, not lax" },
+	{ RULE("{backends: [{cluster: c}], hash: [{cookie: {name: a, path: a}}]}"),
+	  AT ".hash[0].cookie.path: want a path that begins with /, without spaces and semicolons" },
+	{ RULE("{backends: [{cluster: c}], hash: [{cookie: {name: a, path: \"/a; x\"}}]}"),
+	  AT ".hash[0].cookie.path: want a path that begins with /, without spaces and semicolons" },
 	{ RULE("{backends: [{cluster: c}], hash: [{}]}"), AT ".hash[0]: want one of header, cookie, queryParam and sourceIP" },
 	{ RULE("{backends: [{cluster: c}], hash: [{header: a, sourceIP: true}]}"),
 	  AT ".hash[0]: want one of header, cookie, queryParam and sourceIP" },

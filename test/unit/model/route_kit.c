@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "route_kit.h"
 
+#include <inttypes.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ static struct text_match condition(struct fact *f, const char *name, size_t nnam
 	assert_always(at && *at);
 	t.type = types[at - signs];
 	if (t.type == TEXT_RANGE)
-		assert_always(sscanf(rest + 1, "%u..%u", &t.low, &t.high) == 2);
+		assert_always(sscanf(rest + 1, "%" SCNd64 "..%" SCNd64, &t.low, &t.high) == 2);
 	else
 		t.value = fact_slice(f, slice_str(rest + 1));
 	return t;

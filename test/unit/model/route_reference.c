@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <regex.h>
 #include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include "base/magic.h"
 #include "base/mem.h"
@@ -178,15 +179,16 @@ static bool regex_holds(const char *text, const char *pattern)
 	return holds;
 }
 
-static bool number_within(const char *text, uint32_t low, uint32_t high)
+static bool number_within(const char *text, int64_t low, int64_t high)
 {
 	size_t sign = text[0] == '-', digits = strspn(text + sign, "0123456789");
 	long long v;
 
 	if (!digits || text[sign + digits])
 		return false;
-	v = digits > 15 ? -1 : atoll(text);
-	return v >= (long long)low && v < (long long)high;
+	errno = 0;
+	v = strtoll(text, NULL, 10);
+	return !errno && v >= (long long)low && v < (long long)high;
 }
 
 static bool text_holds(const struct text_match *t, const char *text)

@@ -261,7 +261,7 @@ static struct route_hash hash(struct rig *g, const char *request, uint8_t last_b
 
 	peer.source.ip.b[15] = last_byte_of_source;
 	rig_ask(g, request);
-	assert_int_equal(route_hash(&g->hit, g->mt, &g->q.m, &peer.source.ip, &h), 0);
+	assert_int_equal(route_hash(&g->hit, g->mt, &g->q.m, &peer.source.ip, slice_eq_str(g->q.m.scheme, "https"), &h), 0);
 	return h;
 }
 
@@ -284,13 +284,13 @@ static void test_hash(void **state)
 	struct rig g;
 
 	(void)state;
-	hash_one(&(struct hash_policy){ HASH_HEADER, SLICE_LIT("x-user"), 0, false }, "GET http://h/|X-User: a", "GET http://h/|x-user: b",
-		 "GET http://h/");
-	hash_one(&(struct hash_policy){ HASH_PARAM, SLICE_LIT("u"), 0, false }, "GET http://h/?u=a", "GET http://h/?u=b", "GET http://h/?v=a");
-	hash_one(&(struct hash_policy){ HASH_COOKIE, SLICE_LIT("sid"), 0, false }, "GET http://h/|cookie: sid=1",
+	hash_one(&(struct hash_policy){ .kind = HASH_HEADER, .name = SLICE_LIT("x-user") }, "GET http://h/|X-User: a",
+		 "GET http://h/|x-user: b", "GET http://h/");
+	hash_one(&(struct hash_policy){ .kind = HASH_PARAM, .name = SLICE_LIT("u") }, "GET http://h/?u=a", "GET http://h/?u=b", "GET http://h/?v=a");
+	hash_one(&(struct hash_policy){ .kind = HASH_COOKIE, .name = SLICE_LIT("sid") }, "GET http://h/|cookie: sid=1",
 		 "GET http://h/|cookie: sid=2", "GET http://h/|cookie: x=1");
 	rig_init(&g, "");
-	g.rule->hash = &(struct hash_policy){ HASH_SOURCE_IP, { NULL, 0 }, 0, false };
+	g.rule->hash = &(struct hash_policy){ .kind = HASH_SOURCE_IP };
 	g.rule->nhash = 1;
 	assert_int_equal(hash(&g, "GET http://a/", 1).value, hash(&g, "GET http://b/x", 1).value);
 	assert_int_not_equal(hash(&g, "GET http://a/", 1).value, hash(&g, "GET http://a/", 2).value);
@@ -304,7 +304,7 @@ static void test_hash_is_stable(void **state)
 
 	(void)state;
 	rig_init(&g, "");
-	g.rule->hash = &(struct hash_policy){ HASH_HEADER, SLICE_LIT("x-user"), 0, false };
+	g.rule->hash = &(struct hash_policy){ .kind = HASH_HEADER, .name = SLICE_LIT("x-user") };
 	g.rule->nhash = 1;
 	assert_int_equal(hash(&g, "GET http://h/|x-user: bob", 1).value, 0x1dba91e7a3afbcb2ull);
 	rig_fini(&g);
@@ -313,7 +313,9 @@ static void test_hash_is_stable(void **state)
 static void test_hash_list(void **state)
 {
 	struct hash_policy list[] = {
-		{ HASH_HEADER, SLICE_LIT("a"), 0, false }, { HASH_HEADER, SLICE_LIT("b"), 0, true }, { HASH_HEADER, SLICE_LIT("c"), 0, false },
+		{ .kind = HASH_HEADER, .name = SLICE_LIT("a") },
+		{ .kind = HASH_HEADER, .name = SLICE_LIT("b"), .terminal = true },
+		{ .kind = HASH_HEADER, .name = SLICE_LIT("c") },
 	};
 	struct rig g;
 
@@ -341,7 +343,7 @@ static void test_hash_cookie(void **state)
 
 	(void)state;
 	rig_init(&g, "");
-	g.rule->hash = &(struct hash_policy){ HASH_COOKIE, SLICE_LIT("sid"), 3600, false };
+	g.rule->hash = &(struct hash_policy){ .kind = HASH_COOKIE, .name = SLICE_LIT("sid"), .ttl_s = 3600, .http_only = true };
 	g.rule->nhash = 1;
 	first = hash(&g, "GET http://h/", 1);
 	second = hash(&g, "GET http://h/", 1);
@@ -356,6 +358,40 @@ static void test_hash_cookie(void **state)
 	rig_fini(&g);
 }
 
+/* What a made cookie says beside its value, by policy and by how the client came. */
+static void test_hash_cookie_words(void **state)
+{
+	static const struct {
+		struct hash_policy policy;
+		const char *request, *want;
+	} cases[] = {
+		{ { .ttl_s = 60 }, "GET http://h/", "; Max-Age=60; Path=/" },
+		{ { .ttl_s = 60 }, "GET https://h/", "; Max-Age=60; Path=/; Secure" },
+		{ { .session = true, .http_only = true, .path = SLICE_LIT("/a") }, "GET http://h/", "; Path=/a; HttpOnly" },
+		{ { .ttl_s = 1, .secure = COOKIE_SECURE_NEVER, .same_site = SAME_SITE_LAX }, "GET https://h/", "; Max-Age=1; Path=/; SameSite=Lax" },
+		{ { .session = true, .secure = COOKIE_SECURE_ALWAYS, .same_site = SAME_SITE_NONE, .http_only = true }, "GET http://h/",
+		  "; Path=/; Secure; HttpOnly; SameSite=None" },
+		{ { .session = true, .same_site = SAME_SITE_STRICT }, "GET http://h/", "; Path=/; SameSite=Strict" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct hash_policy p = cases[i].policy;
+		struct route_hash h;
+		struct rig g;
+
+		p.kind = HASH_COOKIE;
+		p.name = SLICE_LIT("sid");
+		rig_init(&g, "");
+		g.rule->hash = &p;
+		g.rule->nhash = 1;
+		h = hash(&g, cases[i].request, 1);
+		assert_true(h.has && h.set_cookie.n > 20);
+		assert_slice(((struct slice){ h.set_cookie.p + 20, h.set_cookie.n - 20 }), cases[i].want);
+		rig_fini(&g);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +399,7 @@ int main(void)
 		cmocka_unit_test(test_regex_leaves_a_path),
 		cmocka_unit_test(test_redirect), cmocka_unit_test(test_hash), cmocka_unit_test(test_hash_is_stable),
 		cmocka_unit_test(test_hash_list), cmocka_unit_test(test_hash_cookie),
+		cmocka_unit_test(test_hash_cookie_words),
 	};
 
 	return cmocka_run_group_tests_name("rewrite", tests, NULL, NULL);

@@ -36,7 +36,7 @@ static const char *const asked_paths[] = {
 };
 static const char *const names[] = { "x-a", "X-B", "g" };
 static const char *const values[] = { "1", "12", "-5", "v1", "v", "007", "99999999999", "1x" };
-static const char *const signs[] = { "=1", "=v1", "^v", "^1", "$1", "*2", "?", "!", "#1..13", "#0..4000000000", "~v[0-9]?", "~[0-9]+" };
+static const char *const signs[] = { "=1", "=v1", "^v", "^1", "$1", "*2", "?", "!", "#1..13", "#-13..2", "#0..4000000000", "~v[0-9]?", "~[0-9]+" };
 static const char *const identities[] = { "spiffe://a", "spiffe://b" };
 
 #define PICK(r, list) ((list)[rand_below(r, sizeof(list) / sizeof((list)[0]))])
