@@ -24,5 +24,7 @@ struct slice buf_head(const struct buf *b);     /* first contiguous readable byt
 unsigned buf_iov(const struct buf *b, struct iovec *v, unsigned max); /* the first pieces, at most max; how many */
 void buf_drop(struct buf *b, size_t n);         /* n bytes were consumed */
 void buf_move(struct buf *to, struct buf *from); /* all of from to the end of to, no copy */
+/* The first n bytes of from to the end of to: whole chunks move, of the last one a part may be copied. 0 or -ENOMEM. */
+int buf_take(struct buf *to, struct buf *from, size_t n);
 /* The first n bytes made contiguous (copied when split over chunks); NULL p when fewer are there or out of memory. */
 struct slice buf_pull(struct buf *b, size_t n);

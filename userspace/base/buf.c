@@ -229,6 +229,35 @@ void buf_move(struct buf *to, struct buf *from)
 	trim(to);
 }
 
+static void move_head(struct buf *to, struct buf *from)
+{
+	struct buf_chunk *c = from->head;
+
+	from->head = c->next;
+	if (!from->head)
+		from->tail = NULL;
+	from->len -= c->w - c->r;
+	c->next = NULL;
+	append(to, c);
+	to->len += c->w - c->r;
+	skip_empty(to);
+}
+
+int buf_take(struct buf *to, struct buf *from, size_t n)
+{
+	struct slice s;
+
+	assert_always(n <= from->len && to != from);
+	for (s = buf_head(from); n && s.n <= n; s = buf_head(from)) {
+		move_head(to, from);
+		n -= s.n;
+	}
+	if (n && buf_add(to, s.p, n))
+		return -ENOMEM;
+	buf_drop(from, n);
+	return 0;
+}
+
 /* Bytes from the chunks after head into head's free end, until it holds n. */
 static void gather(struct buf *b, struct buf_chunk *head, size_t n)
 {

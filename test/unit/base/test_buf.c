@@ -312,6 +312,18 @@ static void model_move(struct model *to, struct model *from)
 	buf_move(&to->b, &from->b);
 }
 
+static void model_take_some(struct model *to, struct model *from, struct rand *r)
+{
+	size_t n = rand_below(r, (uint32_t)(from->w - from->r) + 1);
+
+	if (to->w + n > MODEL_MAX)
+		return;
+	memcpy(to->bytes + to->w, from->bytes + from->r, n);
+	to->w += n;
+	from->r += n;
+	assert_int_equal(buf_take(&to->b, &from->b, n), 0);
+}
+
 /* All pieces in order, and no empty one. */
 static void model_check_iov(struct model *m)
 {
@@ -353,8 +365,10 @@ static void test_against_model(void **state)
 
 		if (op < 9)
 			model_add(x, &r);
-		else if (op < 19)
+		else if (op < 18)
 			model_take(x, &r);
+		else if (op < 19)
+			model_take_some(x, x == m ? m + 1 : m, &r);
 		else
 			model_move(x, x == m ? m + 1 : m);
 		model_check(&m[0]);
