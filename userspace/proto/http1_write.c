@@ -263,7 +263,7 @@ static void headers(struct head_out *o)
 
 		if (!header_stays(o, h))
 			continue;
-		end = line_in_raw(o->raw, h);
+		end = o->raw.p ? line_in_raw(o->raw, h) : NULL;
 		if (end)
 			put_raw(&o->w, h->name.p, end);
 		else
