@@ -17,7 +17,7 @@ endif
 # name in pkg-config : Debian package
 LIBRARIES := libbpf:libbpf-dev libelf:libelf-dev zlib:zlib1g-dev yaml-0.1:libyaml-dev jansson:libjansson-dev \
 	libxxhash:libxxhash-dev libcap:libcap-dev libseccomp:libseccomp-dev libllhttp:libllhttp-dev \
-	libpcre2-8:libpcre2-dev openssl:libssl-dev libcares:libc-ares-dev
+	libpcre2-8:libpcre2-dev openssl:libssl-dev libcares:libc-ares-dev libnghttp2:libnghttp2-dev
 TEST_LIBRARIES := cmocka:libcmocka-dev
 PKG_CONFIG ?= pkg-config
 BPFTOOL ?= $(or $(shell PATH=$$PATH:/usr/sbin:/sbin command -v bpftool),bpftool)

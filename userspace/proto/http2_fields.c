@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The fields of a head that goes out: each judged by what HTTP/2 carries (RFC 9113 8.2), whatever protocol it came in.
+ * nghttp2 copies them when they are submitted, and makes names lower case.
+ */
+#include "proto/http2_priv.h"
+
+#include <stdlib.h>
+#include "proto/http1_priv.h"
+
+void http2_fields_init(struct http2_fields *f)
+{
+	f->v = f->first;
+	f->n = 0;
+	f->room = sizeof(f->first) / sizeof(f->first[0]);
+	f->bad = false;
+}
+
+void http2_fields_fini(struct http2_fields *f)
+{
+	if (f->v != f->first)
+		free(f->v);
+}
+
+static bool grow(struct http2_fields *f)
+{
+	nghttp2_nv *v = malloc(2 * f->room * sizeof(*v));
+
+	if (!v)
+		return false;
+	memcpy(v, f->v, f->n * sizeof(*v));
+	http2_fields_fini(f);
+	f->v = v;
+	f->room *= 2;
+	return true;
+}
+
+void http2_fields_add(struct http2_fields *f, struct slice name, struct slice value)
+{
+	if (f->n == f->room && !grow(f)) {
+		f->bad = true;
+		return;
+	}
+	f->v[f->n++] = (nghttp2_nv){ .name = (uint8_t *)name.p, .value = (uint8_t *)(value.n ? value.p : ""),
+				     .namelen = name.n, .valuelen = value.n };
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* RFC 9113 8.2.1: and no space around it. */
+static bool is_value(struct slice s)
+{
+	if (s.n && (is_space(s.p[0]) || is_space(s.p[s.n - 1])))
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (((uint8_t)s.p[i] < 0x20 && s.p[i] != '\t') || s.p[i] == 0x7f)
+			return false;
+	return true;
+}
+
+/* What has no place in HTTP/2, or is said otherwise there. By length: nearly all names are done with one comparison. */
+static bool left_out(const struct msg_header *h, bool websocket)
+{
+	struct slice name = h->name;
+
+	switch (name.n) {
+	case 2:
+		return HTTP1_IS(name, "te") && !HTTP1_IS(h->value, "trailers");
+	case 4:
+		return HTTP1_IS(name, "host");
+	case 14:
+		return HTTP1_IS(name, "content-length") || HTTP1_IS(name, "http2-settings");
+	case 17:
+		if (websocket && HTTP1_IS(name, "sec-websocket-key"))
+			return true;
+		break;
+	case 20:
+		return websocket && HTTP1_IS(name, "sec-websocket-accept");
+	}
+	return http1_is_hop(name);
+}
+
+void http2_fields_headers(struct http2_fields *f, const struct msg *m, bool trailers, bool websocket)
+{
+	for (uint32_t i = 0; i < m->nheaders; i++) {
+		const struct msg_header *h = &m->headers[i];
+
+		if (left_out(h, websocket) || (trailers && http1_is_trailer_forbidden(h->name)))
+			continue;
+		if (!http1_is_token(h->name) || !is_value(h->value))
+			f->bad = true;
+		else
+			http2_fields_add(f, h->name, h->value);
+	}
+}
+
+struct http2_fields *http2_fields_keep(const struct http2_fields *f)
+{
+	size_t bytes = 0;
+	struct http2_fields *k;
+	char *p;
+
+	for (size_t i = 0; i < f->n; i++)
+		bytes += f->v[i].namelen + f->v[i].valuelen;
+	k = malloc(sizeof(*k) + f->n * sizeof(*f->v) + bytes);
+	if (!k)
+		return NULL;
+	/* One piece of memory, so there is nothing that fini would free. */
+	k->v = k->first;
+	k->n = f->n;
+	k->bad = false;
+	p = (char *)(k + 1);
+	if (f->n > sizeof(k->first) / sizeof(k->first[0]))
+		k->v = (nghttp2_nv *)p;
+	p += f->n * sizeof(*f->v);
+	for (size_t i = 0; i < f->n; i++) {
+		k->v[i] = f->v[i];
+		k->v[i].name = memcpy(p, f->v[i].name, f->v[i].namelen);
+		p += f->v[i].namelen;
+		k->v[i].value = memcpy(p, f->v[i].value, f->v[i].valuelen);
+		p += f->v[i].valuelen;
+	}
+	return k;
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What nghttp2 allocates: blocks of a few sizes, kept by the thread for the next stream and connection, and counted for
+ * each connection, so that no peer makes it hold more than HTTP2_MEMORY_MAX.
+ */
+#include "proto/http2_priv.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include "base/poison.h"
+
+#define SMALLEST 64u
+#define CLASSES 10u                             /* 64 bytes to 32 KiB; larger ones are malloc's alone */
+#define CLASS_KEEP (128u << 10)                 /* bytes of one class that a thread keeps */
+
+struct block {
+	uint64_t size;                          /* of data */
+	struct block *next;                     /* while it is free */
+	char data[];
+};
+_Static_assert(sizeof(struct block) == 16, "data is aligned as malloc's");
+
+struct pool {
+	struct block *free[CLASSES];
+	uint32_t n[CLASSES];
+	bool known;                             /* to the key whose destructor empties it */
+};
+
+static __thread struct pool pool;
+static pthread_key_t pool_key;
+static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
+
+static void pool_empty(void *arg)
+{
+	struct pool *p = arg;
+
+	for (unsigned k = 0; k < CLASSES; k++) {
+		while (p->free[k]) {
+			struct block *b = p->free[k];
+
+			p->free[k] = b->next;
+			unpoison(b->data, b->size);
+			free(b);
+		}
+		p->n[k] = 0;
+	}
+	p->known = false;
+}
+
+static void pool_key_make(void)
+{
+	if (pthread_key_create(&pool_key, pool_empty))
+		abort();
+}
+
+static bool pool_ready(void)
+{
+	if (!pool.known) {
+		pthread_once(&pool_once, pool_key_make);
+		pool.known = !pthread_setspecific(pool_key, &pool);
+	}
+	return pool.known;
+}
+
+static unsigned class_of(size_t n)
+{
+	unsigned k = n <= SMALLEST ? 0 : 64 - (unsigned)__builtin_clzll(n - 1) - 6;
+
+	return k < CLASSES ? k : CLASSES;
+}
+
+static struct block *block_new(size_t n)
+{
+	unsigned k = class_of(n);
+	struct block *b = k < CLASSES ? pool.free[k] : NULL;
+
+	if (b) {
+		pool.free[k] = b->next;
+		pool.n[k]--;
+		unpoison(b->data, b->size);
+		return b;
+	}
+	if (k < CLASSES)
+		n = (size_t)SMALLEST << k;
+	b = malloc(sizeof(*b) + n);
+	if (b)
+		b->size = n;
+	return b;
+}
+
+static void block_free(struct block *b)
+{
+	unsigned k = class_of(b->size);
+
+	if (k == CLASSES || (uint64_t)pool.n[k] * b->size >= CLASS_KEEP || !pool_ready()) {
+		free(b);
+		return;
+	}
+	b->next = pool.free[k];
+	pool.free[k] = b;
+	pool.n[k]++;
+	poison(b->data, b->size);
+}
+
+static void *take(size_t n, void *arg)
+{
+	struct http2 *h = arg;
+	struct block *b;
+
+	if (n > HTTP2_MEMORY_MAX - h->held)
+		return NULL;
+	b = block_new(n);
+	if (!b)
+		return NULL;
+	h->held += b->size;
+	return b->data;
+}
+
+static void give(void *p, void *arg)
+{
+	struct http2 *h = arg;
+	struct block *b;
+
+	if (!p)
+		return;
+	b = container_of(p, struct block, data);
+	h->held -= b->size;
+	block_free(b);
+}
+
+static void *take_zeroed(size_t k, size_t n, void *arg)
+{
+	void *p = n && k > SIZE_MAX / n ? NULL : take(k * n, arg);
+
+	if (p)
+		memset(p, 0, k * n);
+	return p;
+}
+
+static void *resize(void *p, size_t n, void *arg)
+{
+	struct block *b = p ? container_of(p, struct block, data) : NULL;
+	void *q;
+
+	if (b && n <= b->size)
+		return p;
+	q = take(n, arg);
+	if (q && b) {
+		memcpy(q, p, b->size);
+		give(p, arg);
+	}
+	return q;
+}
+
+void http2_memory_init(struct http2 *h)
+{
+	h->mem = (nghttp2_mem){ h, take, give, take_zeroed, resize };
+}
