@@ -118,7 +118,7 @@ static __always_inline void ask_complete(struct bpf_sock_addr *ctx, const struct
 	ask->now_ns = bpf_ktime_get_ns();
 	netns = bpf_get_netns_cookie(ctx);
 	ask->client = client_id(c, netns, host_netns);
-	caller_place(c, netns, host_netns);
+	ask->netns = netns_key(netns, host_netns);
 }
 
 /* Counts, affinity and error records of a decision that was made; VERDICT_PASS leaves none but its reason. */
@@ -194,6 +194,8 @@ static __always_inline int dial(struct bpf_sock_addr *ctx, int family)
 	ask_complete(ctx, ctl, &ask, &c);
 	service_decide(ctl, &ask, &c, &a);
 	settle(&ask, &a);
+	if (answer_unseen(&a) && (c.workload.flags & WORKLOAD_MANAGED))
+		emit_netns(&ask, c.cgroup);
 	if (a.verdict == VERDICT_PASS)
 		return dial_other(ctx, a.reason);
 	if (a.verdict == VERDICT_REFUSE)

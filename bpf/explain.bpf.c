@@ -28,12 +28,22 @@ static __noinline int client_find(struct explain *ctx, const struct ctl *ctl, st
 	return caller_find(c, ctl, &of);
 }
 
+/* Its own frame too, after the decision. */
+static __noinline int answer_write(struct explain *ctx, const struct ask *ask, const struct caller *c, const struct answer *a)
+{
+	struct explain_answer e = {};
+
+	explain_answer(&e, ask, c, a);
+	ctx->answer = e;
+	return 0;
+}
+
 SEC("syscall")
 int explain_decide(struct explain *ctx)
 {
 	__u32 zero = 0;
 	struct ctl *ctl = bpf_map_lookup_elem(&ctl_map, &zero);
-	struct explain_answer e = {};
+	struct answer a = {};
 	struct caller c = {};
 	struct ask ask = {};
 
@@ -47,9 +57,9 @@ int explain_decide(struct explain *ctx)
 	ask.rnd = ctx->ask.rnd;
 	ask.now_ns = ctx->ask.now_ns ?: bpf_ktime_get_ns();
 	ask.client = client_id(&c, ctx->ask.netns, host_netns);
-	caller_place(&c, ctx->ask.netns, host_netns);
-	explain_run(&e, &ask, &c, ctl);
-	ctx->answer = e;
+	ask.netns = netns_key(ctx->ask.netns, host_netns);
+	explain_choose(&a, &ask, &c, ctl);
+	answer_write(ctx, &ask, &c, &a);
 	return EXPLAIN_DONE;
 }
 

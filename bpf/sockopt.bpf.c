@@ -2,14 +2,17 @@
 /*
  * cgroup/setsockopt: what an application asks for that redirected bytes cannot give. Refused with the errno that makes
  * libraries fall back where something was redirected to the socket already; else the socket goes to the stack instead.
+ * cgroup/getsockopt, of weft's own sockets: whether redirected bytes may come.
  */
 #include "lib/kernel.h"
 #include "kern/limits.h"
 #include "kern/reason.h"
 #include "kern/maps.h"
+#include "kern/sockopt.h"
 #include "lib/maps.h"
 #include "lib/count.h"
 #include "lib/pair.h"
+#include "lib/sockopt.h"
 
 #define SOL_SOCKET 1
 #define SO_RCVLOWAT 18
@@ -19,17 +22,6 @@
 #define ENOPROTOOPT 92
 #define EOPNOTSUPP 95
 #define EPERM 1
-#define OPTVAL_MAX 4096                             /* the kernel shows one page of a longer value */
-
-enum { SOCKOPT_REFUSED, SOCKOPT_OK };
-
-static __always_inline int pass(struct bpf_sockopt *ctx)
-{
-	if (ctx->optlen > OPTVAL_MAX)
-		ctx->optlen = 0;                    /* "use the value as the application gave it" */
-	return SOCKOPT_OK;
-}
-
 static __always_inline int refuse(int err)
 {
 	bpf_set_retval(-err);
@@ -108,6 +100,31 @@ int setsockopt_pair(struct bpf_sockopt *ctx)
 	if (ulp && !off(p, end->side, REASON_ULP))
 		return refuse(ctx->optname == TCP_ULP ? ENOPROTOOPT : EPERM);
 	return pass(ctx);
+}
+
+/*
+ * getsockopt(SOL_WEFT, SO_WEFT_PAIRED) of weft's own sockets: may redirected bytes be, or come, in its queue? A socket joins
+ * the map when it is established or never.
+ */
+static __always_inline int paired(struct bpf_sockopt *ctx)
+{
+	struct sock_end *end = sock_end(ctx);
+	struct pair *p = end ? bpf_map_lookup_elem(&pair_map, &end->pair) : NULL;
+
+	if (!end || (p && ((end->side ? p->end[1].flags : p->end[0].flags) & END_LEFT)))
+		return WEFT_PAIRED_NO;
+	return p ? WEFT_PAIRED_YES : WEFT_PAIRED_MAYBE;
+}
+
+SEC("cgroup/getsockopt")
+int getsockopt_pair(struct bpf_sockopt *ctx)
+{
+	int *val = ctx->optval;
+
+	if (ctx->level != SOL_WEFT || ctx->optname != SO_WEFT_PAIRED || (void *)(val + 1) > ctx->optval_end)
+		return pass(ctx);
+	*val = paired(ctx);
+	return answered(ctx, sizeof(*val));
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -6,12 +6,8 @@
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define ADDR_MAPPED 0xffff0000u                     /* third word of ::ffff:0:0/96, as it lies in memory */
-#define ADDR_ONE 0x01000000u                        /* last word of ::1 */
-#define ADDR_LOCAL4 0x0100007fu                     /* 127.0.0.1 */
 #else
 #define ADDR_MAPPED 0x0000ffffu
-#define ADDR_ONE 0x00000001u
-#define ADDR_LOCAL4 0x7f000001u
 #endif
 
 static __always_inline struct addr16 addr_v4(__u32 be)
@@ -29,14 +25,6 @@ static __always_inline bool addr_is_v4(const struct addr16 *a)
 static __always_inline bool addr_eq(const struct addr16 *a, const struct addr16 *b)
 {
 	return a->w[0] == b->w[0] && a->w[1] == b->w[1] && a->w[2] == b->w[2] && a->w[3] == b->w[3];
-}
-
-/* The loopback address of the family of `like`. */
-static __always_inline struct addr16 addr_loopback(const struct addr16 *like)
-{
-	struct addr16 six = { .w = { 0, 0, 0, ADDR_ONE } };
-
-	return addr_is_v4(like) ? addr_v4(ADDR_LOCAL4) : six;
 }
 
 /* Finalizer of MurmurHash3: a bijection in which every bit of x moves half of the result. */

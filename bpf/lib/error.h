@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * Records of what should not have failed. A client that loops on a refused connect() must not drown the records of
- * others: at most EMIT_BURST records a second and CPU; the counters by reason count all of them.
+ * others: at most EMIT_BURST records of a kind a second and CPU; the counters by reason count all of them.
  */
 #pragma once
 
 #include "lib/count.h"
 
-static __always_inline bool emit_allowed(__u64 now_ns)
+static __always_inline bool emit_allowed(__u32 kind, __u64 now_ns)
 {
-	__u32 zero = 0;
-	struct emit_rate *r = bpf_map_lookup_elem(&emit_map, &zero);
+	struct emit_rate *r = bpf_map_lookup_elem(&emit_map, &kind);
 
 	if (!r)
 		return false;
@@ -30,6 +29,6 @@ static __always_inline void emit_error(__u32 reason, long err)
 	};
 
 	count_reason(reason);
-	if (emit_allowed(e.head.ns) && bpf_ringbuf_output(&event_map, &e, sizeof(e), 0))
+	if (emit_allowed(EMIT_FAULT, e.head.ns) && bpf_ringbuf_output(&event_map, &e, sizeof(e), 0))
 		count_reason(REASON_EVENT_LOST);
 }

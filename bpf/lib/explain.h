@@ -5,8 +5,24 @@
 #include "kern/explain.h"
 #include "lib/service.h"
 
-static __always_inline void explain_answer(struct explain_answer *e, const struct ask *ask, const struct answer *a)
+/* Fills *a, which is zero, for a client that caller_find() found; ask->dry is set. */
+static __always_inline void explain_choose(struct answer *a, const struct ask *ask, const struct caller *c, const struct ctl *ctl)
 {
+	a->service_id = ctl->flags & CTL_CONNECT ? frontend_find(ask) : 0;
+	if (a->service_id)
+		service_decide(ctl, ask, c, a);
+	else
+		decided(a, VERDICT_PASS, ctl->flags & CTL_CONNECT ? REASON_NO_SERVICE : REASON_DISABLED);
+}
+
+/* Fills *e, which is zero, with what that came to. */
+static __always_inline void explain_answer(struct explain_answer *e, const struct ask *ask, const struct caller *c,
+					   const struct answer *a)
+{
+	e->client = ask->client;
+	e->cgroup = c->cgroup;
+	e->workload = c->workload;
+	e->exempt = c->exempt;
 	e->verdict = a->verdict;
 	e->reason = a->reason;
 	e->service_id = a->service_id;
@@ -22,22 +38,4 @@ static __always_inline void explain_answer(struct explain_answer *e, const struc
 	e->backend_id = a->backend_id;
 	if (a->backend_id)
 		e->backend = a->backend;
-}
-
-/* Fills *e, which is zero, for a client that caller_find() found; ask->dry is set. */
-static __always_inline void explain_run(struct explain_answer *e, struct ask *ask, const struct caller *c,
-					const struct ctl *ctl)
-{
-	struct answer a = {};
-
-	e->client = ask->client;
-	e->cgroup = c->cgroup;
-	e->workload = c->workload;
-	e->exempt = c->exempt;
-	a.service_id = ctl->flags & CTL_CONNECT ? frontend_find(ask) : 0;
-	if (a.service_id)
-		service_decide(ctl, ask, c, &a);
-	else
-		decided(&a, VERDICT_PASS, ctl->flags & CTL_CONNECT ? REASON_NO_SERVICE : REASON_DISABLED);
-	explain_answer(e, ask, &a);
 }

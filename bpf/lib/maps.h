@@ -25,13 +25,19 @@ MAP(HASH, workload_map, __u64, struct workload, MAX_WORKLOADS_DFLT, BPF_F_NO_PRE
 /* owner: proxy workers */
 MAP(ARRAY, beat_map, __u32, __u64, WORKERS_MAX, BPF_F_MMAPABLE);
 
+/* owner: kern/pods */
+MAP(HASH, pod_map, __u64, struct pod_place, MAX_PODS, BPF_F_NO_PREALLOC);
+
 /* owner: connect */
 MAP(ARRAY, rr_map, __u32, __u32, MAX_SERVICES_DFLT, 0);
 MAP(ARRAY, open_map, __u32, __s32, MAX_BACKENDS_DFLT, 0);
 MAP(LRU_HASH, affinity_map, struct affinity_key, struct affinity, MAX_AFFINITY_DFLT, 0);
 MAP(LRU_HASH, udp_peer_map, struct udp_peer_key, struct udp_peer, MAX_AFFINITY_DFLT, 0);
-MAP(PERCPU_ARRAY, emit_map, __u32, struct emit_rate, 1, 0);
+MAP(PERCPU_ARRAY, emit_map, __u32, struct emit_rate, EMIT_KINDS, 0);
 MAP(SK_STORAGE, flow_map, int, struct flow, 0, BPF_F_NO_PREALLOC);
+
+/* owner: capture */
+MAP(LRU_HASH, odst_map, struct odst_key, struct odst, MAX_ODST, 0);
 
 /* owner: sockops and redirect; FROZEN */
 MAP(SOCKHASH, sock_map, __u64, __u64, MAX_SOCKETS_DFLT, 0);

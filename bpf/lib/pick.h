@@ -24,6 +24,7 @@ struct ask {
 	__u32 rnd;
 	__u64 client;                               /* see client_id() in lib/workload.h */
 	__u64 now_ns;                               /* CLOCK_MONOTONIC */
+	__u64 netns;                                /* key of pod_map: netns_key() in lib/workload.h */
 };
 
 struct pick {

@@ -19,7 +19,7 @@
 enum verdict {                                      /* PASS is 0: "not settled" to the steps of a decision */
 	VERDICT_PASS,                               /* not ours: the address stays as it is */
 	VERDICT_BACKEND,                            /* to answer.backend */
-	VERDICT_PROXY,                              /* to the proxy's listener */
+	VERDICT_PROXY,                              /* to the proxy's listener in the client's namespace: answer.backend's address */
 	VERDICT_REFUSE,
 };
 
@@ -55,23 +55,66 @@ static __always_inline __u32 frontend_find(const struct ask *ask)
 	return f.service;
 }
 
+/* Keeps two branches apart: one load at a chosen offset would be refused without CAP_PERFMON. */
+#define APART(n) asm volatile("" : : "i"(n) : "memory")
 
 /*
- * A service with routes belongs to the proxy. Only a live worker with a listener within reach gets it; without one its fail mode
- * decides: closed refuses (fail-closed), open balances here as if it had no routes (fail-open, and said by the
+ * Where the proxy listens in the client's namespace. False: nowhere, or not in this family. As map_read() does, but there
+ * is no room on the stack for a whole entry.
+ */
+static __always_inline bool pod_take(const struct ask *ask, struct answer *a)
+{
+	struct pod_place *p = bpf_map_lookup_elem(&pod_map, &ask->netns);
+	struct addr16 *to = &a->backend.addr;
+	bool v4 = addr_is_v4(&ask->addr), same;
+
+	if (!p)
+		return false;
+	a->backend.port = p->port;
+	if (v4) {
+		*to = p->v4;
+		APART(4);
+	} else {
+		*to = p->v6;
+		APART(6);
+	}
+	p = bpf_map_lookup_elem(&pod_map, &ask->netns);
+	if (!p)
+		return false;
+	if (v4) {
+		same = addr_eq(to, &p->v4);
+		APART(4);
+	} else {
+		same = addr_eq(to, &p->v6);
+		APART(6);
+	}
+	return same && (to->w[0] || to->w[1] || to->w[2] || to->w[3]);
+}
+
+/*
+ * A service with routes belongs to the proxy, while that is alive and listens in the client's namespace. Else its fail
+ * mode decides: closed refuses (fail-closed), open balances here as if it had no routes (fail-open, and said by the
  * reason). VERDICT_PASS: nothing is settled yet.
  */
-static __always_inline __u32 decide_l7(const struct ctl *ctl, const struct ask *ask, const struct caller *c, struct answer *a)
+static __always_inline __u32 decide_l7(const struct ctl *ctl, const struct ask *ask, struct answer *a)
 {
+	bool served;
+
 	if (!(a->service.flags & SERVICE_L7))
 		return VERDICT_PASS;
-	if (ask->proto == IPPROTO_TCP && a->service.proxy_port && !(c->exempt & CALLER_REMOTE) &&
-	    proxy_alive(ctl, ask->now_ns))
+	served = ask->proto == IPPROTO_TCP && a->service.served && proxy_alive(ctl, ask->now_ns);
+	if (served && pod_take(ask, a))
 		return decided(a, VERDICT_PROXY, REASON_L7_PROXY);
 	if (a->service.flags & SERVICE_FAIL_CLOSED)
-		return decided(a, VERDICT_REFUSE, REASON_L7_CLOSED);
-	a->reason = REASON_L7_OPEN;
+		return decided(a, VERDICT_REFUSE, served ? REASON_L7_UNSEEN_CLOSED : REASON_L7_CLOSED);
+	a->reason = served ? REASON_L7_UNSEEN_OPEN : REASON_L7_OPEN;
 	return VERDICT_PASS;
+}
+
+/* Was it for want of a listener in the client's namespace that the fail mode decided? */
+static __always_inline bool answer_unseen(const struct answer *a)
+{
+	return a->reason == REASON_L7_UNSEEN_OPEN || a->reason == REASON_L7_UNSEEN_CLOSED;
 }
 
 static __always_inline bool backend_take(struct answer *a, __u32 id)
@@ -131,13 +174,13 @@ __noinline int service_decide(const struct ctl *ctl, const struct ask *ask, cons
 	if (!ctl || !ask || !c || !a)
 		return VERDICT_PASS;
 	id = a->service_id;
-	if (c->exempt & CALLER_EXEMPT)
+	if (c->exempt)
 		return decided(a, VERDICT_PASS, REASON_EXEMPT);
 	if (!map_read_twice(&service_map, &id, &a->service)) {
 		a->bad_table = 1;
 		return decided(a, VERDICT_REFUSE, REASON_NO_BACKEND);
 	}
-	if (!decide_l7(ctl, ask, c, a) && !decide_affinity(ask, a))
+	if (!decide_l7(ctl, ask, a) && !decide_affinity(ask, a))
 		decide_pick(ask, a);
 	return a->verdict;
 }
@@ -173,18 +216,15 @@ static __always_inline long service_commit(const struct ask *ask, const struct a
 /* What the application reads instead of EPERM: closed by fail mode, or nobody there. */
 static __always_inline int verdict_errno(const struct answer *a)
 {
-	return a->reason == REASON_L7_CLOSED ? -ECONNREFUSED : -EHOSTUNREACH;
+	bool closed = a->reason == REASON_L7_CLOSED || a->reason == REASON_L7_UNSEEN_CLOSED;
+
+	return closed ? -ECONNREFUSED : -EHOSTUNREACH;
 }
 
-/* Where the socket goes instead. */
+/* Where the socket goes instead: to a backend, or to the proxy. */
 static __always_inline void answer_target(const struct ask *ask, const struct answer *a, struct addr16 *addr,
 					  __u16 *port)
 {
-	if (a->verdict == VERDICT_PROXY) {
-		*addr = addr_loopback(&ask->addr);
-		*port = a->service.proxy_port;
-		return;
-	}
 	*addr = a->backend.addr;
 	*port = a->backend.port ?: ask->port;
 }

@@ -9,15 +9,10 @@
 
 #include "lib/addr.h"
 
-enum caller_exempt {
-	CALLER_EXEMPT = 1u << 0,                    /* its connections are left alone */
-	CALLER_REMOTE = 1u << 1,                    /* in a network namespace where the proxy has no listener */
-};
-
 struct caller {
 	struct workload workload;                   /* zero = none declared */
 	__u64 cgroup;                               /* of the workload, else the task's own */
-	__u64 exempt;                               /* enum caller_exempt; one word, as there is little room on the stack */
+	__u64 exempt;                               /* its connections are left alone */
 };
 
 /* The cgroups around a task. The root is not among them: as a workload it would be everybody. */
@@ -60,7 +55,7 @@ __noinline int caller_find(struct caller *c, const struct ctl *ctl, const struct
 		if (!c->cgroup)
 			c->cgroup = id;
 		if (id == ctl->own_cgroup)
-			c->exempt |= CALLER_EXEMPT;
+			c->exempt = true;
 		if (found)
 			continue;
 		w = bpf_map_lookup_elem(&workload_map, &id);
@@ -70,16 +65,15 @@ __noinline int caller_find(struct caller *c, const struct ctl *ctl, const struct
 		c->workload = *w;
 		c->cgroup = id;
 		if (w->flags & (WORKLOAD_EXEMPT | WORKLOAD_PROXY))
-			c->exempt |= CALLER_EXEMPT;
+			c->exempt = true;
 	}
 	return 0;
 }
 
-/* The proxy listens on loopback addresses of the host's namespace. Unknown namespaces are taken for that one. */
-static __always_inline void caller_place(struct caller *c, __u64 netns, __u64 host_netns)
+/* Key of a namespace in pod_map. 0 stands for the host's. */
+static __always_inline __u64 netns_key(__u64 netns, __u64 host_netns)
 {
-	if (netns && host_netns && netns != host_netns)
-		c->exempt |= CALLER_REMOTE;
+	return host_netns ? netns ?: host_netns : 0;
 }
 
 /* A pod is its network namespace; in the host's own namespace, which many share, it is the cgroup. */

@@ -7,6 +7,7 @@ enum event_type {
 	EVENT_CLOSE = 1,                            /* a paired connection has ended: struct event_conn */
 	EVENT_REFUSED = 2,                          /* connect() was refused: struct event_refused */
 	EVENT_ERROR = 3,                            /* an insertion failed: struct event_error */
+	EVENT_NETNS = 4,                            /* an L7 service was dialled where nobody listens: struct event_netns */
 };
 
 struct event_head {
@@ -40,7 +41,14 @@ struct event_error {
 	__s32 err;                                  /* negative errno */
 	__u32 pad;
 };
+
+struct event_netns {
+	struct event_head head;
+	__u64 netns;                                /* cookie of the client's namespace */
+	__u64 cgroup;                               /* of its workload, else its own */
+};
 _Static_assert(sizeof(struct event_head) == 16, "");
 _Static_assert(sizeof(struct event_conn) == 72, "");
 _Static_assert(sizeof(struct event_refused) == 48, "");
 _Static_assert(sizeof(struct event_error) == 24, "");
+_Static_assert(sizeof(struct event_netns) == 32, "");

@@ -23,3 +23,6 @@
 #define MAX_SOCKETS_DFLT 262144
 #define MAX_AFFINITY_DFLT 65536
 #define MAX_WORKLOADS_DFLT 16384
+
+#define MAX_PODS 4096               /* network namespaces with a listener of the proxy */
+#define MAX_ODST 16384              /* connections between their SYN and the proxy's question */

@@ -91,7 +91,7 @@ struct service {
 	__u32 gen;                                  /* raised with every new table */
 	__u8 algo;                                  /* enum lb_algo */
 	__u8 flags;                                 /* enum service_flag */
-	__be16 proxy_port;                          /* L7: the proxy's listener, network order; 0 = none yet */
+	__u16 served;                               /* L7: 1 = the proxy has its listener */
 	__u32 affinity_s;                           /* seconds a client stays on its backend after last use */
 	__u32 slot;                                 /* dense index: rr_map, and its statistics */
 };
@@ -185,7 +185,9 @@ struct service_stat {
 };
 _Static_assert(sizeof(struct service_stat) == 48, "");
 
-struct emit_rate {                                  /* emit_map PERCPU_ARRAY[1]: bounds the records a CPU writes; owner: connect */
+enum emit_kind { EMIT_FAULT, EMIT_NETNS, EMIT_KINDS }; /* refusals and errors; namespaces without an entry in pod_map */
+
+struct emit_rate {                                  /* emit_map PERCPU_ARRAY[EMIT_KINDS]: bounds the records a CPU writes; owner: connect */
 	__u64 since_ns;                             /* start of the current second */
 	__u32 n;                                    /* records in it */
 	__u32 pad;
@@ -237,11 +239,26 @@ struct policy {
 _Static_assert(sizeof(struct policy_key) == 12, "");
 _Static_assert(sizeof(struct policy) == 8, "");
 
-/* ---- capture and edge: value layouts that later programs share with these ---------------------------------- */
+/* ---- capture: where clients of services with routes find the proxy, and what they dialled ------------------ */
 
-struct odst_key {                                   /* odst_map LRU_HASH: original destination of a captured connection */
-	__u64 netns;                                /* cookie */
-	struct addr16 src, dst;                     /* as the accepting socket sees them */
+/*
+ * pod_map HASH: __u64 cookie of a network namespace -> where the proxy listens in it. Where cookies cannot be had from
+ * sockets (before Linux 5.14) the host's is 0. An address of zeros: no listener of that family. owner: kern/pods
+ */
+struct pod_place {
+	struct addr16 v4, v6;
+	__be16 port;                                /* network order */
+	__u16 pad[3];
+};
+_Static_assert(sizeof(struct pod_place) == 40, "");
+
+/*
+ * odst_map LRU_HASH: what the client of a connection to such a listener dialled; from before its SYN until the proxy has
+ * asked. owner: capture
+ */
+struct odst_key {
+	__u64 netns;                                /* cookie, as in pod_map */
+	struct addr16 src, dst;                     /* as the accepting socket sees them: src is the client */
 	__be16 sport, dport;                        /* network order */
 	__u32 pad;
 };
@@ -250,10 +267,9 @@ struct odst {
 	__be16 port;                                /* network order */
 	__u16 pad;
 	__u32 service;
-	__u64 cgroup;                               /* of the client */
 };
 _Static_assert(sizeof(struct odst_key) == 48, "");
-_Static_assert(sizeof(struct odst) == 32, "");
+_Static_assert(sizeof(struct odst) == 24, "");
 
 /* ---- short-circuit, FROZEN; owner: sockops, redirect ------------------------------------------------------- */
 

@@ -20,8 +20,8 @@
 	X(AFFINITY_STALE, LB, "affinity_stale", "affinity named a backend that is gone: picked anew")                  \
 	X(MOVED, LB, "moved", "unconnected UDP moved from a backend that is gone to another")                          \
 	X(L7_PROXY, LB, "l7_proxy", "service has routes: sent to the proxy")                                           \
-	X(L7_OPEN, LB, "l7_open", "service has routes, no live proxy within reach, failMode open: balanced at L4")                  \
-	X(L7_CLOSED, LB, "l7_closed", "service has routes, no live proxy within reach, failMode closed: ECONNREFUSED")              \
+	X(L7_OPEN, LB, "l7_open", "service has routes, no live proxy, failMode open: balanced at L4")                  \
+	X(L7_CLOSED, LB, "l7_closed", "service has routes, no live proxy, failMode closed: ECONNREFUSED")              \
 	X(DENIED, LB, "denied", "refused by policy")                                                                   \
 	X(REPROBED, LB, "reprobed", "picked backend was gone or draining: another slot was taken")                     \
 	X(DISABLED, LB, "disabled", "translation is switched off: left alone")                                         \
@@ -53,7 +53,12 @@
 	X(FASTOPEN, SC, "fastopen", "TCP fast open: bytes were sent before both ends were established")                \
 	X(UNREAD, SC, "unread", "bytes sent by the stack are still unread: order is kept by staying there")            \
 	X(LEFT, SC, "left", "a long one-way stream: the connection left the map")                                      \
-	X(UDP_PEER_FULL, ERR, "udp_peer_full", "a dialled UDP address could not be kept: replies show the backend")
+	X(UDP_PEER_FULL, ERR, "udp_peer_full", "a dialled UDP address could not be kept: replies show the backend")    \
+	X(L7_UNSEEN_OPEN, LB, "l7_unseen_open",                                                                        \
+	  "service has routes, the proxy has no listener in the client's namespace, failMode open: balanced at L4")    \
+	X(L7_UNSEEN_CLOSED, LB, "l7_unseen_closed",                                                                    \
+	  "service has routes, the proxy has no listener in the client's namespace, failMode closed: ECONNREFUSED")    \
+	X(ODST_FULL, ERR, "odst_full", "what a client dialled could not be kept for the proxy, which will refuse it")
 
 enum reason_class { REASON_CLASS_LB, REASON_CLASS_SC, REASON_CLASS_ERR };
 

@@ -108,9 +108,9 @@ s = make(V4, TCP)
 s.setblocking(False)
 check("no backend, non-blocking", errno.errorcode[s.connect_ex(("10.96.0.13", 80))], "EHOSTUNREACH")
 s.close()
-check("L7 without a proxy, failMode open", who("10.96.0.15", 80), "10.244.0.2")
-at_once("L7 without a proxy, failMode closed", "10.96.0.16", 80, TCP, "ECONNREFUSED")
-at_once("the same, UDP", "10.96.0.16", 53, UDP, "ECONNREFUSED")
+check("L7 in a pod of no workload, failMode open", who("10.96.0.15", 80), "10.244.0.2")
+at_once("the same, failMode closed", "10.96.0.16", 80, TCP, "ECONNREFUSED")
+at_once("and of UDP", "10.96.0.16", 53, UDP, "ECONNREFUSED")
 at_once("a port that the service does not have is left alone", "10.96.0.16", 81, TCP, "ENETUNREACH")
 PY
 # No way leads to the service addresses but weft's translation.
@@ -125,8 +125,9 @@ is "$(in_cg "$CG/weftd/x" nsenter --net=/run/netns/client python3 "$SRC/test/lib
 
 reason() { weft kernel reasons -o json | python3 -c "import json,sys; print(next(r['count'] for r in json.load(sys.stdin)['reasons'] if r['name'] == '$1'))"; }
 like "$(reason no_backend)" '^6$' "each refusal was counted: no_backend"
-is "$(reason l7_open)" 1 "l7_open"
-is "$(reason l7_closed)" 2 "l7_closed"
+is "$(reason l7_unseen_open)" 1 "l7_unseen_open"
+is "$(reason l7_unseen_closed)" 1 "l7_unseen_closed"
+is "$(reason l7_closed)" 1 "l7_closed"
 is "$(reason exempt)" 2 "exempt"
 like "$(weft services)" '^empty +10.96.0.13.* +80 +TCP +empty .* 0 +0 +0 +3$' "services shows the one without backends"
 weftd_stop

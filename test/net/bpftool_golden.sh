@@ -31,8 +31,8 @@ mkdir -p "$CG/client" "$CG/left-alone"
 weftd_start
 judged() { admin /kernel | grep -q '"rung":"full"'; }
 wait_for 30 judged
-l7_listens() { weft listeners | grep -q "^l7/orders.shop:80 .* listening "; }
-wait_for 30 l7_listens
+served() { weft kernel maps service_map | grep -q '"served": 1'; }
+wait_for 30 served
 # One TCP connect leaves an affinity, a turn and a count; nobody listens there.
 python3 - "$CG/client" <<'PY' || true
 import os, socket, sys

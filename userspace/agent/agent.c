@@ -67,8 +67,10 @@ static void on_workers(void *arg, unsigned n)
 
 	kern_set_workers(a->kern, n);
 	doors_workers(&a->doors, n, a->publish.now);
-	if (n)
+	if (n) {
+		pods_settle(&a->pods);
 		return;
+	}
 	tally_clear(&a->tally);
 	states_proxy(&a->states, false);
 }
@@ -101,6 +103,7 @@ static void on_published(void *arg, const struct diff *d)
 	health_update(&a->health, d);
 	dns_update(&a->dns, d);
 	l7_update(&a->l7, d);
+	pods_update(&a->pods, d, a->l7.units.n > 0);
 	states_update(&a->states, d);
 }
 
@@ -126,13 +129,29 @@ static void on_sockets(void *arg)
 	child_overload(&a->child, &limits);
 }
 
-/* Connections of L7 services are sent to the proxy only while it listens for them. */
+/* Connections of L7 services are sent to the proxy only where it listens for them, */
 static void on_doors(void *arg)
+{
+	pods_doors(&((struct agent *)arg)->pods);
+}
+
+/* and only those that it knows. */
+static void on_adopted(void *arg, uint64_t snapshot)
 {
 	struct agent *a = arg;
 
-	if (a->l7.units.n)
-		kern_ports_changed(a->kern);
+	if (l7_adopted(&a->l7, snapshot))
+		kern_served_changed(a->kern);
+}
+
+static void on_want(void *arg, const struct report_want *w)
+{
+	factory_want(&((struct agent *)arg)->factory, w);
+}
+
+static int on_netns(void *arg, uint64_t cookie)
+{
+	return pods_netns(&((struct agent *)arg)->pods, cookie);
 }
 
 static int on_beat_fd(void *arg)
@@ -188,7 +207,8 @@ static void on_signal(int signo, void *arg)
 
 static const struct child_events child_events = {
 	.workers = on_workers, .beat_fd = on_beat_fd, .steer_fd = on_steer_fd, .snapshot = on_snapshot,
-	.fed = on_fed, .host = on_host, .socket = on_socket, .stat = on_stat, .sockets = on_sockets,
+	.fed = on_fed, .host = on_host, .socket = on_socket, .stat = on_stat, .adopted = on_adopted,
+	.want = on_want, .sockets = on_sockets,
 };
 
 /* ---- start -------------------------------------------------------------------------------------------------- */
@@ -304,6 +324,24 @@ static int open_admin(struct agent *a, struct err *e)
 	return http_server_open(&a->http, &a->loop, c->socket.p, tcp, admin_handle, a, e);
 }
 
+/* Services with routes, for clients on the node and in pods. */
+static void open_pods(struct agent *a)
+{
+	struct kern_status s;
+
+	kern_status(a->kern, &s);
+	if (s.no_capture)
+		log_info("kernel", "services with routes are left to their fail mode: %s", s.no_capture);
+	l7_init(&a->l7, &a->hub, !s.no_capture);
+	kern_set_served(a->kern, l7_served, &a->l7);
+	pods_init(&a->pods, &a->loop, &a->hub, &a->doors, a->kern, !s.no_capture);
+	kern_set_unseen(a->kern, pods_unseen, &a->pods);
+	factory_init(&a->factory, &a->child, &a->pods);
+	a->doors.changed = on_doors;
+	a->doors.netns = on_netns;
+	a->doors.arg = a;
+}
+
 /*
  * First whatever may refuse to start, the Admin API's addresses among it; then facts, and the first snapshot at once, so
  * that the maps are filled before any program is attached; then what takes its time.
@@ -330,10 +368,7 @@ static int start(struct agent *a, struct err *e)
 	states_init(&a->states, &a->loop, &a->publish, &a->child);
 	kern_set_overlay(a->kern, &a->states.overlay);
 	health_init(&a->health, &a->loop, on_checked, a);
-	l7_init(&a->l7, &a->hub, &a->doors, a->config->kernel.mode != CONFIG_KERNEL_OFF && a->config->kernel.connect);
-	kern_set_ports(a->kern, l7_port, &a->l7);
-	a->doors.changed = on_doors;
-	a->doors.arg = a;
+	open_pods(a);
 	err = dns_init(&a->dns, &a->loop, &a->hub, NULL, e);
 	if (err)
 		return err;
@@ -343,6 +378,9 @@ static int start(struct agent *a, struct err *e)
 	if (err)
 		return err;
 	publish_now(&a->publish);
+	/* What that asked for: a proxy of a former agent gives sockets back to listeners that are known by then. */
+	if (store_dirty(a->store))
+		publish_now(&a->publish);
 	reload_init(&a->reload, a);
 	judge_start(&a->judge, &a->loop, a->kern);
 	return start_proxy(a, e);
@@ -356,6 +394,7 @@ static void stop(struct agent *a)
 	secrets_fini(&a->secrets);
 	health_fini(&a->health);
 	dns_fini(&a->dns);
+	pods_fini(&a->pods);
 	l7_fini(&a->l7);
 	hub_fini(&a->hub);
 	http_server_close(&a->http);

@@ -6,11 +6,13 @@
 #pragma once
 #include "agent/dns.h"
 #include "agent/doors.h"
+#include "agent/factory.h"
 #include "agent/health.h"
 #include "agent/http_server.h"
 #include "agent/hub.h"
 #include "agent/judge.h"
 #include "agent/l7.h"
+#include "agent/pods.h"
 #include "agent/publish.h"
 #include "agent/ready.h"
 #include "agent/reload.h"
@@ -44,6 +46,8 @@ struct agent {
 	struct child child;
 	struct doors doors;
 	struct l7 l7;
+	struct pods pods;
+	struct factory factory;
 	struct steering steer;
 	struct tally tally;
 	struct publish publish;

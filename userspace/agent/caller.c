@@ -2,56 +2,34 @@
 #include "agent/caller.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <fts.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71
-#endif
+#include "agent/netns.h"
+#include "agent/processes.h"
 
-static int cookie_here(uint64_t *out)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	socklen_t n = sizeof(*out);
-	int err = fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, out, &n) ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
-
-/* The agent has one thread, so nobody sees it away in another namespace. */
 static int cookie_of(pid_t pid, uint64_t *out, struct err *e)
 {
-	char path[64];
 	struct stat mine, its;
-	int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), fd, err;
+	int fd = process_netns(pid), back, err;
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (own < 0 || fd < 0) {
-		err = err_errno(e, -errno, "%s", path);
-	} else if (!fstat(own, &mine) && !fstat(fd, &its) && mine.st_ino == its.st_ino) {
+	if (fd < 0 || stat("/proc/self/ns/net", &mine) || fstat(fd, &its)) {
+		err = err_errno(e, fd < 0 ? fd : -errno, "network namespace of process %d", pid);
+	} else if (mine.st_ino == its.st_ino) {
 		*out = 0;
 		err = 0;
-	} else if (setns(fd, CLONE_NEWNET)) {
-		err = err_errno(e, -errno, "%s", path);
 	} else {
-		err = cookie_here(out);
-		if (setns(own, CLONE_NEWNET))
-			abort();        /* in a stranger's namespace nothing else would be right */
+		err = netns_enter(fd, &back);
+		if (!err) {
+			err = netns_cookie(out);
+			netns_leave(back);
+		}
 		if (err)
-			err_errno(e, err, "cookie of %s", path);
+			err_errno(e, err, "network namespace of process %d", pid);
 	}
-	if (own >= 0)
-		close(own);
 	if (fd >= 0)
 		close(fd);
 	return err;
@@ -96,36 +74,10 @@ static int path_of_pid(struct caller *c, pid_t pid, struct err *e)
 	return found ? 0 : err_add(e, -ENOENT, "process %d is in no cgroup of version 2", pid);
 }
 
-static pid_t first_process(const char *dir)
+static bool first(void *arg, const struct process *x)
 {
-	char path[1100];
-	pid_t pid = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	if (fscanf(f, "%d", &pid) != 1)
-		pid = 0;
-	fclose(f);
-	return pid;
-}
-
-/* Of this cgroup, or of one below it: a pod's processes are in its containers' cgroups. */
-static pid_t any_process(const char *dir)
-{
-	char *roots[] = { (char *)dir, NULL };
-	FTS *t = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_NOSTAT, NULL);
-	pid_t pid = 0;
-	FTSENT *n;
-
-	while (t && !pid && (n = fts_read(t)))
-		if (n->fts_info == FTS_D)
-			pid = first_process(n->fts_path);
-	if (t)
-		fts_close(t);
-	return pid;
+	*(pid_t *)arg = x->pid;
+	return false;
 }
 
 /* from as a path below root. */
@@ -166,6 +118,6 @@ int caller_find(struct caller *c, const char *from, const char *root, const char
 		return err;
 	snprintf(full, sizeof(full), "%s%s", root, c->path);
 	if (!pid)
-		pid = any_process(full);
+		processes_each(full, first, &pid);
 	return pid ? cookie_of(pid, &c->netns, e) : 0;
 }

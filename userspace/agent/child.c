@@ -170,6 +170,7 @@ static void on_snapshot(void *arg, uint64_t number)
 	struct child *c = arg;
 
 	stat_set(&c->stat.snapshot, number);
+	c->on->adopted(c->arg, number);
 }
 
 /* Stopped, hung in its control loop or in a worker's: in each case no fresh word comes. */
@@ -197,9 +198,16 @@ static void on_stat(void *arg, struct slice set, struct slice name, const uint64
 	c->on->stat(c->arg, set, name, v, n);
 }
 
+static void on_want(void *arg, const struct report_want *w)
+{
+	struct child *c = arg;
+
+	c->on->want(c->arg, w);
+}
+
 static void on_event(struct loop_io *io, unsigned events)
 {
-	static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat, on_host, NULL };
+	static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat, on_host, on_want };
 	struct child *c = io->arg;
 	struct err e = { 0 };
 	ssize_t n;
@@ -297,7 +305,7 @@ static int attach(struct child *c, int take_fd, pid_t pid)
 
 /* Who listens there; 0: nobody that an agent has started, as a proxy listens before it gives up its agent's user. */
 /* Between a bind by an agent and listen(2) by its proxy the socket is the agent's: that one is nobody to adopt. */
-static bool is_proxy(pid_t pid)
+bool child_is_proxy(pid_t pid)
 {
 	char path[32], args[256];
 	ssize_t n;
@@ -326,7 +334,7 @@ static bool adopt(struct child *c)
 
 	if (fd < 0)
 		return false;
-	if (pid <= 0 || pid == getpid() || !is_proxy(pid)) {
+	if (pid <= 0 || pid == getpid() || !child_is_proxy(pid)) {
 		close(fd);
 		return false;
 	}
@@ -440,6 +448,21 @@ void child_socket(struct child *c, struct slice listener, unsigned index, int fd
 		return;
 	handover_give(&c->way, copy);
 	wire_socket(&c->way.out, listener, index);
+	push(c);
+}
+
+void child_socket_of(struct child *c, const struct report_want *w, int take_fd)
+{
+	if (c->state != CHILD_RUNNING) {
+		close(take_fd);
+		return;
+	}
+	handover_give(&c->way, take_fd);
+	wire_sockets(&c->way.out, w->netns, w->worker, w->family);
+}
+
+void child_push(struct child *c)
+{
 	push(c);
 }
 

@@ -51,6 +51,10 @@ struct child_events {
 	void (*socket)(void *arg, struct slice listener, unsigned index, int take_fd);
 	/* Its counters; slices and v for the call only. */
 	void (*stat)(void *arg, struct slice set, struct slice name, const uint64_t *v, size_t n);
+	/* Every worker has this snapshot. */
+	void (*adopted)(void *arg, uint64_t snapshot);
+	/* It asks for sockets of a namespace: child_socket_of(). */
+	void (*want)(void *arg, const struct report_want *w);
 	/* A new proxy is about to be fed: every socket there is by child_socket(). */
 	void (*sockets)(void *arg);
 };
@@ -77,9 +81,13 @@ int child_start(struct child *c, struct loop *l, const struct child_conf *conf, 
 void child_feed(struct child *c, const struct diff *d);
 /* The same for a listening socket, of which the proxy gets a copy; before the facts that name its listener. */
 void child_socket(struct child *c, struct slice listener, unsigned index, int fd);
+/* A socket that it wanted; takes it. Sent by child_push(), or with what is sent next. */
+void child_socket_of(struct child *c, const struct report_want *w, int take_fd);
+void child_push(struct child *c);
 /* A file of the access log, as wire_log(); the proxy gets a copy. From sockets(), or when the files are others. */
 void child_log(struct child *c, struct slice format, unsigned index, int fd);
 /* The proxy's limits; nothing while no proxy runs. From sockets(), or when they are others. */
 void child_overload(struct child *c, const struct overload_limits *l);
 void child_state(struct child *c, struct slice host_key, uint8_t state); /* HOST_*; the same way, behind the facts */
+bool child_is_proxy(pid_t pid);                 /* of whichever agent */
 void child_stop(struct child *c);               /* SIGTERM, five seconds, SIGKILL; accepts a zeroed child */

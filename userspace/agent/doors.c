@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/netns.h"
 #include "base/clock.h"
 #include "model/fact.h"
 #include "net/addr.h"
@@ -25,12 +26,13 @@ STAT_DEFINE(doors_stat, "listeners", DOORS_STATS);
 
 static bool place_eq(const struct door_place *a, const struct door_place *b)
 {
-	return addr_eq(&a->addr, &b->addr) && a->udp == b->udp && a->transparent == b->transparent;
+	return a->netns == b->netns && addr_eq(&a->addr, &b->addr) && a->udp == b->udp && a->transparent == b->transparent;
 }
 
 static struct door_place place_of(const struct listener *f)
 {
 	return (struct door_place){
+		.netns = f->netns,
 		.addr = { f->ip, f->port },
 		.udp = slice_eq_str(f->protocol, "udp"),
 		.transparent = f->capture == CAPTURE_TPROXY,
@@ -39,11 +41,26 @@ static struct door_place place_of(const struct listener *f)
 
 /* ---- one socket --------------------------------------------------------------------------------------------- */
 
-static int socket_open(const struct door_place *p, bool shared)
+static int socket_here(const struct door_place *p, bool shared)
 {
 	struct sock_options o = { .reuse_port = shared, .transparent = p->transparent, .v6_only = true, .nodelay = !p->udp };
 
 	return p->udp ? sock_udp(&p->addr, &o) : sock_listen(&p->addr, &o, BACKLOG);
+}
+
+static int socket_open(const struct doors *d, const struct door_place *p, bool shared)
+{
+	int netns, back, fd;
+
+	if (!p->netns)
+		return socket_here(p, shared);
+	netns = d->netns ? d->netns(d->arg, p->netns) : -ENOENT;
+	fd = netns < 0 ? netns : netns_enter(netns, &back);
+	if (fd < 0)
+		return fd;
+	fd = socket_here(p, shared);
+	netns_leave(back);
+	return fd;
 }
 
 /*
@@ -57,10 +74,10 @@ static int probe(const struct doors *d, const struct door_place *p)
 	for (size_t i = 0; i < d->all.n; i++) {
 		const struct door *o = d->all.v[i];
 
-		if (o->n && o->place.udp == p->udp && o->place.addr.port == p->addr.port)
+		if (o->n && o->place.netns == p->netns && o->place.udp == p->udp && o->place.addr.port == p->addr.port)
 			return 0;
 	}
-	fd = socket_open(p, false);
+	fd = socket_open(d, p, false);
 	if (fd >= 0)
 		close(fd);
 	return fd < 0 ? fd : 0;
@@ -93,7 +110,7 @@ static void door_spare_all(struct doors *d, struct door *x)
 	for (unsigned i = 0; i < x->n; i++)
 		vec_push(&d->spare, (struct door_spare){ x->place, i, x->fds[i] });
 	x->n = 0;
-	x->steered = false;
+	x->steered = x->was_open = false;
 }
 
 static void door_free(struct door *x)
@@ -110,7 +127,7 @@ static const struct door *taken_by(const struct doors *d, const struct door *x)
 	for (size_t i = 0; i < d->all.n; i++) {
 		const struct door *o = d->all.v[i];
 
-		if (o != x && o->n && o->place.udp == x->place.udp && addr_eq(&o->place.addr, &x->place.addr))
+		if (o != x && o->n && o->place.netns == x->place.netns && o->place.udp == x->place.udp && addr_eq(&o->place.addr, &x->place.addr))
 			return o;
 	}
 	return NULL;
@@ -141,7 +158,7 @@ static int door_fill(struct doors *d, struct door *x)
 				return err;
 		}
 		if (fd < 0)
-			fd = socket_open(&x->place, true);
+			fd = socket_open(d, &x->place, true);
 		if (fd < 0)
 			return fd;
 		stat_add(&d->stat.opened, 1);
@@ -291,8 +308,10 @@ void doors_sync(struct doors *d, const struct snapshot *s)
 
 	for (size_t i = 0; i < d->all.n; i++)
 		d->all.v[i]->wanted = false;
-	for (size_t i = 0; i < set.n; i++)
-		want(d, (const struct listener *)set.v[i]);
+	for (size_t i = 0; i < set.n; i++) {
+		if (!((const struct listener *)set.v[i])->socketless)
+			want(d, (const struct listener *)set.v[i]);
+	}
 	drop_unwanted(d);
 	open_all(d);
 	if (d->workers)
@@ -321,7 +340,7 @@ void doors_give_all(struct doors *d)
 	}
 }
 
-static int socket_place(int fd, struct door_place *out)
+static int socket_place(int fd, uint64_t own, struct door_place *out)
 {
 	int type = 0, listens = 0, transparent = 0;
 	socklen_t n = sizeof(int);
@@ -329,6 +348,9 @@ static int socket_place(int fd, struct door_place *out)
 
 	if (err)
 		return err;
+	/* Before Linux 5.14 there are no others than ours. */
+	if (netns_cookie_of(fd, &out->netns) || out->netns == own)
+		out->netns = 0;
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n))
 		return -errno;
 	out->udp = type == SOCK_DGRAM;
@@ -346,7 +368,7 @@ void doors_take(struct doors *d, unsigned index, int take_fd)
 {
 	struct door_spare s = { .index = index, .fd = take_fd };
 
-	if (index >= WORKERS_MAX || d->spare.n >= SPARE_MAX || socket_place(take_fd, &s.place)) {
+	if (index >= WORKERS_MAX || d->spare.n >= SPARE_MAX || socket_place(take_fd, d->own_netns, &s.place)) {
 		close(take_fd);
 		return;
 	}
@@ -362,7 +384,8 @@ const char *doors_health(const struct doors *d, char *out, size_t size)
 	for (size_t i = 0; i < d->all.n && !out[0]; i++) {
 		const struct door *x = d->all.v[i];
 
-		if (x->err)
+		/* One pod whose port somebody else has makes no node unwell. */
+		if (x->err && !x->place.netns)
 			snprintf(out, size, "%s (%s): %s %s: %s", x->name, x->where, x->place.udp ? "udp" : "tcp",
 				 addr_text(&x->place.addr, at), x->why);
 	}
@@ -372,6 +395,8 @@ const char *doors_health(const struct doors *d, char *out, size_t size)
 void doors_init(struct doors *d, struct loop *l, struct child *c, struct steering *s)
 {
 	*d = (struct doors){ .loop = l, .child = c, .steer = s };
+	if (netns_cookie(&d->own_netns))
+		d->own_netns = 0;
 }
 
 void doors_fini(struct doors *d)

@@ -25,6 +25,7 @@
 STAT_DECLARE(doors_stat, DOORS_STATS);
 
 struct door_place {                             /* what a socket is bound to: whoever wants the same may have it */
+	uint64_t netns;                         /* cookie; 0: the agent's own */
 	struct net_addr addr;
 	bool udp, transparent;
 };
@@ -54,6 +55,8 @@ struct doors {
 	VEC(struct door *) all;
 	VEC(struct door_spare) spare;
 	unsigned workers;                       /* sockets of each; 0: not known yet */
+	uint64_t own_netns;                     /* cookie of ours; 0: before Linux 5.14 */
+	int (*netns)(void *arg, uint64_t cookie); /* descriptor to enter it, borrowed, or -errno; NULL: none is known */
 	struct timer retry, resteer;
 	void (*changed)(void *arg);             /* one opened, or closed against its will; NULL: nobody asks */
 	void *arg;

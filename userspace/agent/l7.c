@@ -3,61 +3,23 @@
 
 #include <netinet/in.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "agent/doors.h"
-#include "base/hash.h"
 #include "base/mem.h"
 #include "model/fact.h"
-#include "net/addr.h"
 #include "weft/str.h"
 
-#define IDLE_MS 3600000u
-#define HEAD_MS 10000u
-#define HEAD_BYTES (64u << 10)
-#define HEADERS 100u
-#define TARGET_BYTES (16u << 10)
-
-enum { V4, V6, FAMILIES };
-
-/* One port of a service. Its key in the table is the name of its IPv4 listener. */
+/* One port of a service. Its key in the table is its name. */
 struct unit {
-	char *name[FAMILIES];
-	uint16_t port;
-	bool has[FAMILIES];                     /* a listener was given */
-	bool wants[FAMILIES];                   /* by the snapshot being looked at */
-};
-
-static const struct ip loopback[FAMILIES] = {
-	[V4] = { .b = { [10] = 0xff, 0xff, 127, 0, 0, 1 } },
-	[V6] = { .b = { [15] = 1 } },
+	char *name;
+	bool has;                               /* a listener was given */
+	bool wants;                             /* by the snapshot being looked at */
+	uint64_t since;                         /* first snapshot that showed it; 0: none yet */
+	bool known;                             /* to every worker */
 };
 
 static char *unit_name(const struct service_fact *f, const struct service_port *p)
 {
 	return mem_printf(L7_PREFIX "%.*s:%u", SLICE_ARG(f->name), p->port);
-}
-
-static bool port_taken(const struct l7 *l, uint16_t port)
-{
-	for (struct table_entry *e = table_next(&l->units, NULL); e; e = table_next(&l->units, e)) {
-		if (((const struct unit *)e->value)->port == port)
-			return true;
-	}
-	return false;
-}
-
-static uint16_t port_choose(const struct l7 *l, const char *name)
-{
-	uint32_t at = hash_bytes(slice_str(name), HASH_STABLE) % L7_PORTS;
-
-	for (uint32_t i = 0; i < L7_PORTS; i++) {
-		uint16_t port = L7_PORT_FIRST + (at + i) % L7_PORTS;
-
-		if (!port_taken(l, port))
-			return port;
-	}
-	return 0;
 }
 
 static struct unit *unit_get(struct l7 *l, const struct service_fact *f, const struct service_port *p)
@@ -70,52 +32,43 @@ static struct unit *unit_get(struct l7 *l, const struct service_fact *f, const s
 		return u;
 	}
 	u = mem_alloc(sizeof(*u));
-	u->port = port_choose(l, name);
-	u->name[V4] = name;
-	u->name[V6] = mem_printf("%s/6", name);
-	table_put(&l->units, slice_str(u->name[V4]), u);
+	u->name = name;
+	table_put(&l->units, slice_str(u->name), u);
 	return u;
 }
 
 static void unit_free(struct unit *u)
 {
-	free(u->name[V4]);
-	free(u->name[V6]);
+	free(u->name);
 	free(u);
 }
 
 /* ---- what the snapshot asks for ------------------------------------------------------------------------------- */
 
-static struct fact *listener_make(const struct unit *u, int family, const struct service_fact *s)
+static void routes_set(struct listener *f, const struct service_fact *s)
 {
-	struct fact_mark of = fact_mark(&s->fact), mark = { SLICE_LIT(L7_REGISTRY), of.file, of.line };
-	struct listener *f = (struct listener *)fact_new(FACT_LISTENER, slice_str(u->name[family]), &mark);
 	struct slice *routes = fact_alloc(&f->fact, s->nroutes * sizeof(*routes));
 
 	for (size_t i = 0; i < s->nroutes; i++)
 		routes[i] = fact_slice(&f->fact, s->routes[i]);
-	f->ip = loopback[family];
-	f->port = u->port;
-	f->protocol = fact_slice(&f->fact, SLICE_LIT("http"));
 	f->routes = routes;
 	f->nroutes = s->nroutes;
-	f->xff = XFF_KEEP;
-	f->request_id = true;
-	f->idle_ms = IDLE_MS;
-	f->head_ms = HEAD_MS;
-	f->max_head_bytes = HEAD_BYTES;
-	f->max_headers = HEADERS;
-	f->max_target_bytes = TARGET_BYTES;
-	return &f->fact;
 }
 
-static bool has_family(const struct service_fact *s, int family)
+static struct fact *listener_make(const struct unit *u, const struct service_fact *s, const struct service_port *p)
 {
-	for (size_t i = 0; i < s->naddrs; i++) {
-		if (addr_is_v4(&s->addrs[i]) == (family == V4))
-			return true;
-	}
-	return false;
+	struct fact_mark of = fact_mark(&s->fact), mark = { SLICE_LIT(L7_REGISTRY), of.file, of.line };
+	struct listener *f = (struct listener *)fact_new(FACT_LISTENER, slice_str(u->name), &mark);
+	struct destination *serves = fact_alloc(&f->fact, s->naddrs * sizeof(*serves));
+
+	for (size_t i = 0; i < s->naddrs; i++)
+		serves[i] = (struct destination){ s->addrs[i], p->port };
+	routes_set(f, s);
+	f->socketless = true;
+	f->serves = serves;
+	f->nserves = s->naddrs;
+	f->protocol = fact_slice(&f->fact, SLICE_LIT("http"));
+	return &f->fact;
 }
 
 /* The transaction begins with the first change. */
@@ -126,31 +79,28 @@ static void change(struct l7 *l, bool *open)
 	*open = true;
 }
 
-static void ask_unit(struct l7 *l, const struct snapshot *now, struct unit *u, const struct service_fact *s, bool *open)
+static void ask_unit(struct l7 *l, const struct snapshot *now, const struct service_fact *s, const struct service_port *p,
+		     bool *open)
 {
-	for (int i = 0; i < FAMILIES; i++) {
-		const struct fact *old = snapshot_fact(now, FACT_LISTENER, slice_str(u->name[i]));
-		struct fact *f;
+	struct unit *u = unit_get(l, s, p);
+	const struct fact *old = snapshot_fact(now, FACT_LISTENER, slice_str(u->name));
+	struct fact *f = listener_make(u, s, p);
 
-		u->wants[i] = u->port && has_family(s, i);
-		if (!u->wants[i])
-			continue;
-		f = listener_make(u, i, s);
-		if (u->has[i] && old && fact_equal(old, f)) {
-			fact_drop(f);
-			continue;
-		}
-		change(l, open);
-		hub_sink.put(&l->source, f);
-		u->has[i] = true;
+	u->wants = true;
+	if (u->has && old && fact_equal(old, f)) {
+		fact_drop(f);
+		return;
 	}
+	change(l, open);
+	hub_sink.put(&l->source, f);
+	u->has = true;
 }
 
 static void ask_service(struct l7 *l, const struct snapshot *now, const struct service_fact *s, bool *open)
 {
 	for (size_t i = 0; s->nroutes && i < s->nports; i++) {
 		if (s->ports[i].proto == IPPROTO_TCP)
-			ask_unit(l, now, unit_get(l, s, &s->ports[i]), s, open);
+			ask_unit(l, now, s, &s->ports[i], open);
 	}
 }
 
@@ -159,17 +109,22 @@ static void drop_unwanted(struct l7 *l, bool *open)
 	for (struct table_entry *e = table_next(&l->units, NULL); e; e = table_next(&l->units, e)) {
 		struct unit *u = e->value;
 
-		for (int i = 0; i < FAMILIES; i++) {
-			if (u->wants[i] || !u->has[i])
-				continue;
-			change(l, open);
-			hub_sink.del(&l->source, FACT_LISTENER, slice_str(u->name[i]));
-			u->has[i] = false;
-		}
-		if (u->wants[V4] || u->wants[V6])
+		if (u->wants)
 			continue;
-		table_del(&l->units, slice_str(u->name[V4]));
+		change(l, open);
+		hub_sink.del(&l->source, FACT_LISTENER, slice_str(u->name));
+		table_del(&l->units, slice_str(u->name));
 		unit_free(u);
+	}
+}
+
+static void note_shown(struct l7 *l, const struct snapshot *now)
+{
+	for (struct table_entry *e = table_next(&l->units, NULL); e; e = table_next(&l->units, e)) {
+		struct unit *u = e->value;
+
+		if (!u->since && snapshot_fact(now, FACT_LISTENER, slice_str(u->name)))
+			u->since = snapshot_number(now);
 	}
 }
 
@@ -178,10 +133,13 @@ void l7_update(struct l7 *l, const struct diff *d)
 	struct fact_set set = snapshot_facts(d->now, FACT_SERVICE);
 	bool open = false;
 
-	if (!l->on || (d->old && !d->facts[FACT_SERVICE].n))
+	if (!l->on)
+		return;
+	note_shown(l, d->now);
+	if (d->old && !d->facts[FACT_SERVICE].n)
 		return;
 	for (struct table_entry *e = table_next(&l->units, NULL); e; e = table_next(&l->units, e))
-		memset(((struct unit *)e->value)->wants, 0, sizeof(((struct unit *)e->value)->wants));
+		((struct unit *)e->value)->wants = false;
 	for (size_t i = 0; i < set.n; i++)
 		ask_service(l, d->now, (const struct service_fact *)set.v[i], &open);
 	drop_unwanted(l, &open);
@@ -191,32 +149,39 @@ void l7_update(struct l7 *l, const struct diff *d)
 
 /* ---- what the kernel side asks -------------------------------------------------------------------------------- */
 
-static bool listens(const struct l7 *l, const char *name)
+bool l7_adopted(struct l7 *l, uint64_t snapshot)
 {
-	const struct door *d = doors_find(l->doors, slice_str(name));
+	bool changed = !l->heard;
 
-	return d && d->n;
+	l->heard = true;
+	for (struct table_entry *e = table_next(&l->units, NULL); e; e = table_next(&l->units, e)) {
+		struct unit *u = e->value;
+
+		if (u->known || !u->since || u->since > snapshot)
+			continue;
+		u->known = true;
+		changed = true;
+	}
+	return changed && l->units.n;
 }
 
-uint16_t l7_port(void *arg, const struct service_fact *f, const struct service_port *p)
+enum kern_served l7_served(void *arg, const struct service_fact *f, const struct service_port *p)
 {
 	const struct l7 *l = arg;
-	char *name = unit_name(f, p);
-	const struct unit *u = table_get(&l->units, slice_str(name));
+	const struct unit *u;
+	char *name;
 
+	if (l->on && !l->heard)
+		return KERN_SERVED_AS_BEFORE;
+	name = unit_name(f, p);
+	u = table_get(&l->units, slice_str(name));
 	free(name);
-	if (!u)
-		return 0;
-	for (int i = 0; i < FAMILIES; i++) {
-		if (u->has[i] && !listens(l, u->name[i]))
-			return 0;
-	}
-	return u->has[V4] || u->has[V6] ? u->port : 0;
+	return u && u->known ? KERN_SERVED_YES : KERN_SERVED_NO;
 }
 
-void l7_init(struct l7 *l, struct hub *h, const struct doors *d, bool on)
+void l7_init(struct l7 *l, struct hub *h, bool on)
 {
-	*l = (struct l7){ .doors = d, .on = on };
+	*l = (struct l7){ .on = on };
 	table_init(&l->units, 0);
 	if (!on)
 		return;

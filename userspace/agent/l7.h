@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Listeners of services that have routes: for each TCP port of such a service one listener of the proxy on loopback, with
- * the service's routes, to which connect() is sent (bpf/connect.bpf.c). They are facts like others, under names that
- * begin with L7_PREFIX; the port of each comes from its name, so the next agent finds the same. Control thread.
+ * Listeners of services that have routes: for each TCP port of such a service one listener of the proxy, without a socket,
+ * that serves the service's addresses with its routes. connect() sends clients to the listeners of agent/pods, and those
+ * hand each connection to the one that serves what was dialled. They are facts like others, under names that begin with
+ * L7_PREFIX. Control thread.
  */
 #pragma once
 #include "agent/hub.h"
 #include "base/table.h"
+#include "kern/kern.h"
 #include "model/diff.h"
 
 #define L7_PREFIX "l7/"
 #define L7_REGISTRY "l7"
-#define L7_PORT_FIRST 20000u                    /* below the ports that the kernel gives to clients */
-#define L7_PORTS 12000u
-
-struct doors;
 
 struct l7 {
 	bool on;
 	struct hub_source source;
-	const struct doors *doors;
 	struct table units;                     /* by name: a port of a service */
 	uint64_t version;
+	bool heard;                             /* a proxy has said which snapshot it has */
 };
 
-void l7_init(struct l7 *l, struct hub *h, const struct doors *d, bool on);
+void l7_init(struct l7 *l, struct hub *h, bool on);
 void l7_fini(struct l7 *l);                     /* before the hub; accepts a zeroed one */
 /* After d->now was published: the listeners that it asks for come with the next snapshot. */
 void l7_update(struct l7 *l, const struct diff *d);
-/* For kern_set_ports(), arg a struct l7: where the proxy listens, 0: not (yet). */
-uint16_t l7_port(void *arg, const struct service_fact *f, const struct service_port *p);
+/* Every worker of the proxy has that snapshot. True: l7_served() answers otherwise than before. */
+bool l7_adopted(struct l7 *l, uint64_t snapshot);
+/* For kern_set_served(), arg a struct l7: what the proxy knows it serves. As before, until the first proxy has spoken. */
+enum kern_served l7_served(void *arg, const struct service_fact *f, const struct service_port *p);

@@ -10,9 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/child.h"
 #include "kern/cgroup.h"
 
-/* Does anybody but this process live here? The root is everybody's. */
+/* Does anybody but this process live here, or a proxy that a former agent left? The root is everybody's. */
 static bool shared(const char *path, const char *root)
 {
 	char file[CGROUP_PATH + 16];
@@ -27,7 +28,7 @@ static bool shared(const char *path, const char *root)
 	if (!f)
 		return true;
 	while (!other && fscanf(f, "%d", &pid) == 1)
-		other = pid != getpid();
+		other = pid != getpid() && !child_is_proxy(pid);
 	fclose(f);
 	return other;
 }

@@ -5,7 +5,7 @@
 
 json_t *report_features(const struct features *f)
 {
-	static const char *const need[] = { "balance", "shortCircuit", "optional" };
+	static const char *const need[] = { "balance", "routes", "shortCircuit", "optional" };
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < f->n; i++) {

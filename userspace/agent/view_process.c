@@ -55,7 +55,7 @@ struct stat_set {
 	const void *values;
 };
 
-#define SETS 11
+#define SETS 13
 
 static void all_sets(struct agent *a, struct stat_set out[SETS])
 {
@@ -70,6 +70,8 @@ static void all_sets(struct agent *a, struct stat_set out[SETS])
 	out[8] = (struct stat_set){ &health_stat_desc, &a->health.stat };
 	out[9] = (struct stat_set){ &dns_stat_desc, &a->dns.stat };
 	out[10] = (struct stat_set){ &reload_stat_desc, &a->reload.stat };
+	out[11] = (struct stat_set){ &pods_stat_desc, &a->pods.stat };
+	out[12] = (struct stat_set){ &factory_stat_desc, &a->factory.stat };
 }
 
 void view_stats(struct agent *a, const struct http_request *rq, struct http_response *rs)

@@ -189,6 +189,7 @@ int verb_listeners(struct cli *c)
 		{ "SENT", "sent", COLUMN_BYTES, false },
 		{ "SOCKETS", "sockets", COLUMN_COUNT, true },
 		{ "CAPTURE", "capture", COLUMN_TEXT, true },
+		{ "NAMESPACE", "namespace", COLUMN_COUNT, true },
 		{ "ROUTES", "routes", COLUMN_TEXT, true },
 		{ "RETRIED", "retried", COLUMN_COUNT, true },
 		{ "DROPPED", "dropped", COLUMN_COUNT, true },

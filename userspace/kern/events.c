@@ -56,6 +56,12 @@ static void failed(struct kern *k, const struct event_error *x)
 		log_error("kernel", "%s (%s)", read_reason_text(x->head.reason), strerror(-x->err));
 }
 
+static void unseen(struct kern *k, const struct event_netns *x)
+{
+	if (k->unseen)
+		k->unseen(k->unseen_arg, x->netns, x->cgroup);
+}
+
 static int record(void *arg, void *data, size_t n)
 {
 	const struct event_head *h = data;
@@ -68,6 +74,8 @@ static int record(void *arg, void *data, size_t n)
 		refused(k, data);
 	else if (n >= sizeof(struct event_error) && h->type == EVENT_ERROR)
 		failed(k, data);
+	else if (n >= sizeof(struct event_netns) && h->type == EVENT_NETNS)
+		unseen(k, data);
 	else
 		stat_add(&k->stat.events_bad, 1);
 	return 0;

@@ -149,6 +149,16 @@ static int p_setsockopt(struct features_row *r)
 	return hook(r, BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_SETSOCKOPT);
 }
 
+static int p_getsockopt(struct features_row *r)
+{
+	return hook(r, BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_GETSOCKOPT);
+}
+
+static int p_netns_sockopt(struct features_row *r)
+{
+	return helper(r, BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_GETSOCKOPT, BPF_FUNC_get_netns_cookie);
+}
+
 static int p_set_retval(struct features_row *r)
 {
 	return helper(r, BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_CONNECT, BPF_FUNC_set_retval);
@@ -353,6 +363,9 @@ static const struct probe {
 	{ "ring buffer", FEATURES_BALANCE, "records of closed and refused connections", p_ringbuf },
 	{ "kernel BTF", FEATURES_SHORT_CIRCUIT, "fields of kernel structures, by name", p_btf },
 	{ "CAP_PERFMON", FEATURES_SHORT_CIRCUIT, "reading kernel structures", p_perfmon },
+	{ "cgroup/getsockopt", FEATURES_CAPTURE, "services with routes: the proxy asks what was dialled", p_getsockopt },
+	{ "netns cookie in sockopt", FEATURES_CAPTURE, "services with routes: in which pod it was dialled", p_netns_sockopt },
+	{ "netns cookie in sockops", FEATURES_CAPTURE, "services with routes: which pod dials", p_netns_sockops },
 	{ "sockops", FEATURES_SHORT_CIRCUIT, "pairing connections", p_sockops },
 	{ "sk_msg", FEATURES_SHORT_CIRCUIT, "redirecting bytes", p_sk_msg },
 	{ "sockhash", FEATURES_SHORT_CIRCUIT, "redirecting bytes", p_sockhash },
@@ -361,7 +374,6 @@ static const struct probe {
 	{ "sk_storage in sockops", FEATURES_SHORT_CIRCUIT, "which end of which pair a socket is", p_storage_sockops },
 	{ "tcp_sock in sk_msg", FEATURES_SHORT_CIRCUIT, "bounding unread bytes", p_tcp_sock },
 	{ "cgroup/setsockopt", FEATURES_SHORT_CIRCUIT, "refusing what redirected bytes cannot give", p_setsockopt },
-	{ "netns cookie in sockops", FEATURES_OPTIONAL, "namespaces of both ends in views", p_netns_sockops },
 	{ "bpf_set_retval", FEATURES_OPTIONAL, "EHOSTUNREACH and ECONNREFUSED; without it a refused connect() is EPERM",
 	  p_set_retval },
 	{ "bpf_skc_to_mptcp_sock", FEATURES_OPTIONAL, "MPTCP clients see the address they dialled", p_mptcp_sock },
@@ -405,7 +417,7 @@ void features_probe(struct features *f)
 const struct features_row *features_missing(const struct features *f, enum features_need need)
 {
 	for (size_t i = 0; i < f->n; i++)
-		if (!f->row[i].ok && f->row[i].need <= need)
+		if (!f->row[i].ok && (f->row[i].need == FEATURES_BALANCE || f->row[i].need == need))
 			return &f->row[i];
 	return NULL;
 }

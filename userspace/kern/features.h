@@ -7,6 +7,7 @@
 
 enum features_need {
 	FEATURES_BALANCE,                       /* without it: rung off */
+	FEATURES_CAPTURE,                       /* without it: services with routes are left to their fail mode */
 	FEATURES_SHORT_CIRCUIT,                 /* without it: rung balance */
 	FEATURES_OPTIONAL,                      /* without it: something is slower or less detailed; detail says what */
 };
@@ -27,6 +28,6 @@ struct features {
 
 /* Takes about 50 ms. Needs no struct kern and leaves nothing behind. */
 void features_probe(struct features *f);
-/* First missing row that this need or a lower one asks for; NULL: all there. */
+/* First missing row that balancing or this need asks for; NULL: all there. */
 const struct features_row *features_missing(const struct features *f, enum features_need need);
 const struct features_row *features_find(const struct features *f, const char *name); /* NULL: no such row */

@@ -99,7 +99,7 @@ static uint64_t host_netns(void)
 
 static bool short_circuit_on(const struct kern *k)
 {
-	return k->load.short_circuit && k->conf.short_circuit != KERN_SWITCH_OFF && k->judged && k->verdict.usable;
+	return k->load.part[OBJECT_SHORT_CIRCUIT].on && k->conf.short_circuit != KERN_SWITCH_OFF && k->judged && k->verdict.usable;
 }
 
 static uint32_t flags_of(const struct kern *k)
@@ -115,6 +115,15 @@ static uint32_t flags_of(const struct kern *k)
 	return f;
 }
 
+/* The cgroup to which sockets of this process and of its proxy belong; "" if it is not to be found. */
+static void self_path(const struct kern *k, char *path)
+{
+	if (k->conf.own_cgroup && k->conf.own_cgroup[0])
+		snprintf(path, CGROUP_PATH, "%s", k->conf.own_cgroup);
+	else if (cgroup_of_self(k->root, path))
+		path[0] = '\0';
+}
+
 /*
  * Our own cgroup, whose sockets are left alone. Not when it holds the captured one (an agent started by hand in the
  * root): nobody would be translated.
@@ -123,9 +132,8 @@ static bool own_path(const struct kern *k, char *path)
 {
 	size_t n;
 
-	if (k->conf.own_cgroup)
-		snprintf(path, CGROUP_PATH, "%s", k->conf.own_cgroup);
-	else if (cgroup_of_self(k->root, path))
+	self_path(k, path);
+	if (!path[0])
 		return false;
 	n = strlen(path);
 	while (n && path[n - 1] == '/')
@@ -173,8 +181,8 @@ static void set_rung(struct kern *k)
 		return;
 	if (k->conf.short_circuit == KERN_SWITCH_OFF)
 		snprintf(k->why, sizeof(k->why), "the short-circuit is switched off (kernel.shortCircuit.enabled)");
-	else if (!l->short_circuit)
-		snprintf(k->why, sizeof(k->why), "no short-circuit: %s", l->no_short_circuit);
+	else if (!l->part[OBJECT_SHORT_CIRCUIT].on)
+		snprintf(k->why, sizeof(k->why), "no short-circuit: %s", l->part[OBJECT_SHORT_CIRCUIT].why);
 	else if (!k->judged)
 		snprintf(k->why, sizeof(k->why), "no short-circuit until the known-answer tests have passed");
 	else
@@ -212,6 +220,20 @@ static int load_failed(struct kern *k, int err, const struct features *f, struct
 	return err;
 }
 
+/* What this kernel lacks for a part that was not loaded, else what the configuration says. */
+static void say_part(struct kern *k, enum object_part part, const struct features *f, enum features_need need)
+{
+	const struct features_row *miss = features_missing(f, need);
+	struct load_part *p = &k->load.part[part];
+
+	if (p->on || p->why[0])
+		return;
+	if (miss)
+		snprintf(p->why, sizeof(p->why), "%s is missing: %s", miss->name, miss->detail);
+	else
+		snprintf(p->why, sizeof(p->why), "it is switched off");
+}
+
 static int load_all(struct kern *k, struct err *e)
 {
 	static const struct rlimit inf = { RLIM_INFINITY, RLIM_INFINITY };
@@ -220,20 +242,22 @@ static int load_all(struct kern *k, struct err *e)
 	(void)setrlimit(RLIMIT_MEMLOCK, &inf);  /* EPERM is no matter from Linux 5.11 on */
 	features_probe(&f);
 	const struct features_row *miss = features_missing(&f, FEATURES_BALANCE), *retval, *mptcp;
+	bool want[OBJECT_PARTS] = { [OBJECT_BALANCE] = true };
 
 	if (miss)
 		return load_failed(k, miss->err, &f, e);
-	miss = features_missing(&f, FEATURES_SHORT_CIRCUIT);
 	retval = features_find(&f, "bpf_set_retval");
 	mptcp = features_find(&f, "bpf_skc_to_mptcp_sock");
 	struct load_vars v = { retval->ok, mptcp->ok, host_netns() };
-	int err = load_open(&k->load, &k->pins, &k->conf.maps, &v, !miss && k->conf.short_circuit != KERN_SWITCH_OFF, e);
+
+	want[OBJECT_CAPTURE] = k->conf.connect && !features_missing(&f, FEATURES_CAPTURE);
+	want[OBJECT_SHORT_CIRCUIT] = k->conf.short_circuit != KERN_SWITCH_OFF && !features_missing(&f, FEATURES_SHORT_CIRCUIT);
+	int err = load_open(&k->load, &k->pins, &k->conf.maps, &v, want, e);
 
 	if (err)
 		return load_failed(k, err, &f, e);
-	if (miss)
-		snprintf(k->load.no_short_circuit, sizeof(k->load.no_short_circuit), "%s is missing: %s", miss->name,
-			 miss->detail);
+	say_part(k, OBJECT_CAPTURE, &f, FEATURES_CAPTURE);
+	say_part(k, OBJECT_SHORT_CIRCUIT, &f, FEATURES_SHORT_CIRCUIT);
 	stat_add(&k->stat.maps_created, k->load.result.created);
 	stat_add(&k->stat.maps_adopted, k->load.result.adopted);
 	return 0;
@@ -289,7 +313,7 @@ static int required(const struct kern *k, struct err *e)
 {
 	bool want_full = k->conf.short_circuit != KERN_SWITCH_OFF;
 
-	if (k->conf.mode != KERN_REQUIRED || (k->loaded && (!want_full || k->load.short_circuit)))
+	if (k->conf.mode != KERN_REQUIRED || (k->loaded && (!want_full || k->load.part[OBJECT_SHORT_CIRCUIT].on)))
 		return 0;
 	return err_add(e, -ENOTSUP, "kernel.mode is required: %s", k->why);
 }
@@ -409,7 +433,7 @@ static void run_again(struct kern *k, const struct snapshot *s)
 		struct plan p;
 
 		apply_rest(&k->apply, &k->st);
-		plan_stale(&p, &k->st, s, k->ports);
+		plan_stale(&p, &k->st, s, k->served);
 		run(k, &p);
 		if (k->st.nstale >= before)
 			break;
@@ -419,7 +443,10 @@ static void run_again(struct kern *k, const struct snapshot *s)
 static int attach(struct kern *k, struct err *e)
 {
 	struct load_result old = k->load.result;
-	int err = load_switch(&k->load, k->cgroup, e);
+	char own[CGROUP_PATH];
+
+	self_path(k, own);
+	int err = load_switch(&k->load, k->cgroup, own, e);
 	struct load_result *r = &k->load.result;
 
 	stat_add(&k->stat.programs_attached, r->attached - old.attached);
@@ -444,9 +471,9 @@ int kern_sync(struct kern *k, const struct snapshot *s, const struct diff *d, st
 		return 0;
 	stat_add(&k->stat.syncs, 1);
 	if (!d || k->full_next)
-		plan_all(&p, &k->st, s, k->ports);
+		plan_all(&p, &k->st, s, k->served);
 	else
-		plan_diff(&p, &k->st, s, d, k->ports);
+		plan_diff(&p, &k->st, s, d, k->served);
 	run(k, &p);
 	k->full_next = false;
 	run_again(k, s);
@@ -469,7 +496,7 @@ int kern_retry(struct kern *k, const struct snapshot *s)
 	apply_rest(&k->apply, &k->st);
 	if (k->st.nstale || !list_empty(&k->st.loose) || k->st.queue.n || k->st.doomed.n) {
 		stat_add(&k->stat.retries, 1);
-		plan_stale(&p, &k->st, s, k->ports);
+		plan_stale(&p, &k->st, s, k->served);
 		run(k, &p);
 		run_again(k, s);
 	}
@@ -549,17 +576,24 @@ int kern_set_workers(struct kern *k, uint32_t n)
 	return 0;
 }
 
-void kern_set_ports(struct kern *k, uint16_t (*fn)(void *arg, const struct service_fact *f, const struct service_port *p), void *arg)
+void kern_set_served(struct kern *k,
+		     enum kern_served (*fn)(void *arg, const struct service_fact *f, const struct service_port *p), void *arg)
 {
-	k->ports = (struct plan_ports){ fn, arg };
+	k->served = (struct plan_served){ fn, arg };
 }
 
-int kern_ports_changed(struct kern *k)
+int kern_served_changed(struct kern *k)
 {
 	const struct snapshot *s = k->source ? k->source(k->source_arg) : NULL;
 
 	k->full_next = true;
 	return k->loaded && s && k->attached ? kern_sync(k, s, NULL, NULL) : 0;
+}
+
+void kern_set_unseen(struct kern *k, void (*fn)(void *arg, uint64_t netns, uint64_t cgroup), void *arg)
+{
+	k->unseen = fn;
+	k->unseen_arg = arg;
 }
 
 void kern_set_overlay(struct kern *k, const struct overlay *o)
@@ -598,6 +632,7 @@ void kern_status(const struct kern *k, struct kern_status *out)
 		.pin_dir = k->loaded ? k->pins.dir : "", .attached = k->attached, .judged = k->judged,
 		.snapshot = k->attached ? k->synced : 0, .flags = k->loaded ? k->apply.ctl->flags : 0,
 		.credit = k->loaded ? k->apply.ctl->credit : CREDIT_NONE, .loaded = k->how,
+		.no_capture = !k->loaded ? k->why : k->load.part[OBJECT_CAPTURE].on ? NULL : k->load.part[OBJECT_CAPTURE].why,
 	};
 }
 

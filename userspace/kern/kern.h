@@ -22,6 +22,7 @@ struct loop;                                    /* event/loop.h */
 struct overlay;                                 /* model/overlay.h */
 struct kern;
 
+enum kern_served { KERN_SERVED_NO, KERN_SERVED_YES, KERN_SERVED_AS_BEFORE }; /* as before: what the maps say */
 enum kern_mode { KERN_AUTO, KERN_REQUIRED, KERN_OFF }; /* kernel.mode */
 enum kern_switch { KERN_SWITCH_AUTO, KERN_SWITCH_ON, KERN_SWITCH_OFF }; /* kernel.shortCircuit.enabled */
 
@@ -91,6 +92,7 @@ struct kern_verdict {
 	X(GAUGE, table_slots, "slots of the balancing table in use, with those that wait for a grace period")          \
 	X(GAUGE, table_frags, "free ranges of the balancing table")                                                    \
 	X(GAUGE, stale, "services whose entries are behind the snapshot")                                              \
+	X(GAUGE, pods, "network namespaces whose clients are sent to the proxy for services with routes")              \
 	X(GAUGE, workloads, "workloads in the kernel")                                                                 \
 	X(GAUGE, workloads_missing, "workloads whose cgroup does not exist")                                           \
 	X(GAUGE, orphan_frontends, "frontends of no service, at the last sweep")                                       \
@@ -114,6 +116,7 @@ struct kern_status {
 	uint64_t snapshot;                      /* number of the one the maps show; 0 = none of this process */
 	uint32_t flags;                         /* enum ctl_flag, as the programs see them */
 	enum credit_source credit;
+	const char *no_capture;                 /* why services with routes are left to their fail mode; NULL: they are not */
 	const char *loaded;                     /* "fresh", "adopted", "replaced": how this process came to its maps */
 };
 
@@ -143,12 +146,18 @@ void kern_set_source(struct kern *k, const struct snapshot *(*fn)(void *arg), vo
 /* Hosts that are not well get no new connections. Read at every kern_sync(), which is to name the clusters concerned. */
 void kern_set_overlay(struct kern *k, const struct overlay *o);
 
+/*
+ * Who wants to hear of clients that dialled a service with routes in a network namespace in which the proxy does not
+ * listen: its cookie, and the cgroup of their workload. Called from the loop; at a bounded rate, not for each client.
+ */
+void kern_set_unseen(struct kern *k, void (*fn)(void *arg, uint64_t netns, uint64_t cgroup), void *arg);
+
 /* Number of heartbeat words the proxy uses: 0 = no proxy. */
 int kern_set_workers(struct kern *k, uint32_t n);
-/* Who knows where the proxy listens for a port of an L7 service: host order, 0 = nowhere, and its fail mode decides. */
-void kern_set_ports(struct kern *k, uint16_t (*fn)(void *arg, const struct service_fact *f, const struct service_port *p),
-		    void *arg);
-int kern_ports_changed(struct kern *k);         /* fn would answer otherwise than before */
+/* Who knows which ports of L7 services the proxy serves. Of those that it does not their fail mode decides. */
+void kern_set_served(struct kern *k,
+		     enum kern_served (*fn)(void *arg, const struct service_fact *f, const struct service_port *p), void *arg);
+int kern_served_changed(struct kern *k);        /* fn would answer otherwise than before */
 /* A new descriptor of the pinned beat_map (for the proxy, by SCM_RIGHTS); -errno. The caller closes it. */
 int kern_beat_fd(struct kern *k);
 /*

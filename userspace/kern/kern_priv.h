@@ -59,7 +59,9 @@ struct kern {
 	struct kern_verdict verdict;
 	bool judged, killed;
 	bool inherited;                         /* an earlier agent's verdict was on these very programs: it holds until judged */
-	struct plan_ports ports;
+	struct plan_served served;
+	void (*unseen)(void *arg, uint64_t netns, uint64_t cgroup);
+	void *unseen_arg;
 	uint64_t synced;                        /* number of the snapshot that the maps show */
 	uint64_t synced_ns;                     /* when they last changed */
 	struct timer timer;

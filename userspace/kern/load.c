@@ -255,7 +255,7 @@ static void take_programs(struct load *l, unsigned i)
 			break;
 		struct load_prog *r = &l->prog[l->nprogs++];
 
-		*r = (struct load_prog){ .object = objects[i].name, .short_circuit = objects[i].short_circuit, .link_fd = -1, .type = bpf_program__type(p),
+		*r = (struct load_prog){ .object = objects[i].name, .part = objects[i].part, .link_fd = -1, .type = bpf_program__type(p),
 					 .attach_type = bpf_program__expected_attach_type(p),
 					 .fd = fcntl(bpf_program__fd(p), F_DUPFD_CLOEXEC, 3) };
 		snprintf(r->name, sizeof(r->name), "%s", bpf_program__name(p));
@@ -291,12 +291,13 @@ static int load_objects(struct load *l, const struct load_vars *v, char *log, st
 		int err = load_object(l, i, &own);
 
 		verifier_words(log, words, sizeof(words));
-		if (err && !objects[i].short_circuit)
+		if (err && objects[i].part == OBJECT_BALANCE)
 			return err_add(e, err, "%s%s%s", err_text(&own), words[0] ? ": " : "", words);
-		if (err && l->short_circuit) {
-			l->short_circuit = false;
-			snprintf(l->no_short_circuit, sizeof(l->no_short_circuit), "%.80s%s%.100s", err_text(&own),
-				 words[0] ? ": " : "", words);
+		if (err && l->part[objects[i].part].on) {
+			struct load_part *p = &l->part[objects[i].part];
+
+			p->on = false;
+			snprintf(p->why, sizeof(p->why), "%.80s%s%.100s", err_text(&own), words[0] ? ": " : "", words);
 		}
 		if (!err)
 			take_programs(l, i);
@@ -304,13 +305,13 @@ static int load_objects(struct load *l, const struct load_vars *v, char *log, st
 	return 0;
 }
 
-/* A half-loaded short-circuit is none: a sockops program without its verdicts would only fill maps. */
-static void drop_short_circuit(struct load *l)
+/* A half-loaded part is none: a sockops program without its verdicts would only fill maps. */
+static void drop_parts(struct load *l)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < l->nprogs; i++) {
-		if (l->prog[i].short_circuit)
+		if (!l->part[l->prog[i].part].on)
 			close(l->prog[i].fd);
 		else
 			l->prog[n++] = l->prog[i];
@@ -332,7 +333,7 @@ static int open_all(struct load *l, const struct load_vars *v, char *log, struct
 	int err = 0, fd;
 
 	for (unsigned i = 0; i < nobjects && !err; i++)
-		if (l->short_circuit || !objects[i].short_circuit)
+		if (l->part[objects[i].part].on)
 			err = open_object(l, i, log, e);
 	if (err)
 		return err;
@@ -346,19 +347,20 @@ static int open_all(struct load *l, const struct load_vars *v, char *log, struct
 		return err;
 	group_config(l);
 	err = load_objects(l, v, log, e);
-	if (!err && !l->short_circuit)
-		drop_short_circuit(l);
+	if (!err)
+		drop_parts(l);
 	return err;
 }
 
 int load_open(struct load *l, const struct pins *pins, const struct kern_sizes *sizes, const struct load_vars *v,
-	      bool short_circuit, struct err *e)
+	      const bool want[OBJECT_PARTS], struct err *e)
 {
 	char *log = mem_alloc(VERIFIER_LOG);
 
 	memset(l, 0, sizeof(*l));
 	l->pins = pins;
-	l->short_circuit = short_circuit;
+	for (unsigned i = 0; i < OBJECT_PARTS; i++)
+		l->part[i].on = want[i];
 	libbpf_set_print(say_nothing);
 	rows(l, sizes);
 	int err = open_all(l, v, log, e);

@@ -10,6 +10,7 @@
  */
 #pragma once
 #include "kern/layout.h"
+#include "kern/objects.h"
 #include "kern/pins.h"
 
 struct bpf_object;
@@ -30,6 +31,8 @@ enum load_group {
 	X(table_map, rows, CONFIG, "kern/apply")                                                                       \
 	X(workload_map, workloads, CONFIG, "kern/apply")                                                               \
 	X(beat_map, none, FROZEN, "proxy workers")                                                                     \
+	X(pod_map, none, LEARNED, "kern/pods")                                                                         \
+	X(odst_map, none, LEARNED, "capture")                                                                          \
 	X(rr_map, services, LEARNED, "connect")                                                                        \
 	X(open_map, backends, LEARNED, "connect")                                                                      \
 	X(affinity_map, affinity, LEARNED, "connect")                                                                  \
@@ -62,7 +65,7 @@ struct load_prog {
 	uint32_t type, attach_type;
 	int link_fd;                            /* -1: none */
 	bool attached;
-	bool short_circuit;                     /* of an object that only the short-circuit needs */
+	enum object_part part;
 };
 
 struct load_result {                            /* for kern_stat and the log */
@@ -83,8 +86,10 @@ struct load {
 	unsigned nmaps, nprogs;
 	bool replacing;                         /* CONFIG maps are new, and there are old ones */
 	bool adopting;                          /* CONFIG maps are the pinned ones */
-	bool short_circuit;                     /* its objects are loaded */
-	char no_short_circuit[200];             /* why not */
+	struct load_part {
+		bool on;                        /* its objects are loaded */
+		char why[200];                  /* not */
+	} part[OBJECT_PARTS];
 	char cgroup[512];
 	uint64_t cgroup_id;                     /* of it when programs were attached; 0 = not yet */
 	struct load_result result;
@@ -97,16 +102,19 @@ struct load_vars {
 };
 
 /*
- * Opens, sizes and loads all objects; nothing is attached. Failing to load an object of the short-circuit is no error
- * (no_short_circuit says why), any other failure is, and leaves nothing behind. pins is borrowed until load_close().
+ * Opens, sizes and loads the objects of the parts that are wanted; nothing is attached. Failing to load an object of an
+ * optional part is no error (part.why says it), any other failure is, and leaves nothing behind. pins is borrowed until
+ * load_close().
  */
 int load_open(struct load *l, const struct pins *pins, const struct kern_sizes *sizes, const struct load_vars *v,
-	      bool short_circuit, struct err *e);
+	      const bool want[OBJECT_PARTS], struct err *e);
 /*
  * Attaches to the cgroup, or exchanges what is attached; pins maps, links and programs; removes pins of what is no more.
  * Before it everything runs as before. On failure what was not yet exchanged goes on as it is; it may be called again.
+ * own: the cgroup of weft itself, whose getsockopt() the programs answer; that they cannot be attached is no error, but
+ * then there is no capture.
  */
-int load_switch(struct load *l, const char *cgroup, struct err *e);
+int load_switch(struct load *l, const char *cgroup, const char *own, struct err *e);
 /*
  * After load_open(): the short-circuit's programs that run now are the loaded ones, to the instruction and the constant,
  * whatever maps they use. What was found out about those holds for these.

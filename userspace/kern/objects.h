@@ -3,17 +3,20 @@
 #pragma once
 #include "weft/types.h"
 
-/* X(name, needed for the short-circuit only) */
+enum object_part { OBJECT_BALANCE, OBJECT_CAPTURE, OBJECT_SHORT_CIRCUIT, OBJECT_PARTS }; /* the latter two: optional */
+
+/* X(name, what it is needed for) */
 #define OBJECTS(X)                                                                                                     \
-	X(connect, false)                                                                                              \
-	X(explain, false)                                                                                              \
-	X(redirect, true)                                                                                              \
-	X(sockopt, true)                                                                                               \
-	X(sockops, true)
+	X(connect, BALANCE)                                                                                            \
+	X(explain, BALANCE)                                                                                            \
+	X(capture, CAPTURE)                                                                                            \
+	X(redirect, SHORT_CIRCUIT)                                                                                     \
+	X(sockopt, SHORT_CIRCUIT)                                                                                      \
+	X(sockops, SHORT_CIRCUIT)
 
 struct object {
 	const char *name;
-	bool short_circuit;
+	enum object_part part;
 	const void *(*bytes)(size_t *n);
 };
 extern const struct object objects[];

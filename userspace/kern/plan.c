@@ -176,6 +176,8 @@ static uint8_t algo_of(const struct cluster *c)
 static void entry_settings(const struct plan *p, struct service *e, const struct service_fact *f,
 			   const struct service_port *sp, const struct cluster *c)
 {
+	enum kern_served served = f->nroutes && p->served.fn ? p->served.fn(p->served.arg, f, sp) : KERN_SERVED_NO;
+
 	e->algo = algo_of(c);
 	e->flags = 0;
 	if (f->nroutes)
@@ -183,7 +185,8 @@ static void entry_settings(const struct plan *p, struct service *e, const struct
 	if (f->affinity_s)
 		e->flags |= SERVICE_AFFINITY;
 	e->affinity_s = f->affinity_s;
-	e->proxy_port = f->nroutes && p->ports.fn ? htons(p->ports.fn(p->ports.arg, f, sp)) : 0;
+	if (served != KERN_SERVED_AS_BEFORE)
+		e->served = served == KERN_SERVED_YES;
 }
 
 static uint64_t member_key(const struct pick_host *h)
@@ -450,13 +453,13 @@ static void todo_diff(struct plan *p, struct todo *t, const struct diff *d)
 		todo_routed(p, t);
 }
 
-static void begin(struct plan *p, struct kern_state *st, const struct snapshot *s, struct plan_ports ports)
+static void begin(struct plan *p, struct kern_state *st, const struct snapshot *s, struct plan_served served)
 {
 	memset(p, 0, sizeof(*p));
 	p->st = st;
 	p->snap = s;
 	p->node = (const void *)snapshot_fact(s, FACT_NODE, (struct slice){ 0 });
-	p->ports = ports;
+	p->served = served;
 	p->mark = ++st->plans;
 }
 
@@ -475,11 +478,11 @@ static void make(struct plan *p, struct todo *t)
 	vec_fini(&t->v);
 }
 
-void plan_all(struct plan *p, struct kern_state *st, const struct snapshot *s, struct plan_ports ports)
+void plan_all(struct plan *p, struct kern_state *st, const struct snapshot *s, struct plan_served served)
 {
 	struct todo t = { 0 };
 
-	begin(p, st, s, ports);
+	begin(p, st, s, served);
 	todo_stale(p, &t);
 	todo_all(p, &t);
 	make(p, &t);
@@ -488,25 +491,25 @@ void plan_all(struct plan *p, struct kern_state *st, const struct snapshot *s, s
 }
 
 void plan_diff(struct plan *p, struct kern_state *st, const struct snapshot *s, const struct diff *d,
-	       struct plan_ports ports)
+	       struct plan_served served)
 {
 	struct todo t = { 0 };
 
 	if (d->facts[FACT_NODE].n) {
-		plan_all(p, st, s, ports);
+		plan_all(p, st, s, served);
 		return;
 	}
-	begin(p, st, s, ports);
+	begin(p, st, s, served);
 	todo_stale(p, &t);
 	todo_diff(p, &t, d);
 	make(p, &t);
 }
 
-void plan_stale(struct plan *p, struct kern_state *st, const struct snapshot *s, struct plan_ports ports)
+void plan_stale(struct plan *p, struct kern_state *st, const struct snapshot *s, struct plan_served served)
 {
 	struct todo t = { 0 };
 
-	begin(p, st, s, ports);
+	begin(p, st, s, served);
 	todo_stale(p, &t);
 	make(p, &t);
 }

@@ -65,9 +65,9 @@ struct plan_change {                            /* one unit's wish */
 	uint32_t nbacks;
 };
 
-/* Where the proxy listens for a port of an L7 service, host order; 0, or fn NULL: nowhere. */
-struct plan_ports {
-	uint16_t (*fn)(void *arg, const struct service_fact *f, const struct service_port *p);
+/* Whether the proxy serves a port of an L7 service; fn NULL: none of them. */
+struct plan_served {
+	enum kern_served (*fn)(void *arg, const struct service_fact *f, const struct service_port *p);
 	void *arg;
 };
 
@@ -75,7 +75,7 @@ struct plan {
 	struct kern_state *st;
 	const struct snapshot *snap;
 	const struct node *node;
-	struct plan_ports ports;
+	struct plan_served served;
 	uint64_t mark;
 	bool want_grace;                        /* something failed that a grace period may cure */
 	VEC(struct plan_change) changes;
@@ -84,11 +84,11 @@ struct plan {
 };
 
 /* Everything is compared; what the snapshot does not have goes. */
-void plan_all(struct plan *p, struct kern_state *st, const struct snapshot *s, struct plan_ports ports);
+void plan_all(struct plan *p, struct kern_state *st, const struct snapshot *s, struct plan_served served);
 /* What d names, and what is stale. The state is in step with d->old but for that. */
 void plan_diff(struct plan *p, struct kern_state *st, const struct snapshot *s, const struct diff *d,
-	       struct plan_ports ports);
+	       struct plan_served served);
 /* What is stale. */
-void plan_stale(struct plan *p, struct kern_state *st, const struct snapshot *s, struct plan_ports ports);
+void plan_stale(struct plan *p, struct kern_state *st, const struct snapshot *s, struct plan_served served);
 void plan_run(struct plan *p, const struct plan_ops *ops, void *arg); /* once */
 void plan_fini(struct plan *p);                 /* wishes that did not come true are given back */

@@ -101,12 +101,12 @@ static int running_fd(const char *dir, const char *name)
 
 bool load_same_short_circuit(const struct load *l)
 {
-	bool same = l->short_circuit;
+	bool same = l->part[OBJECT_SHORT_CIRCUIT].on;
 
 	for (unsigned i = 0; i < l->nprogs && same; i++) {
 		const struct load_prog *p = &l->prog[i];
 
-		if (!p->short_circuit || p->type == BPF_PROG_TYPE_SYSCALL)
+		if (p->part != OBJECT_SHORT_CIRCUIT || p->type == BPF_PROG_TYPE_SYSCALL)
 			continue;
 		int fd = running_fd(l->old_dir[0] ? l->old_dir : l->pins->dir, p->name);
 
@@ -124,25 +124,32 @@ static bool attaches(const struct load_prog *p)
 	return p->type != BPF_PROG_TYPE_SYSCALL;
 }
 
-static int target_fd(struct load *l, const struct load_prog *p, int cgroup_fd)
+/* A cgroup to which programs are attached. */
+struct target {
+	int fd;
+	uint64_t id;
+	const char *path;
+};
+
+static int target_fd(struct load *l, const struct load_prog *p, const struct target *t)
 {
-	return p->type == BPF_PROG_TYPE_SK_MSG ? load_fd(l, "sock_map") : cgroup_fd;
+	return p->type == BPF_PROG_TYPE_SK_MSG ? load_fd(l, "sock_map") : t->fd;
 }
 
-static int attach_new(struct load *l, struct load_prog *p, int cgroup_fd, struct err *e)
+static int attach_new(struct load *l, struct load_prog *p, const struct target *t, struct err *e)
 {
-	int fd = bpf_link_create(p->fd, target_fd(l, p, cgroup_fd), p->attach_type, NULL), err;
+	int fd = bpf_link_create(p->fd, target_fd(l, p, t), p->attach_type, NULL), err;
 
 	/* Links on a sockhash are of 6.10. Before, the map itself holds the program; attaching again replaces it. */
 	if (fd < 0 && p->type == BPF_PROG_TYPE_SK_MSG &&
-	    !bpf_prog_attach(p->fd, target_fd(l, p, cgroup_fd), p->attach_type, 0)) {
+	    !bpf_prog_attach(p->fd, target_fd(l, p, t), p->attach_type, 0)) {
 		p->attached = true;
 		l->result.attached++;
 		return 0;
 	}
 	if (fd < 0)
 		return err_errno(e, -errno, "attach %s to %s", p->name,
-				 p->type == BPF_PROG_TYPE_SK_MSG ? "sock_map" : l->cgroup);
+				 p->type == BPF_PROG_TYPE_SK_MSG ? "sock_map" : t->path);
 	err = pins_put(l->pins->dir, "links", p->name, fd);
 	if (err) {
 		close(fd);
@@ -193,7 +200,7 @@ static int exchange(struct load *l, struct load_prog *p, int link_fd, uint32_t o
 	return 0;
 }
 
-static int run_one(struct load *l, struct load_prog *p, int cgroup_fd, uint64_t cgroup, struct err *e)
+static int run_one(struct load *l, struct load_prog *p, const struct target *t, struct err *e)
 {
 	const char *from = l->pins->dir;
 	int fd = pins_get(from, "links", p->name), err;
@@ -202,10 +209,10 @@ static int run_one(struct load *l, struct load_prog *p, int cgroup_fd, uint64_t 
 	if (fd < 0 && l->old_dir[0])
 		fd = pins_get(l->old_dir, "links", p->name);
 	if (fd < 0)
-		return attach_new(l, p, cgroup_fd, e);
-	if (!link_fits(fd, cgroup, &info)) {
+		return attach_new(l, p, t, e);
+	if (!link_fits(fd, t->id, &info)) {
 		/* Both run for a moment; the second finds nothing left to do. The old one goes with its last name. */
-		err = attach_new(l, p, cgroup_fd, e);
+		err = attach_new(l, p, t, e);
 		close(fd);
 		return err;
 	}
@@ -232,6 +239,7 @@ static unsigned rank(const struct load_prog *p)
 	case BPF_SK_MSG_VERDICT:
 		return 0;
 	case BPF_CGROUP_SETSOCKOPT:
+	case BPF_CGROUP_GETSOCKOPT:
 	case BPF_CGROUP_INET_SOCK_RELEASE:
 		return 1;
 	case BPF_CGROUP_SOCK_OPS:
@@ -322,7 +330,22 @@ static void drop_old(struct load *l)
 	l->replacing = false;
 }
 
-static int run_all(struct load *l, int cgroup_fd, uint64_t cgroup, struct err *e)
+/* Without the answers to the proxy nothing may be sent to it: pod_map stays empty. */
+static int run_own(struct load *l, struct load_prog *p, const struct target *own)
+{
+	struct load_part *part = &l->part[OBJECT_CAPTURE];
+	struct err e = { 0 };
+	int err = own->fd < 0 ? err_errno(&e, own->fd, "cgroup %s", own->path) : run_one(l, p, own, &e);
+
+	if (err && part->on) {
+		part->on = false;
+		snprintf(part->why, sizeof(part->why), "%.190s", err_text(&e));
+		log_warn("kernel", "services with routes are left to their fail mode: %s", part->why);
+	}
+	return err;
+}
+
+static int run_all(struct load *l, const struct target *cgroup, const struct target *own, struct err *e)
 {
 	int err = pin_maps(l, e);
 
@@ -330,8 +353,12 @@ static int run_all(struct load *l, int cgroup_fd, uint64_t cgroup, struct err *e
 	for (unsigned i = 0; i < l->nprogs && !err; i++) {
 		struct load_prog *p = &l->prog[i];
 
-		if (attaches(p) && !p->attached)
-			err = run_one(l, p, cgroup_fd, cgroup, e);
+		if (p->attach_type == BPF_CGROUP_GETSOCKOPT && !p->attached) {
+			if (run_own(l, p, own))
+				continue;
+		} else if (attaches(p) && !p->attached) {
+			err = run_one(l, p, cgroup, e);
+		}
 		if (!err && (err = pins_put(l->pins->dir, "progs", p->name, p->fd)))
 			err_errno(e, err, "pin %s", p->name);
 	}
@@ -358,30 +385,38 @@ static void undo(struct load *l)
 	l->result.attached = 0;
 }
 
-int load_switch(struct load *l, const char *cgroup, struct err *e)
+/* fd: or -errno */
+static struct target target_open(const char *path)
 {
-	uint64_t id = 0;
-	int fd, err;
+	struct target t = { .fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .path = path };
+	int err = t.fd < 0 ? -errno : cgroup_id(path, &t.id);
+
+	if (err && t.fd >= 0)
+		close(t.fd);
+	t.fd = err ? err : t.fd;
+	return t;
+}
+
+int load_switch(struct load *l, const char *cgroup, const char *own, struct err *e)
+{
+	struct target t = target_open(cgroup), self = target_open(own);
+	int err = t.fd < 0 ? err_errno(e, t.fd, "cgroup %s", cgroup) : 0;
 
 	snprintf(l->cgroup, sizeof(l->cgroup), "%s", cgroup);
-	fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(e, -errno, "cgroup %s", cgroup);
-	err = cgroup_id(cgroup, &id);
-	if (err)
-		err_errno(e, err, "id of cgroup %s", cgroup);
 	if (!err) {
 		copy_learned(l);
-		err = run_all(l, fd, id, e);
+		err = run_all(l, &t, &self, e);
+		close(t.fd);
 	}
-	close(fd);
+	if (self.fd >= 0)
+		close(self.fd);
 	if (err) {
 		undo(l);
 		return err;
 	}
 	trim(l);
 	drop_old(l);
-	l->cgroup_id = id;
+	l->cgroup_id = t.id;
 	return 0;
 }
 

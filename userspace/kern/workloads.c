@@ -66,13 +66,13 @@ static uint32_t identity_number(struct workloads *w, struct slice id)
 }
 
 /* "/pods/a" is below the captured cgroup; a path below the mount is one already. */
-static char *path_of(const struct workloads *w, struct slice cgroup)
+char *workloads_path(const char *root, const char *base, struct slice cgroup)
 {
-	size_t n = strlen(w->root);
+	size_t n = strlen(root);
 
-	if (cgroup.n > n && !memcmp(cgroup.p, w->root, n) && cgroup.p[n] == '/')
+	if (cgroup.n > n && !memcmp(cgroup.p, root, n) && cgroup.p[n] == '/')
 		return mem_dup(cgroup.p, cgroup.n);
-	return mem_printf("%s%s%.*s", w->base, cgroup.n && cgroup.p[0] == '/' ? "" : "/", SLICE_ARG(cgroup));
+	return mem_printf("%s%s%.*s", base, cgroup.n && cgroup.p[0] == '/' ? "" : "/", SLICE_ARG(cgroup));
 }
 
 static uint32_t flags_of(const struct workload_fact *f)
@@ -158,7 +158,7 @@ static void sync_one(struct workloads *w, struct apply *a, const struct workload
 {
 	struct workload_row *r = table_get(&w->by_name, f->name);
 	struct workload want = { .flags = flags_of(f), .identity = identity_number(w, f->identity) };
-	char *path = path_of(w, f->cgroup);
+	char *path = workloads_path(w->root, w->base, f->cgroup);
 
 	if (!r) {
 		r = mem_alloc(sizeof(*r));

@@ -39,4 +39,6 @@ void workloads_adopt(struct workloads *w, uint64_t cgroup, const struct workload
 void workloads_sync(struct workloads *w, struct apply *a, const struct snapshot *s);
 void workloads_look(struct workloads *w, struct apply *a, size_t n); /* at the next n: has its cgroup come or gone? */
 void workloads_rewrite(struct workloads *w);    /* the map is a new one: all are to be written */
+/* Of a workload's cgroup, for the mount of cgroup2 and the captured cgroup; the caller frees it. */
+char *workloads_path(const char *root, const char *base, struct slice cgroup);
 struct slice workloads_name(const struct workloads *w, uint32_t id);

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "rig.h"
+#include "bpf/capture.skel.h"
 #include "bpf/connect.skel.h"
 #include "bpf/explain.skel.h"
 
@@ -55,18 +56,21 @@ static int on_record(void *ctx, void *data, size_t len)
 	if (head->type == EVENT_REFUSED && len == sizeof(r->last)) {
 		r->last = *(struct event_refused *)data;
 		r->refused++;
+	} else if (head->type == EVENT_NETNS && len == sizeof(r->last_unseen)) {
+		r->last_unseen = *(struct event_netns *)data;
+		r->unseen++;
 	} else {
 		r->errors++;
 	}
 	return 0;
 }
 
-/* The explain object runs over the connect object's maps. */
-static void share_maps(struct rig *r)
+/* The other objects run over the connect object's maps. */
+static void share_maps(struct rig *r, struct bpf_object *with)
 {
 	struct bpf_map *m;
 
-	bpf_object__for_each_map(m, r->exp->obj) {
+	bpf_object__for_each_map(m, with) {
 		struct bpf_map *theirs = bpf_object__find_map_by_name(r->con->obj, bpf_map__name(m));
 
 		if (theirs && !strstr(bpf_map__name(m), "rodata"))
@@ -74,18 +78,24 @@ static void share_maps(struct rig *r)
 	}
 }
 
-static void attach(struct rig *r)
+static int attach_object(struct rig *r, struct bpf_object *o, int cg, int n)
 {
-	int cg = open(world_cgroup(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), n = 0;
 	struct bpf_program *p;
 
-	must(cg >= 0);
-	bpf_object__for_each_program(p, r->con->obj) {
+	bpf_object__for_each_program(p, o) {
 		must(n < NLINKS);
 		r->link[n] = bpf_program__attach_cgroup(p, cg);
 		must(!libbpf_get_error(r->link[n++]));
 	}
-	must(n == NLINKS);
+	return n;
+}
+
+static void attach(struct rig *r)
+{
+	int cg = open(world_cgroup(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	must(cg >= 0);
+	must(attach_object(r, r->con->obj, cg, attach_object(r, r->cap->obj, cg, 0)) == NLINKS);
 	close(cg);
 }
 
@@ -102,10 +112,14 @@ struct rig *rig_new(bool host)
 	libbpf_set_print(quiet);
 	must(r->con = connect_bpf__open());
 	must(r->exp = explain_bpf__open());
-	r->con->rodata->host_netns = r->exp->rodata->host_netns = host ? world_netns() : 1;
+	must(r->cap = capture_bpf__open());
+	r->con->rodata->host_netns = host ? world_netns() : 1;
+	r->cap->rodata->host_netns = r->exp->rodata->host_netns = r->con->rodata->host_netns;
 	must(!connect_bpf__load(r->con));
-	share_maps(r);
+	share_maps(r, r->exp->obj);
+	share_maps(r, r->cap->obj);
 	must(!explain_bpf__load(r->exp));
+	must(!capture_bpf__load(r->cap));
 	r->ring = ring_buffer__new(bpf_map__fd(r->con->maps.event_map), on_record, r, NULL);
 	must(r->ring);
 	rig_ctl(r, rig_ctl_default());
@@ -119,6 +133,7 @@ void rig_free(struct rig *r)
 		bpf_link__destroy(r->link[i]);
 	ring_buffer__free(r->ring);
 	explain_bpf__destroy(r->exp);
+	capture_bpf__destroy(r->cap);
 	connect_bpf__destroy(r->con);
 	free(r);
 }
@@ -194,6 +209,21 @@ void rig_workload(struct rig *r, uint64_t cgroup, uint32_t flags)
 	struct workload w = { .id = 1, .flags = flags };
 
 	put(r->con->maps.workload_map, &cgroup, &w);
+}
+
+void rig_pod(struct rig *r, const char *v4, const char *v6, uint16_t port)
+{
+	struct pod_place p = { .port = htons(port) };
+	uint64_t netns = world_netns();
+
+	if (v4)
+		p.v4 = addr_of(v4);
+	if (v6)
+		p.v6 = addr_of(v6);
+	if (v4 || v6)
+		put(r->con->maps.pod_map, &netns, &p);
+	else
+		must(!bpf_map_delete_elem(bpf_map__fd(r->con->maps.pod_map), &netns));
 }
 
 int32_t rig_open(struct rig *r, uint32_t backend)

@@ -19,8 +19,9 @@
 
 #define SERVERS 6                                   /* per family: 127.0.0.10+i and fd00:1::10+i, port 7000, TCP and UDP */
 #define SERVER_PORT 7000
-#define NLINKS 9
+#define NLINKS 11
 
+struct capture_bpf;
 struct connect_bpf;
 struct explain_bpf;
 struct bpf_link;
@@ -29,10 +30,12 @@ struct ring_buffer;
 struct rig {
 	struct connect_bpf *con;
 	struct explain_bpf *exp;
+	struct capture_bpf *cap;
 	struct bpf_link *link[NLINKS];
 	struct ring_buffer *ring;
 	uint64_t seen[REASON_MAX];                  /* reason counters at the last rig_took() */
-	uint64_t refused, errors;                   /* records read by rig_records() */
+	uint64_t refused, errors, unseen;           /* records read by rig_records() */
+	struct event_netns last_unseen;
 	struct event_refused last;
 	uint32_t next_slot;                         /* of table_map */
 };
@@ -63,6 +66,8 @@ void rig_backend_gone(struct rig *r, uint32_t id);
 /* The service's table is ids[0..n); svc.off, .n and .slot are filled in here. */
 void rig_service(struct rig *r, uint32_t id, struct service svc, const uint32_t *ids, uint32_t n);
 void rig_workload(struct rig *r, uint64_t cgroup, uint32_t flags);
+/* The proxy listens in the test's namespace; NULL: not in this family. Both NULL: nowhere. */
+void rig_pod(struct rig *r, const char *v4, const char *v6, uint16_t port);
 int32_t rig_open(struct rig *r, uint32_t backend);
 struct service_stat rig_stat(struct rig *r, uint32_t service);
 

@@ -316,8 +316,8 @@ static void services_with_routes_go_to_a_living_proxy(void **state)
 	assert_int_equal(bind(proxy, (void *)&sa, len), 0);
 	assert_int_equal(listen(proxy, 4), 0);
 	assert_int_equal(getsockname(proxy, (void *)&sa, &len), 0);
-	service_of_four(r, SVC(.flags = SERVICE_L7 | SERVICE_FAIL_CLOSED,
-			       .proxy_port = ((struct sockaddr_in *)&sa)->sin_port));
+	rig_pod(r, "127.0.0.1", NULL, ntohs(((struct sockaddr_in *)&sa)->sin_port));
+	service_of_four(r, SVC(.flags = SERVICE_L7 | SERVICE_FAIL_CLOSED, .served = 1));
 	assert_int_equal(server_of_next(), -ECONNREFUSED);
 	ctl.nworkers = 2;
 	rig_ctl(r, ctl);
@@ -330,26 +330,46 @@ static void services_with_routes_go_to_a_living_proxy(void **state)
 	close(fd);
 	rig_took(r, REASON_L7_PROXY, 1);
 	assert_int_equal(rig_explain(r, VIP, 80, IPPROTO_TCP, 1).path, EXPLAIN_PATH_PROXY);
+	rig_service(r, 1, SVC(.flags = SERVICE_L7 | SERVICE_FAIL_CLOSED), IDS(10, 11, 12, 13));
+	assert_int_equal(server_of_next(), -ECONNREFUSED);
+	rig_took(r, REASON_L7_CLOSED, 1);
+	rig_service(r, 1, SVC(.flags = SERVICE_L7 | SERVICE_FAIL_CLOSED, .served = 1), IDS(10, 11, 12, 13));
 	beat(r, 1, now_ns() - 2000000000ull);
 	assert_int_equal(server_of_next(), -ECONNREFUSED);
 	rig_took(r, REASON_L7_CLOSED, 1);
 	close(proxy);
 }
 
-/* Its listener is on a loopback address, which is another one there. */
+/* Where the proxy has no listener the fail mode decides, and the agent hears of it if it is a workload's. */
 static void the_proxy_is_out_of_reach_of_other_namespaces(void **state)
 {
 	struct rig *r = *state;
 	struct ctl ctl = rig_ctl_default();
+	uint64_t cgroup = cgroup_make("pod");
 
-	service_of_four(r, SVC(.flags = SERVICE_L7, .proxy_port = htons(9)));
+	service_of_four(r, SVC(.flags = SERVICE_L7, .served = 1));
+	rig_pod(r, NULL, "fd00:1::1", 15001);
 	ctl.nworkers = 2;
 	rig_ctl(r, ctl);
 	beat(r, 1, now_ns());
 	rig_forget(r);
 	assert_in_range(server_of_next(), 0, NBACKENDS - 1);
-	rig_took(r, REASON_L7_OPEN, 1);
+	rig_took(r, REASON_L7_UNSEEN_OPEN, 1);
+	rig_records(r);
+	assert_int_equal(r->unseen, 0);
 	assert_int_equal(rig_explain(r, VIP, 80, IPPROTO_TCP, 1).path, EXPLAIN_PATH_KERNEL);
+	rig_pod(r, NULL, NULL, 0);
+	rig_service(r, 1, SVC(.flags = SERVICE_L7 | SERVICE_FAIL_CLOSED, .served = 1), IDS(10, 11, 12, 13));
+	rig_workload(r, cgroup, WORKLOAD_MANAGED);
+	cgroup_enter("pod");
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(server_of_next(), -ECONNREFUSED);
+	cgroup_enter("");
+	rig_took(r, REASON_L7_UNSEEN_CLOSED, 1000);
+	rig_records(r);
+	assert_in_range(r->unseen, EMIT_BURST, EMIT_BURST * 10);
+	assert_true(r->last_unseen.cgroup == cgroup && r->last_unseen.netns == world_netns());
+	assert_int_equal(rig_explain(r, VIP, 80, IPPROTO_TCP, 1).err, -ECONNREFUSED);
 }
 
 /* Explain leaves no trace: no turn taken, no affinity made, nothing counted. */

@@ -21,6 +21,7 @@
 #include "base/rand.h"
 #include "kern/explain.h"
 #include "kern/kern.h"
+#include "kern/pods.h"
 #include "kern/read.h"
 #include "model.h"
 #include "model/diff.h"
@@ -73,12 +74,11 @@ static uint64_t netns_cookie(void)
 
 /* ---- start -------------------------------------------------------------------------------------------------- */
 
-static uint16_t proxy_port(void *arg, const struct service_fact *f, const struct service_port *p)
+static enum kern_served proxy_serves(void *arg, const struct service_fact *f, const struct service_port *p)
 {
 	(void)arg;
 	(void)f;
-	(void)p;
-	return WORLD_PROXY_PORT;
+	return p->port == 443 ? KERN_SERVED_NO : KERN_SERVED_YES;
 }
 
 static void open_kernel(struct run *r, const char *captured, const char *bpffs)
@@ -103,7 +103,7 @@ static void open_kernel(struct run *r, const char *captured, const char *bpffs)
 	if (fd < 0 || r->beat == MAP_FAILED)
 		world_broken("beat_map");
 	close(fd);
-	kern_set_ports(r->kern, proxy_port, NULL);
+	kern_set_served(r->kern, proxy_serves, NULL);
 	r->reason_fd = -1;                      /* pinned by the first sync */
 	r->ncpus = libbpf_num_possible_cpus();
 }
@@ -140,6 +140,21 @@ static void next_proxy(struct run *r)
 
 	kern_set_workers(r->kern, state ? 1 : 0);
 	__atomic_store_n(r->beat, state == 1 ? now_ns() : 1, __ATOMIC_RELEASE);
+}
+
+/* It listens here in both families, in one of them, or not at all. */
+static void next_pod(struct run *r)
+{
+	static const struct pod_place places[] = {
+		{ .v4 = { .b = { [10] = 0xff, 0xff, 127, 0, 0, 1 } }, .v6 = { .b = { [15] = 1 } } },
+		{ .v4 = { .b = { [10] = 0xff, 0xff, 127, 0, 0, 1 } } },
+		{ .v6 = { .b = { [15] = 1 } } },
+	};
+	uint32_t i = rand_below(&r->rand, 4);
+	struct pod_place p = i < 3 ? places[i] : (struct pod_place){ 0 };
+
+	p.port = htons(WORLD_PROXY_PORT);
+	kern_pod(r->kern, r->netns, i < 3 ? &p : NULL);
 }
 
 /* ---- one dial ----------------------------------------------------------------------------------------------- */
@@ -292,6 +307,7 @@ static void run_models(struct run *r, unsigned nmodels, const char *bpffs)
 		for (unsigned m = 0; m < MODELS_AT_ONCE; m++) {
 			r->model = done + m;
 			next_proxy(r);
+			next_pod(r);
 			for (unsigned i = 0; i < DIALS; i++)
 				dial_once(r, m);
 		}

@@ -16,18 +16,6 @@ static void mapped_addresses_are_ipv4(void **state)
 	assert_false(addr_is_v4(&mapped));
 }
 
-static void loopback_is_of_the_same_family(void **state)
-{
-	struct addr16 like4 = ip("10.96.0.1"), like6 = ip("fd00::1"), want, got;
-
-	want = ip("127.0.0.1");
-	got = addr_loopback(&like4);
-	assert_true(addr_eq(&got, &want));
-	want = ip("::1");
-	got = addr_loopback(&like6);
-	assert_true(addr_eq(&got, &want));
-}
-
 static void every_word_counts(void **state)
 {
 	struct addr16 a = ip("fd00:1:2:3:4:5:6:7");
@@ -66,7 +54,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mapped_addresses_are_ipv4),
-		cmocka_unit_test(loopback_is_of_the_same_family),
 		cmocka_unit_test(every_word_counts),
 		cmocka_unit_test(scaling_stays_below_n),
 		cmocka_unit_test(mixing_moves_half_of_the_bits),

@@ -38,13 +38,17 @@ static void random_model(void)
 	struct service svc = { .algo = below(LB_ALGO_MAX), .flags = below(8), .affinity_s = 1 + below(100) };
 	uint64_t beat = stub_now_ns - below(2000) * 1000000ull, cgroup = 100 + below(8);
 	struct workload w = { .id = 5, .flags = below(16) ? WORKLOAD_MANAGED : WORKLOAD_EXEMPT };
+	uint64_t netns = 1 + below(3);
+	struct pod_place place = { .v4 = ip("10.1.0.5"), .port = htons(15001) };
 	uint32_t worker = 0;
 
 	model_slots = 0;
 	ctl = (struct ctl){ .flags = below(20) ? CTL_CONNECT : 0, .nworkers = below(2), .beat_timeout_ms = 1000,
 			    .own_cgroup = 100 + below(40) };
 	if (below(2))
-		svc.proxy_port = htons(15001);
+		svc.served = 1;
+	if (below(2))
+		bpf_map_update_elem(&pod_map, &netns, &place, 0);
 	for (uint32_t i = 0; i < n; i++)
 		random_backend(ids[i] = 1 + below(50));
 	if (below(20))
@@ -75,6 +79,7 @@ static struct answer connects(struct ask ask, uint64_t netns)
 	lineage_self(&of);
 	caller_find(&c, &ctl, &of);
 	ask.client = client_id(&c, netns, 1);
+	ask.netns = netns_key(netns, 1);
 	service_decide(&ctl, &ask, &c, &a);
 	if (a.verdict != VERDICT_PASS)
 		service_commit(&ask, &a);
@@ -85,13 +90,16 @@ static struct explain_answer explains(struct ask ask, uint64_t netns)
 {
 	struct explain_answer e = {};
 	struct caller c = {};
+	struct answer a = {};
 	struct lineage of = {};
 
 	lineage_self(&of);
 	caller_find(&c, &ctl, &of);
 	ask.client = client_id(&c, netns, 1);
+	ask.netns = netns_key(netns, 1);
 	ask.dry = DRY_NEXT;
-	explain_run(&e, &ask, &c, &ctl);
+	explain_choose(&a, &ask, &c, &ctl);
+	explain_answer(&e, &ask, &c, &a);
 	return e;
 }
 

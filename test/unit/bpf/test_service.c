@@ -19,7 +19,7 @@ static int fresh(void **state)
 static struct ask ask_to(const char *addr, int port)
 {
 	return (struct ask){ .addr = ip(addr), .port = htons(port), .proto = IPPROTO_TCP, .client = 42,
-			     .rnd = chance(), .now_ns = stub_now_ns };
+			     .rnd = chance(), .now_ns = stub_now_ns, .netns = 7 };
 }
 
 static struct answer decide(const struct ask *ask)
@@ -222,19 +222,32 @@ static void routes_follow_the_fail_mode_without_a_proxy(void **state)
 static void routes_go_to_a_living_proxy(void **state)
 {
 	struct ask ask = ask_to("10.96.0.1", 80);
-	struct addr16 addr, want = ip("127.0.0.1");
+	struct addr16 addr, want = ip("10.1.0.5");
+	struct pod_place place = { .v4 = want, .port = htons(15001) };
+	uint64_t netns = 7;
 	uint32_t worker = 0;
 	struct answer a;
 	uint16_t port;
 
 	put_frontend("10.96.0.1", 80, IPPROTO_TCP, 1);
 	put_frontend("10.96.0.1", 80, IPPROTO_UDP, 1);
-	put_plain(1, SVC(.flags = SERVICE_L7 | SERVICE_FAIL_CLOSED, .proxy_port = htons(15001)), 5, 4);
+	put_plain(1, SVC(.flags = SERVICE_L7 | SERVICE_FAIL_CLOSED, .served = 1), 5, 4);
 	bpf_map_update_elem(&beat_map, &worker, &stub_now_ns, 0);
+	a = expect(VERDICT_REFUSE, REASON_L7_UNSEEN_CLOSED);
+	assert_int_equal(verdict_errno(&a), -ECONNREFUSED);
+	assert_true(answer_unseen(&a));
+	bpf_map_update_elem(&pod_map, &netns, &place, 0);
 	a = expect(VERDICT_PROXY, REASON_L7_PROXY);
 	answer_target(&ask, &a, &addr, &port);
 	assert_true(addr_eq(&addr, &want));
 	assert_int_equal(port, htons(15001));
+	/* Not where the pod has no address of the family, nor in another namespace. */
+	put_frontend("fd00::1", 80, IPPROTO_TCP, 1);
+	ask = ask_to("fd00::1", 80);
+	assert_int_equal(decide(&ask).reason, REASON_L7_UNSEEN_CLOSED);
+	ask = ask_to("10.96.0.1", 80);
+	ask.netns = 8;
+	assert_int_equal(decide(&ask).reason, REASON_L7_UNSEEN_CLOSED);
 	ask.proto = IPPROTO_UDP;
 	assert_int_equal(decide(&ask).reason, REASON_L7_CLOSED);
 	stub_now_ns += 2 * SECOND;
@@ -250,6 +263,10 @@ static void records_are_bounded_and_losses_counted(void **state)
 	for (int i = 0; i < 1000; i++)
 		emit_refused(&ask, &a, 1);
 	assert_int_equal(stub_nrecords, EMIT_BURST);
+	/* Of namespaces as many: one kind does not take the other's place. */
+	for (int i = 0; i < 1000; i++)
+		emit_netns(&ask, 1);
+	assert_int_equal(stub_nrecords, 2 * EMIT_BURST);
 	ask.now_ns = stub_now_ns += SECOND;
 	stub_ring_err = -EAGAIN;
 	emit_refused(&ask, &a, 1);
@@ -257,7 +274,7 @@ static void records_are_bounded_and_losses_counted(void **state)
 	stub_ring_err = 0;
 	emit_error(REASON_STORAGE_FULL, -ENOMEM);
 	assert_int_equal(*(__u64 *)bpf_map_lookup_elem(&reason_map, &full), 1);
-	assert_int_equal(stub_nrecords, EMIT_BURST + 1);
+	assert_int_equal(stub_nrecords, 2 * EMIT_BURST + 1);
 }
 
 int main(void)

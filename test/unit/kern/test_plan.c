@@ -12,14 +12,14 @@
 #include "kern/pick.h"
 #include "sim.h"
 
-static uint16_t proxy_port(void *arg, const struct service_fact *f, const struct service_port *p)
+static enum kern_served proxy_serves(void *arg, const struct service_fact *f, const struct service_port *p)
 {
 	(void)arg;
 	assert_true(f->nroutes > 0);
-	return 15000 + p->port % 1000;
+	return p->port % 2 ? KERN_SERVED_YES : KERN_SERVED_NO;
 }
 
-static const struct plan_ports ports = { proxy_port, NULL };
+static const struct plan_served served = { proxy_serves, NULL };
 
 static const struct kern_sizes small = { .frontends = 64, .services = 64, .backends = 256, .slots = 256 * TABLE_ROW };
 
@@ -64,7 +64,7 @@ static void sync_all(struct world *w)
 {
 	struct plan p;
 
-	plan_all(&p, &w->st, w->kit.snap, ports);
+	plan_all(&p, &w->st, w->kit.snap, served);
 	run(w, &p);
 }
 
@@ -72,7 +72,7 @@ static void sync_stale(struct world *w)
 {
 	struct plan p;
 
-	plan_stale(&p, &w->st, w->kit.snap, ports);
+	plan_stale(&p, &w->st, w->kit.snap, served);
 	run(w, &p);
 }
 
@@ -82,7 +82,7 @@ static void sync_diff(struct world *w)
 	struct diff d;
 
 	diff_init(&d, w->kit.prev, w->kit.snap);
-	plan_diff(&p, &w->st, w->kit.snap, &d, ports);
+	plan_diff(&p, &w->st, w->kit.snap, &d, served);
 	run(w, &p);
 	diff_fini(&d);
 }
@@ -161,7 +161,7 @@ static void check_port(struct world *w, const struct service_fact *f, const stru
 	assert_int_equal(!!(v->flags & SERVICE_L7), !!f->nroutes);
 	assert_int_equal(!!(v->flags & SERVICE_FAIL_CLOSED), f->nroutes && f->fail == FAIL_CLOSED);
 	assert_int_equal(v->affinity_s, f->affinity_s);
-	assert_int_equal(v->proxy_port, f->nroutes ? htons(15000 + sp->port % 1000) : 0);
+	assert_int_equal(v->served, f->nroutes && sp->port % 2);
 	assert_int_equal(!!v->n, anybody(cl, family));
 	double sum = 0;
 	const uint32_t *slot = w->sim.table + v->off;

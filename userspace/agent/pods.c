@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/pods.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/doors.h"
+#include "agent/netns.h"
+#include "agent/processes.h"
+#include "base/clock.h"
+#include "kern/cgroup.h"
+#include "kern/pods.h"
+#include "kern/workloads.h"
+#include "model/fact.h"
+#include "weft/log.h"
+#include "weft/str.h"
+
+#define TICK_NS SEC
+#define ROWS_PER_TICK 16
+
+STAT_DEFINE(pods_stat, "pods", PODS_STATS);
+
+struct pods_row {                               /* one managed workload */
+	char *name, *path;                      /* path: of its cgroup */
+	uint64_t cgroup;                        /* id; 0: there is none yet */
+	int watch;                              /* of its cgroup.events; -1: none */
+	bool due;                               /* to be looked at soon */
+	bool wanted;                            /* by the snapshot being looked at */
+};
+
+/* ---- one namespace -------------------------------------------------------------------------------------------- */
+
+static void soon(struct pods *p);
+
+static void entry_del(struct pod_ns *n)
+{
+	if (n->in_map)
+		kern_pod(n->pods->kern, n->cookie, NULL);
+	n->in_map = false;
+}
+
+/* Where doors are open, at the addresses that the facts say. */
+static bool entry_of(const struct pod_ns *n, struct pod_place *out)
+{
+	struct addr16 *to[OWN_FAMILIES] = { &out->v4, &out->v6 };
+	bool any = false;
+
+	*out = (struct pod_place){ .port = htons(PODS_PORT) };
+	for (int i = 0; i < OWN_FAMILIES; i++) {
+		const struct door *d = n->given.has[i] ? doors_find(n->pods->doors, slice_str(n->name[i])) : NULL;
+
+		if (!d || !d->n || memcmp(&d->place.addr.ip, &n->given.ip[i], sizeof(n->given.ip[i])))
+			continue;
+		memcpy(to[i], &n->given.ip[i], sizeof(*to[i]));
+		any = true;
+	}
+	return any;
+}
+
+static void entry_put(struct pod_ns *n)
+{
+	struct pod_place want;
+
+	if (!entry_of(n, &want)) {
+		entry_del(n);
+		return;
+	}
+	if (n->in_map && !memcmp(&want, &n->entry, sizeof(want)))
+		return;
+	n->in_map = !kern_pod(n->pods->kern, n->cookie, &want);
+	n->entry = want;
+}
+
+static void addrs_look(struct pod_ns *n)
+{
+	int err = own_addrs_read(n->addrs_io.fd, !n->row, &n->addrs);
+
+	if (err)
+		log_warn(n->name[OWN_V4], "its addresses cannot be read: %s", strerror(-err));
+	if (memcmp(&n->addrs, &n->given, sizeof(n->addrs)))
+		soon(n->pods);
+}
+
+static void on_addrs(struct loop_io *io, unsigned events)
+{
+	(void)events;
+	addrs_look(io->arg);
+}
+
+static void ns_free(struct pod_ns *n)
+{
+	if (n->addrs_io.active) {
+		loop_del(n->pods->loop, &n->addrs_io);
+		close(n->addrs_io.fd);
+	}
+	if (n->fd >= 0)
+		close(n->fd);
+	free(n->name[OWN_V4]);
+	free(n->name[OWN_V6]);
+	free(n);
+}
+
+static void ns_name(struct pod_ns *n)
+{
+	n->name[OWN_V4] = n->netns ? mem_printf(PODS_PREFIX "/%llu", (unsigned long long)n->netns) : mem_str(PODS_PREFIX);
+	n->name[OWN_V6] = mem_printf("%s/6", n->name[OWN_V4]);
+}
+
+/* fd -1: the namespace that we are in. *addrs_fd: a socket of it. */
+static int ns_enter(struct pod_ns *n, int *addrs_fd)
+{
+	int back = -1, err = n->fd < 0 ? 0 : netns_enter(n->fd, &back);
+
+	if (err)
+		return err;
+	err = netns_cookie(&n->cookie);
+	*addrs_fd = own_addrs_open();
+	if (back >= 0)
+		netns_leave(back);
+	return *addrs_fd < 0 ? *addrs_fd : n->fd < 0 ? 0 : err;
+}
+
+/* NULL: it cannot be entered, which is said. Without cookies of sockets the agent's own has 0, others are not to be had. */
+static struct pod_ns *ns_open(struct pods *p, const struct pods_row *r, int take_fd)
+{
+	struct pod_ns *n = mem_alloc(sizeof(*n));
+	int addrs_fd = -1, err;
+
+	n->pods = p;
+	n->row = r;
+	n->fd = take_fd;
+	err = ns_enter(n, &addrs_fd);
+	n->netns = take_fd < 0 ? 0 : n->cookie;
+	ns_name(n);
+	if (!err)
+		err = loop_add(p->loop, &n->addrs_io, addrs_fd, LOOP_READ, on_addrs, n);
+	if (!err) {
+		addrs_look(n);
+		return n;
+	}
+	stat_add(&p->stat.unreachable, 1);
+	log_warn(r ? r->name : "agent", "a network namespace of it cannot be entered: %s", strerror(-err));
+	if (addrs_fd >= 0)
+		close(addrs_fd);
+	ns_free(n);
+	return NULL;
+}
+
+/* The entry first, then the facts, with which the sockets go. */
+static void ns_drop(struct pod_ns *n)
+{
+	struct pods *p = n->pods;
+
+	entry_del(n);
+	for (int i = 0; i < OWN_FAMILIES; i++) {
+		if (n->given.has[i])
+			vec_push(&p->gone, mem_str(n->name[i]));
+	}
+	soon(p);
+	ns_free(n);
+}
+
+/* ---- their facts ---------------------------------------------------------------------------------------------- */
+
+static struct fact *listener_make(const struct pod_ns *n, int family)
+{
+	struct fact_mark mark = { .registry = SLICE_LIT(PODS_REGISTRY), .file = slice_str(n->row ? n->row->name : "") };
+	struct listener *f = (struct listener *)fact_new(FACT_LISTENER, slice_str(n->name[family]), &mark);
+
+	f->netns = n->netns;
+	f->ip = n->addrs.ip[family];
+	f->port = PODS_PORT;
+	f->dispatch = true;
+	f->capture = CAPTURE_EBPF;
+	return &f->fact;
+}
+
+/* The transaction begins with the first change. */
+static void change(struct pods *p, bool *open)
+{
+	if (!*open)
+		hub_sink.begin(&p->source);
+	*open = true;
+}
+
+static void ns_give(struct pod_ns *n, bool *open)
+{
+	struct pods *p = n->pods;
+
+	if (!memcmp(&n->addrs, &n->given, sizeof(n->addrs)))
+		return;
+	entry_del(n);
+	for (int i = 0; i < OWN_FAMILIES; i++) {
+		change(p, open);
+		if (n->addrs.has[i])
+			hub_sink.put(&p->source, listener_make(n, i));
+		else if (n->given.has[i])
+			hub_sink.del(&p->source, FACT_LISTENER, slice_str(n->name[i]));
+	}
+	n->given = n->addrs;
+}
+
+static void gauges(struct pods *p)
+{
+	uint64_t open = p->own && p->own->in_map;
+
+	for (size_t i = 0; i < p->all.n; i++)
+		open += p->all.v[i]->in_map;
+	stat_set(&p->stat.open, open);
+	stat_set(&p->stat.namespaces, p->all.n);
+}
+
+static void give(struct pods *p)
+{
+	bool open = false;
+
+	for (size_t i = 0; i < p->gone.n; i++) {
+		change(p, &open);
+		hub_sink.del(&p->source, FACT_LISTENER, slice_str(p->gone.v[i]));
+		free(p->gone.v[i]);
+	}
+	vec_clear(&p->gone);
+	if (p->own)
+		ns_give(p->own, &open);
+	for (size_t i = 0; i < p->all.n; i++)
+		ns_give(p->all.v[i], &open);
+	if (open)
+		hub_sink.commit(&p->source, ++p->version);
+	gauges(p);
+}
+
+/* ---- processes of one workload -------------------------------------------------------------------------------- */
+
+struct scan {
+	struct pods *p;
+	struct pods_row *row;
+	const struct pod_ns *wanted;            /* is it seen? NULL: all are taken */
+	bool seen;
+};
+
+static struct pod_ns *ns_at(const struct pods *p, uint64_t dev, uint64_t ino)
+{
+	for (size_t i = 0; i < p->all.n; i++) {
+		if (p->all.v[i]->ino == ino && p->all.v[i]->dev == dev)
+			return p->all.v[i];
+	}
+	return NULL;
+}
+
+static bool room(struct pods *p, const struct pods_row *r)
+{
+	if (p->all.n < PODS_MAX)
+		return true;
+	stat_add(&p->stat.full, 1);
+	if (!p->said_full)
+		log_error(r->name, "more than %d network namespaces: clients in further ones meet the fail mode", PODS_MAX);
+	p->said_full = true;
+	return false;
+}
+
+static void ns_add(struct scan *s, const struct process *x)
+{
+	struct pods *p = s->p;
+	struct pod_ns *n;
+	struct stat st;
+	int fd;
+
+	if (!room(p, s->row))
+		return;
+	fd = process_netns(x->pid);
+	/* It may have gone elsewhere meanwhile. */
+	if (fd < 0 || fstat(fd, &st) || st.st_ino != x->ino || st.st_dev != x->dev) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	n = ns_open(p, s->row, fd);
+	if (!n)
+		return;
+	n->dev = x->dev;
+	n->ino = x->ino;
+	n->mark = p->mark;
+	vec_push(&p->all, n);
+	stat_add(&p->stat.found, 1);
+	log_info(n->name[OWN_V4], "network namespace of workload %s", s->row->name);
+	soon(p);
+}
+
+static bool on_process(void *arg, const struct process *x)
+{
+	struct scan *s = arg;
+	struct pod_ns *n;
+
+	if (s->wanted) {
+		s->seen |= s->wanted->ino == x->ino && s->wanted->dev == x->dev;
+		return !s->seen;
+	}
+	if (s->p->own->ino == x->ino && s->p->own->dev == x->dev)
+		return true;
+	n = ns_at(s->p, x->dev, x->ino);
+	if (!n) {
+		ns_add(s, x);
+		return true;
+	}
+	n->mark = s->p->mark;
+	n->row = s->row;
+	return true;
+}
+
+/* Of another workload, which is then the one that it belongs to. */
+static bool elsewhere(struct pods *p, struct pod_ns *n)
+{
+	struct scan s = { .p = p, .wanted = n };
+
+	for (size_t i = 0; i < p->rows.n && !s.seen; i++) {
+		if (p->rows.v[i] == n->row || !p->rows.v[i]->cgroup)
+			continue;
+		processes_each(p->rows.v[i]->path, on_process, &s);
+		if (s.seen)
+			n->row = p->rows.v[i];
+	}
+	return s.seen;
+}
+
+static void drop_unseen(struct pods *p, const struct pods_row *r)
+{
+	for (size_t i = p->all.n; i-- > 0;) {
+		struct pod_ns *n = p->all.v[i];
+
+		if (n->row != r || n->mark == p->mark || elsewhere(p, n))
+			continue;
+		log_info(n->name[OWN_V4], "its last process has gone");
+		stat_add(&p->stat.gone, 1);
+		vec_remove_swap(&p->all, i);
+		ns_drop(n);
+	}
+}
+
+static void row_unwatch(struct pods *p, struct pods_row *r)
+{
+	if (r->watch >= 0)
+		inotify_rm_watch(p->inotify.fd, r->watch);
+	r->watch = -1;
+}
+
+/* cgroup.events says when the first process comes and the last one goes. */
+static void row_watch(struct pods *p, struct pods_row *r)
+{
+	char *file = mem_printf("%s/cgroup.events", r->path);
+
+	r->watch = inotify_add_watch(p->inotify.fd, file, IN_MODIFY);
+	free(file);
+}
+
+static void row_scan(struct pods *p, struct pods_row *r)
+{
+	struct scan s = { .p = p, .row = r };
+	uint64_t id = 0;
+
+	r->due = false;
+	p->mark++;
+	stat_add(&p->stat.scans, 1);
+	if (cgroup_id(r->path, &id))
+		id = 0;
+	if (id != r->cgroup)
+		row_unwatch(p, r);
+	r->cgroup = id;
+	if (id && r->watch < 0)
+		row_watch(p, r);
+	if (id)
+		processes_each(r->path, on_process, &s);
+	drop_unseen(p, r);
+}
+
+/* ---- when ----------------------------------------------------------------------------------------------------- */
+
+static void look(struct loop_deferred *d)
+{
+	struct pods *p = container_of(d, struct pods, soon);
+
+	for (size_t i = 0; i < p->rows.n; i++) {
+		if (p->rows.v[i]->due)
+			row_scan(p, p->rows.v[i]);
+	}
+	give(p);
+}
+
+static void soon(struct pods *p)
+{
+	if (p->on)
+		loop_defer(p->loop, &p->soon, look);
+}
+
+static void on_tick(struct timer *t)
+{
+	struct pods *p = t->arg;
+
+	for (size_t i = 0; i < ROWS_PER_TICK && i < p->rows.n; i++)
+		row_scan(p, p->rows.v[p->next_row++ % p->rows.n]);
+	timer_arm(p->loop, &p->tick, TICK_NS, on_tick, p);
+}
+
+static void on_inotify(struct loop_io *io, unsigned events)
+{
+	_Alignas(struct inotify_event) char bytes[4096];
+	struct pods *p = io->arg;
+	ssize_t n = read(io->fd, bytes, sizeof(bytes));
+
+	(void)events;
+	for (char *at = bytes; n > 0 && at < bytes + n;) {
+		const struct inotify_event *e = (void *)at;
+
+		for (size_t i = 0; i < p->rows.n; i++) {
+			struct pods_row *r = p->rows.v[i];
+
+			if (r->watch == e->wd && e->mask & IN_IGNORED)
+				r->watch = -1;
+			r->due |= r->watch == e->wd;
+		}
+		at += sizeof(*e) + e->len;
+	}
+	soon(p);
+}
+
+void pods_unseen(void *arg, uint64_t netns, uint64_t cgroup)
+{
+	struct pods *p = arg;
+
+	(void)netns;
+	stat_add(&p->stat.unseen, 1);
+	for (size_t i = 0; i < p->rows.n; i++) {
+		uint64_t id = p->rows.v[i]->cgroup;
+
+		/* One that has no cgroup yet may have it by now. */
+		p->rows.v[i]->due |= !id || id == cgroup;
+	}
+	soon(p);
+}
+
+/* ---- which workloads ------------------------------------------------------------------------------------------ */
+
+static void row_free(struct pods *p, struct pods_row *r)
+{
+	row_unwatch(p, r);
+	free(r->name);
+	free(r->path);
+	free(r);
+}
+
+static struct pods_row *row_find(const struct pods *p, struct slice name)
+{
+	for (size_t i = 0; i < p->rows.n; i++) {
+		if (slice_eq_str(name, p->rows.v[i]->name))
+			return p->rows.v[i];
+	}
+	return NULL;
+}
+
+static void row_want(struct pods *p, const struct kern_status *s, const struct workload_fact *f)
+{
+	struct pods_row *r = row_find(p, f->name);
+	char *path;
+
+	if (f->exempt)
+		return;
+	path = workloads_path(s->cgroup_root, s->cgroup, f->cgroup);
+	if (r && strcmp(r->path, path))
+		r = NULL;                       /* the old one goes as any other that nobody wants */
+	if (!r) {
+		r = mem_alloc(sizeof(*r));
+		*r = (struct pods_row){ .name = mem_dup(f->name.p, f->name.n), .path = path, .watch = -1, .due = true };
+		vec_push(&p->rows, r);
+		path = NULL;
+	}
+	free(path);
+	r->wanted = true;
+}
+
+/* Its namespaces, but those where another workload has processes too. */
+static void row_drop(struct pods *p, struct pods_row *r)
+{
+	p->mark++;
+	drop_unseen(p, r);
+	row_free(p, r);
+}
+
+static void rows_sync(struct pods *p, const struct snapshot *now)
+{
+	struct fact_set set = snapshot_facts(now, FACT_WORKLOAD);
+	struct kern_status s;
+
+	kern_status(p->kern, &s);
+	for (size_t i = 0; i < p->rows.n; i++)
+		p->rows.v[i]->wanted = false;
+	for (size_t i = 0; i < set.n; i++)
+		row_want(p, &s, (const struct workload_fact *)set.v[i]);
+	for (size_t i = 0; i < p->rows.n; i++) {
+		if (p->rows.v[i]->due)
+			row_scan(p, p->rows.v[i]);
+	}
+	for (size_t i = p->rows.n; i-- > 0;) {
+		struct pods_row *r = p->rows.v[i];
+
+		if (r->wanted)
+			continue;
+		vec_remove_swap(&p->rows, i);
+		row_drop(p, r);
+	}
+}
+
+static bool begin(struct pods *p)
+{
+	struct stat st;
+	int fd;
+
+	p->own = ns_open(p, NULL, -1);
+	if (!p->own || stat("/proc/self/ns/net", &st))
+		return false;
+	p->own->dev = st.st_dev;
+	p->own->ino = st.st_ino;
+	fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (fd < 0 || loop_add(p->loop, &p->inotify, fd, LOOP_READ, on_inotify, p)) {
+		log_error("pods", "no inotify: %s", strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	timer_arm(p->loop, &p->tick, TICK_NS, on_tick, p);
+	return true;
+}
+
+static void end(struct pods *p)
+{
+	timer_disarm(p->loop, &p->tick);
+	for (size_t i = 0; i < p->all.n; i++)
+		ns_drop(p->all.v[i]);
+	vec_clear(&p->all);
+	if (p->own)
+		ns_drop(p->own);
+	p->own = NULL;
+	for (size_t i = 0; i < p->rows.n; i++)
+		row_free(p, p->rows.v[i]);
+	vec_clear(&p->rows);
+	if (p->inotify.active) {
+		loop_del(p->loop, &p->inotify);
+		close(p->inotify.fd);
+	}
+}
+
+void pods_update(struct pods *p, const struct diff *d, bool active)
+{
+	bool begins = active && !p->active;
+
+	if (!p->on || (!active && !p->active))
+		return;
+	if (!active || (begins && !begin(p))) {
+		end(p);
+		active = false;
+	} else if (begins || d->facts[FACT_WORKLOAD].n) {
+		rows_sync(p, d->now);
+	}
+	p->active = active;
+	give(p);
+}
+
+/* ---- doors and the kernel ------------------------------------------------------------------------------------- */
+
+void pods_doors(struct pods *p)
+{
+	if (p->own)
+		entry_put(p->own);
+	for (size_t i = 0; i < p->all.n; i++)
+		entry_put(p->all.v[i]);
+	gauges(p);
+}
+
+static bool keep(void *arg, uint64_t netns)
+{
+	const struct pods *p = arg;
+
+	if (p->own && p->own->in_map && p->own->cookie == netns)
+		return true;
+	for (size_t i = 0; i < p->all.n; i++) {
+		if (p->all.v[i]->cookie == netns)
+			return p->all.v[i]->in_map;
+	}
+	return false;
+}
+
+void pods_settle(struct pods *p)
+{
+	if (!p->settled)
+		kern_pods_keep(p->kern, keep, p);
+	p->settled = true;
+}
+
+int pods_netns(const struct pods *p, uint64_t netns)
+{
+	for (size_t i = 0; i < p->all.n; i++) {
+		if (p->all.v[i]->netns == netns)
+			return p->all.v[i]->fd;
+	}
+	return -ENOENT;
+}
+
+void pods_init(struct pods *p, struct loop *l, struct hub *h, const struct doors *d, struct kern *k, bool on)
+{
+	*p = (struct pods){ .on = on, .loop = l, .doors = d, .kern = k };
+	if (!on)
+		return;
+	hub_add(h, &p->source, PODS_REGISTRY, PODS_REGISTRY, NULL);
+	p->source.synced = true;
+	hub_sink.synced(&p->source);
+}
+
+/* The entries stay: the proxy goes on listening, and the next agent takes them over. */
+void pods_fini(struct pods *p)
+{
+	if (!p->loop)
+		return;
+	p->on = false;
+	for (size_t i = 0; i < p->all.n; i++)
+		p->all.v[i]->in_map = false;
+	if (p->own)
+		p->own->in_map = false;
+	end(p);
+	for (size_t i = 0; i < p->gone.n; i++)
+		free(p->gone.v[i]);
+	vec_fini(&p->gone);
+	vec_fini(&p->all);
+	vec_fini(&p->rows);
+	p->loop = NULL;
+}

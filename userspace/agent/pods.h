@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The network namespaces of managed workloads, while there are services with routes: found by the processes of their
+ * cgroups and of the cgroups below, named by their cookies, left when their last process goes, since every socket holds a
+ * namespace alive. For each there are listeners `outbound/COOKIE` (IPv4) and `outbound/COOKIE/6` at its own addresses,
+ * for the agent's own namespace `outbound` and `outbound/6` on loopback; once their sockets are open, connect() sends
+ * clients there (kern/pods). Control thread.
+ */
+#pragma once
+#include "agent/hub.h"
+#include "agent/own_addrs.h"
+#include "base/vec.h"
+#include "event/timer.h"
+#include "kern/kern.h"
+#include "model/diff.h"
+#include "weft/stat.h"
+
+#define PODS_REGISTRY "pods"
+#define PODS_PREFIX "outbound"
+#define PODS_PORT 15001
+#define PODS_MAX 1024                           /* namespaces; clients in further ones meet the fail mode */
+
+#define PODS_STATS(X)                                                                                                  \
+	X(COUNTER, found, "network namespaces of workloads that were found")                                           \
+	X(COUNTER, gone, "network namespaces of workloads whose last process has gone")                                \
+	X(COUNTER, unreachable, "network namespaces that could not be entered")                                        \
+	X(COUNTER, full, "network namespaces beyond the limit: their clients meet the fail mode")                      \
+	X(COUNTER, unseen, "times that a client dialled before its namespace was known")                               \
+	X(COUNTER, scans, "times that the processes of a workload were looked at")                                     \
+	X(GAUGE, namespaces, "network namespaces of workloads")                                                        \
+	X(GAUGE, open, "network namespaces, the agent's among them, in which the proxy listens")
+STAT_DECLARE(pods_stat, PODS_STATS);
+
+struct doors;
+struct kern;
+struct pods_row;
+
+struct pod_ns {                                 /* one network namespace */
+	struct pods *pods;
+	const struct pods_row *row;             /* whose process was seen there last; NULL: the agent's own */
+	uint64_t cookie, netns;                 /* netns: as facts name it, 0 = the agent's own */
+	uint64_t dev, ino;
+	int fd;                                 /* to enter it; -1: the agent's own */
+	struct loop_io addrs_io;
+	struct own_addrs addrs;
+	char *name[OWN_FAMILIES];               /* of the listeners */
+	struct own_addrs given;                 /* in the facts */
+	uint64_t mark;                          /* scan that saw it last */
+	bool in_map;
+	struct pod_place entry;                       /* as it is in pod_map */
+};
+
+struct pods {
+	bool on;                                /* the kernel side can send clients there */
+	bool active;                            /* there are services with routes */
+	bool settled;                           /* entries that an earlier agent left have been looked at */
+	struct loop *loop;
+	struct kern *kern;
+	const struct doors *doors;
+	struct hub_source source;
+	uint64_t version, mark;
+	VEC(struct pods_row *) rows;
+	size_t next_row;                        /* to be looked at */
+	VEC(struct pod_ns *) all;
+	VEC(char *) gone;                       /* names of listeners to be deleted */
+	struct pod_ns *own;
+	struct loop_io inotify;
+	struct timer tick;
+	struct loop_deferred soon;
+	bool said_full;
+	struct pods_stat stat;
+};
+
+/* on: kern_status.no_capture is NULL. */
+void pods_init(struct pods *p, struct loop *l, struct hub *h, const struct doors *d, struct kern *k, bool on);
+void pods_fini(struct pods *p);                 /* before the hub; entries stay; accepts a zeroed one */
+/* After d->now was published. active: there are services with routes. */
+void pods_update(struct pods *p, const struct diff *d, bool active);
+void pods_doors(struct pods *p);                /* doors have opened or closed */
+void pods_settle(struct pods *p);               /* a proxy listens: what an earlier agent left and nobody has goes */
+/* For kern_set_unseen(), arg a struct pods. */
+void pods_unseen(void *arg, uint64_t netns, uint64_t cgroup);
+/* To enter the namespace of this cookie: borrowed, -ENOENT: not known. */
+int pods_netns(const struct pods *p, uint64_t netns);
