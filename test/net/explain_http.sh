@@ -117,7 +117,7 @@ like "$(weft config check "$T/bad.yaml" 2>&1)" 'bad.yaml:[0-9]+: .*byte 4: back-
 weftd_stop
 
 # The page's example gives what the page says.
-block() { sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" "$SRC/docs/routing.md" | sed '1d;$d'; }
+block() { awk -v lang="\`\`\`$1" '$0 == lang && !done { on = 1; next } /^```$/ && on { on = 0; done = 1 } on' "$SRC/docs/routing.md"; }
 block yaml > "$T/weft.yaml"
 weftd_start
 block console | sed 1d > "$T/want"
@@ -139,6 +139,7 @@ is "$(status aab)" 200 "an expression that matches"
 is "$(status "$(printf 'a%.0s' {1..40})bx")" 404 "one that would take for ever does not match"
 is "$(status "$(printf 'a%.0s' {1..8200})b")" 404 "nor does a text above the bound"
 counts() { admin /metrics | grep -q "^weft_$1{worker=\"0\"} $2\$"; }
+wait_line 20 "$T/weftd.log" 'info  routes: route r: an expression is given up at its bound, for a request of client 127.0.0.1:[0-9]+ \(0 more'
 wait_for 20 counts regex_limit_total 1
 wait_for 20 counts regex_too_long_total 1
 wait_for 20 counts router_matched_total 1

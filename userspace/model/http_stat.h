@@ -14,6 +14,10 @@
 	X(COUNTER, local_replies, "answers of the proxy's own")                                                        \
 	X(COUNTER, cut, "answers that were cut off, and clients that went away")                                       \
 	X(COUNTER, malformed, "client connections closed for what they sent")                                          \
+	X(COUNTER, malformed_syntax, "of them for what breaks a rule of the protocol")                                 \
+	X(COUNTER, malformed_large, "of them for a head, target or chunk's line over its limit")                       \
+	X(COUNTER, malformed_unsupported, "of them for a version, method or expectation that is not supported")        \
+	X(COUNTER, malformed_abuse, "of them for a flood of frames")                                                   \
 	X(COUNTER, forwarded_refused, "Forwarded headers that were dropped or not believed")                          \
 	X(COUNTER, head_timeouts, "requests whose head took too long")                                                 \
 	X(COUNTER, request_bytes, "bytes of requests' bodies")                                                         \

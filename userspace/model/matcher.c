@@ -37,6 +37,14 @@ const struct matcher_stat *matcher_stats(const struct matcher *mt)
 	return &mt->stat;
 }
 
+struct slice matcher_gave_up(struct matcher *mt)
+{
+	struct slice route = mt->gave_up;
+
+	mt->gave_up = (struct slice){ 0 };
+	return route;
+}
+
 struct regex_desk *matcher_regex(struct matcher *mt)
 {
 	return mt->regex;

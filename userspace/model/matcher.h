@@ -18,4 +18,6 @@ struct regex_desk;
 struct matcher *matcher_new(void);
 void matcher_free(struct matcher *m);           /* NULL is allowed */
 const struct matcher_stat *matcher_stats(const struct matcher *m);
+/* The route one of whose expressions was given up at a bound since the last call; p NULL: none was. Lives as its snapshot. */
+struct slice matcher_gave_up(struct matcher *m);
 struct regex_desk *matcher_regex(struct matcher *m);

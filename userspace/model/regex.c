@@ -27,6 +27,7 @@ struct regex_desk {
 	pcre2_jit_stack *stack;
 	VEC(char) out;
 	struct regex_stat stat;
+	bool gave_up;
 };
 
 STAT_DEFINE(regex_stat, "regex", REGEX_STATS);
@@ -168,17 +169,28 @@ const struct regex_stat *regex_stats(const struct regex_desk *d)
 	return &d->stat;
 }
 
+bool regex_gave_up(struct regex_desk *d)
+{
+	bool was = d->gave_up;
+
+	d->gave_up = false;
+	return was;
+}
+
 static bool find(const struct regex *r, struct regex_desk *d, struct slice text, size_t from, uint32_t options)
 {
 	int found;
 
 	if (text.n > REGEX_TEXT_MAX) {
 		stat_add(&d->stat.too_long, 1);
+		d->gave_up = true;
 		return false;
 	}
 	found = pcre2_match(r->code, (PCRE2_SPTR)(text.n ? text.p : ""), text.n, from, options, d->found, d->bounds);
-	if (found < 0 && found != PCRE2_ERROR_NOMATCH)
+	if (found < 0 && found != PCRE2_ERROR_NOMATCH) {
 		stat_add(&d->stat.limit, 1);
+		d->gave_up = true;
+	}
 	/* 0: it matches and has more groups than anybody can ask for. */
 	return found >= 0;
 }
@@ -235,6 +247,7 @@ bool regex_replace(const struct regex *r, struct regex_desk *d, struct slice tex
 		/* What a pattern of one byte makes of a long text is bounded as everything else is. */
 		if (d->out.n > 2 * REGEX_TEXT_MAX) {
 			stat_add(&d->stat.limit, 1);
+			d->gave_up = true;
 			return false;
 		}
 	}

@@ -37,6 +37,7 @@ struct regex_desk *regex_desk_new(void);
 void regex_desk_free(struct regex_desk *d);     /* NULL is allowed */
 const struct regex_stat *regex_stats(const struct regex_desk *d);
 
+bool regex_gave_up(struct regex_desk *d);       /* a bound was reached since the last call */
 bool regex_match(const struct regex *r, struct regex_desk *d, struct slice text);
 /*
  * Every match in text replaced, empty ones excepted. False: there was none, or a bound was reached. out lives until the

@@ -65,9 +65,13 @@ static int regex_change(struct msg *m, const struct route_hit *hit, struct match
 	struct slice out;
 	char *room;
 
-	if (!hit->compiled->rewrite ||
-	    !regex_replace(hit->compiled->rewrite, mt->regex, path, hit->rule->rewrite_path, &out))
+	if (!hit->compiled->rewrite)
 		return 0;
+	if (!regex_replace(hit->compiled->rewrite, mt->regex, path, hit->rule->rewrite_path, &out)) {
+		if (regex_gave_up(mt->regex) && hit->route)
+			mt->gave_up = hit->route->name;
+		return 0;
+	}
 	out = JOIN(m, out.n && out.p[0] == '/' ? SLICE_LIT("") : SLICE_LIT("/"), out, query);
 	room = out.p ? msg_alloc(m, out.n) : NULL;
 	return room ? path_normalise(out, 0, room, to, &why) : -ENOMEM;

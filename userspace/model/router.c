@@ -82,6 +82,12 @@ static bool listed(const struct slice *v, size_t n, struct slice s)
 	return false;
 }
 
+static void note_bound(const struct ask *a, const struct entry *e)
+{
+	if (regex_gave_up(a->mt->regex))
+		a->mt->gave_up = e->rule->route->name;
+}
+
 /* What of an entry does not hold, its path excepted; *failed: the condition, or NULL. */
 static enum route_lack rest_lacks(const struct ask *a, const struct entry *e, const struct cond **failed)
 {
@@ -93,6 +99,8 @@ static enum route_lack rest_lacks(const struct ask *a, const struct entry *e, co
 
 		if (cond_holds(c, matcher_find(a->mt, a->r, a->m, c->want), a->mt->regex))
 			continue;
+		if (c->type == TEXT_REGEX)
+			note_bound(a, e);
 		*failed = c;
 		return c->lack;
 	}
@@ -152,8 +160,11 @@ static const struct entry *first_regex(const struct ask *a, const struct host_ru
 		const struct entry *e = &h->regexes[i];
 
 		/* The expression last: it costs most. */
-		if (rest_lacks(a, e, &failed) == ROUTE_LACK_NOTHING && e->regex && regex_match(e->regex, a->mt->regex, a->path))
+		if (rest_lacks(a, e, &failed) != ROUTE_LACK_NOTHING || !e->regex)
+			continue;
+		if (regex_match(e->regex, a->mt->regex, a->path))
 			return e;
+		note_bound(a, e);
 	}
 	return NULL;
 }

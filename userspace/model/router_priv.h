@@ -142,6 +142,7 @@ struct matcher {
 	VEC(char) text;                         /* decoded parameters */
 	VEC(struct turns) turns;                /* by slot of router */
 	struct regex_desk *regex;
+	struct slice gave_up;                   /* a route; p NULL: none */
 	struct rand rand;
 	struct matcher_stat stat;
 };

@@ -10,6 +10,7 @@
 #include "base/magic.h"
 #include "proto/http1.h"
 #include "proxy/listener.h"
+#include "proxy/refusal.h"
 #include "proxy/stream.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
@@ -380,7 +381,7 @@ static void malformed(struct downstream *d)
 {
 	const char *detail = d->leg.codec.detail;
 
-	stat_add(&d->leg.w->http->stat.malformed, 1);
+	refusal_note(d->leg.w->http, d->listener->name, d->leg.conn.peer, d->leg.codec.why, detail, d->leg.w->thread.loop.now_ns);
 	while (busy(d)) {
 		struct stream *s = first(d);
 

@@ -29,6 +29,7 @@ struct http {
 	char date[32];                          /* of date_at, as answers have it */
 	struct relay_pipes pipes;               /* for large bodies; off: none is used */
 	struct calm failures;                   /* lines about connections to hosts that did not open */
+	struct calm malformed, gave_up;         /* refusal.h's */
 	struct http_stat stat;
 	struct traffic traffic;
 };

@@ -6,11 +6,13 @@
 
 #include "base/path.h"
 #include "model/hold.h"
+#include "model/matcher.h"
 #include "model/rewrite.h"
 #include "model/routers.h"
 #include "proxy/downstream.h"
 #include "proxy/forward_proxy.h"
 #include "proxy/headers.h"
+#include "proxy/refusal.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
 #include "weft/str.h"
@@ -76,6 +78,15 @@ static bool through_forward_proxy(const struct listener *l)
 	return slice_eq_str(l->protocol, "http-proxy");
 }
 
+/* Of expressions; what they should have matched goes on as if it did not. */
+static void note_bound(struct stream *s)
+{
+	struct slice route = matcher_gave_up(s->w->http->matcher);
+
+	if (route.p)
+		refusal_gave_up(s->w->http, route, s->info.peer, s->w->thread.loop.now_ns);
+}
+
 /* Hashes look at the request as it came, so before it is rewritten. */
 static int prepare(struct stream *s)
 {
@@ -92,6 +103,7 @@ static int prepare(struct stream *s)
 	s->set_cookie = hash.set_cookie;
 	if (!err)
 		err = rewrite_request(&s->hit, s->w->http->matcher, &s->request);
+	note_bound(s);
 	if (!err && through_forward_proxy(downstream_conf(s->down)))
 		err = forward_proxy_sign(s);
 	return err ? err : headers_request(s, downstream_conf(s->down), host);
@@ -172,6 +184,7 @@ enum stream_state step_route(struct stream *s)
 	if (why)
 		return stream_say(s, 400, STREAM_CLIENT_MALFORMED, why);
 	next = through_forward_proxy(l) ? forward_proxy_route(s) : match(s, l);
+	note_bound(s);
 	if (next != STREAM_BLOCKED)
 		return next;
 	if (s->hit.route)
