@@ -59,7 +59,7 @@ static void on_want(void *arg, const struct report_want *w)
 
 static struct heard hear(const uint8_t *data, size_t n, size_t step, int *err)
 {
-	static const struct report_sink sink = { on_hello, on_snapshot, NULL, on_socket, on_stat, on_host, on_want };
+	static const struct report_sink sink = { on_hello, on_snapshot, NULL, on_socket, on_stat, on_host, on_want, NULL };
 	struct heard x = { 0 };
 	struct buf b;
 

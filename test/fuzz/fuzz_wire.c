@@ -104,8 +104,13 @@ static int on_overload(void *arg, const struct overload_limits *l)
 	return wire_overload(&((struct peer *)arg)->echo, l);
 }
 
+static int on_tickets(void *arg)
+{
+	return wire_tickets(&((struct peer *)arg)->echo);
+}
+
 static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
-					on_state, on_steer, on_log, on_sockets, on_overload };
+					on_state, on_steer, on_log, on_sockets, on_overload, on_tickets };
 
 /* want: what decoding is to return; 1 = anything. */
 static void feed(struct slice stream, int want)
@@ -156,6 +161,8 @@ static void facts_stream(struct source *s, struct buf *b)
 			wire_steer(b);
 		if (source_below(s, 2))
 			wire_socket(b, (struct slice){ "listener", 8 }, source_below(s, 256));
+		if (source_below(s, 2))
+			wire_tickets(b);
 		if (source_below(s, 2))
 			wire_overload(b, &(struct overload_limits){ source_below(s, 1u << 31), source_below(s, 256),
 								     source_below(s, 256), source_below(s, 60), 60 });

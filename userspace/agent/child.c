@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "net/tlsctx.h"
 #include "weft/log.h"
 #include "weft/str.h"
 
@@ -137,6 +139,50 @@ static void feed_all(struct child *c)
 	diff_fini(&d);
 }
 
+/* ---- keys of session tickets -------------------------------------------------------------------------------- */
+
+#define TICKET_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+/* Memory, and never a file: the agent keeps it for the next proxy, and has no need to look inside. */
+static int tickets_new(void)
+{
+	int fd = memfd_create("weft-tickets", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd >= 0 && (ftruncate(fd, TLSCTX_TICKET_PAGE) || fcntl(fd, F_ADD_SEALS, TICKET_SEALS))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Of a proxy that a former agent left. One that could be cut short would be the end of whoever maps it. */
+static void on_tickets(void *arg)
+{
+	struct child *c = arg;
+	int fd = handover_take(&c->way);
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (c->tickets_fd >= 0 || fcntl(fd, F_GET_SEALS) != TICKET_SEALS || fstat(fd, &st) || st.st_size != TLSCTX_TICKET_PAGE)
+		close(fd);
+	else
+		c->tickets_fd = fd;
+}
+
+static void give_tickets(struct child *c)
+{
+	int copy;
+
+	if (c->tickets_fd < 0)
+		c->tickets_fd = tickets_new();
+	copy = c->tickets_fd < 0 ? -1 : fcntl(c->tickets_fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return;
+	handover_give(&c->way, copy);
+	wire_tickets(&c->way.out);
+}
+
 static void on_hello(void *arg, const struct report_hello *h)
 {
 	struct child *c = arg;
@@ -152,6 +198,7 @@ static void on_hello(void *arg, const struct report_hello *h)
 	c->on->workers(c->arg, h->workers);
 	c->state = CHILD_RUNNING;
 	stat_set(&c->stat.running, 1);
+	give_tickets(c);
 	c->on->sockets(c->arg);
 	feed_all(c);
 	c->on->fed(c->arg);
@@ -207,7 +254,8 @@ static void on_want(void *arg, const struct report_want *w)
 
 static void on_event(struct loop_io *io, unsigned events)
 {
-	static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat, on_host, on_want };
+	static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat, on_host, on_want,
+						  on_tickets };
 	struct child *c = io->arg;
 	struct err e = { 0 };
 	ssize_t n;
@@ -425,7 +473,7 @@ static void start(struct child *c)
 int child_start(struct child *c, struct loop *l, const struct child_conf *conf, const struct child_events *on, void *arg,
 		struct err *e)
 {
-	*c = (struct child){ .loop = l, .conf = *conf, .on = on, .arg = arg };
+	*c = (struct child){ .loop = l, .conf = *conf, .on = on, .arg = arg, .tickets_fd = -1 };
 	if (strlen(conf->socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return err_add(e, -ENAMETOOLONG, "%s: longer than a socket's path may be", conf->socket);
 	start(c);
@@ -522,6 +570,9 @@ void child_stop(struct child *c)
 		unlink(c->conf.socket);
 	}
 	forget(c);
+	if (c->tickets_fd >= 0)
+		close(c->tickets_fd);
+	c->tickets_fd = -1;
 	c->state = CHILD_OFF;
 	c->loop = NULL;
 }

@@ -15,6 +15,7 @@
 #include "model/matcher.h"
 #include "model/regex.h"
 #include "net/tls_session.h"
+#include "net/tlsctx.h"
 #include "proxy/outlier.h"
 #include "proxy/stock.h"
 
@@ -28,6 +29,7 @@ static const struct tally_set {
 	{ &cluster_stat_desc, "clusters" },
 	{ &outlier_stat_desc, "clusters" },
 	{ &overload_stat_desc, "process" },
+	{ &ticket_stat_desc, "process" },
 	{ &http_stat_desc, "worker" },
 	{ &tls_session_stat_desc, "worker" },
 	{ &stock_stat_desc, "worker" },

@@ -14,7 +14,8 @@ static int put_frame(struct buf *b, uint8_t type, const void *body, uint32_t n)
 
 	memcpy(frame, &len, 4);
 	frame[4] = type;
-	memcpy(frame + HEAD, body, n);
+	if (n)
+		memcpy(frame + HEAD, body, n);
 	return buf_add(b, frame, HEAD + n);
 }
 
@@ -93,6 +94,11 @@ int report_want(struct buf *b, const struct report_want *w)
 	struct want_body body = { htole64(w->netns), htole32(w->worker), htole32(w->n), w->family };
 
 	return put_frame(b, REPORT_WANT, &body, sizeof(body));
+}
+
+int report_tickets(struct buf *b)
+{
+	return put_frame(b, REPORT_TICKETS, NULL, 0);
 }
 
 static int take_hello(struct slice body, const struct report_sink *sink, void *arg, struct err *e)
@@ -211,6 +217,10 @@ static int take_frame(struct slice frame, const struct report_sink *sink, void *
 		return take_stat(body, sink, arg, e);
 	case REPORT_WANT:
 		return take_want(body, sink, arg, e);
+	case REPORT_TICKETS:
+		if (sink->tickets)
+			sink->tickets(arg);
+		return 0;
 	default:
 		return 0;
 	}

@@ -15,7 +15,7 @@
 #define REPORT_ALIVE_MS 1000                    /* between two REPORT_ALIVE of a proxy that is well */
 
 enum report_type {
-	REPORT_HELLO = 1, REPORT_SNAPSHOT, REPORT_ALIVE, REPORT_SOCKET, REPORT_STAT, REPORT_HOST, REPORT_WANT
+	REPORT_HELLO = 1, REPORT_SNAPSHOT, REPORT_ALIVE, REPORT_SOCKET, REPORT_STAT, REPORT_HOST, REPORT_WANT, REPORT_TICKETS
 };
 
 struct report_hello {                           /* on every connection, behind the sockets that it has */
@@ -48,6 +48,8 @@ struct report_want {
 };
 int report_want(struct buf *b, const struct report_want *w);
 
+int report_tickets(struct buf *b);              /* as report_socket(): the page of tickets' keys, back to the next agent */
+
 struct report_sink {
 	void (*hello)(void *arg, const struct report_hello *h);
 	void (*snapshot)(void *arg, uint64_t number);
@@ -57,6 +59,7 @@ struct report_sink {
 	void (*stat)(void *arg, struct slice set, struct slice name, const uint64_t *v, size_t n);
 	void (*host)(void *arg, struct slice key, uint32_t for_ms); /* key: for the call only */
 	void (*want)(void *arg, const struct report_want *w);
+	void (*tickets)(void *arg);
 };
 
 /* Consumes the whole frames of b and leaves the rest. 0, or -EPROTO with words. Unknown types are skipped. */

@@ -288,6 +288,11 @@ static int on_overload(struct wire_decoder *d, struct reader *r, struct err *e)
 	return d->sink->overload(d->arg, &l);
 }
 
+static int on_tickets(struct wire_decoder *d, struct reader *r, struct err *e)
+{
+	return r->n ? wrong(d, e, -EPROTO, "keys of tickets with a body") : d->sink->tickets(d->arg);
+}
+
 static const struct frame {
 	int (*on)(struct wire_decoder *d, struct reader *r, struct err *e);
 	bool greeted, open;                     /* when it is allowed */
@@ -298,7 +303,7 @@ static const struct frame {
 	[WIRE_STATE] = { on_state, true, false },   [WIRE_LOG] = { on_log, true, false },
 	[WIRE_BEAT] = { on_beat, true, false },	    [WIRE_SOCKET] = { on_socket, true, false },
 	[WIRE_STEER] = { on_steer, true, false },   [WIRE_SOCKETS] = { on_sockets, true, false },
-	[WIRE_OVERLOAD] = { on_overload, true, false },
+	[WIRE_OVERLOAD] = { on_overload, true, false }, [WIRE_TICKETS] = { on_tickets, true, false },
 };
 
 static int frame_read(struct wire_decoder *d, struct slice body, struct err *e)

@@ -258,6 +258,11 @@ int wire_sockets(struct buf *b, uint64_t netns, uint32_t worker, uint8_t family)
 	return put_small(b, WIRE_SOCKETS, (uint64_t[]){ netns, worker, family }, (size_t[]){ 8, 4, 1 }, 3);
 }
 
+int wire_tickets(struct buf *b)
+{
+	return put_small(b, WIRE_TICKETS, NULL, NULL, 0);
+}
+
 int wire_overload(struct buf *b, const struct overload_limits *l)
 {
 	return put_small(b, WIRE_OVERLOAD, (uint64_t[]){ l->memory, l->connections, l->descriptors, l->soft, l->hard },

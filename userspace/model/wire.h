@@ -20,6 +20,7 @@ enum wire_type {
 	WIRE_STATE, WIRE_STEER, WIRE_LOG,       /* the latter two as well */
 	WIRE_SOCKETS,                           /* and this */
 	WIRE_OVERLOAD,
+	WIRE_TICKETS,                           /* its descriptor is the page of tickets' keys (net/tlsctx.h) */
 	WIRE_TYPES
 };
 
@@ -40,6 +41,7 @@ int wire_log(struct buf *b, struct slice format, uint32_t index);
 /* One unbound, unconnected, non-blocking TCP socket of a namespace, made because worker asked (report_want()). */
 int wire_sockets(struct buf *b, uint64_t netns, uint32_t worker, uint8_t family); /* AF_INET, AF_INET6 */
 int wire_overload(struct buf *b, const struct overload_limits *l);
+int wire_tickets(struct buf *b);
 /* One transaction that turns d->old into d->now, and its snapshot frame. A new peer: d of (NULL, now), after hello. */
 int wire_diff(struct buf *b, const struct diff *d);
 
@@ -59,6 +61,7 @@ struct wire_sink {
 	int (*log)(void *arg, struct slice format, uint32_t index); /* format: for the call only */
 	int (*sockets)(void *arg, uint64_t netns, uint32_t worker, uint8_t family);
 	int (*overload)(void *arg, const struct overload_limits *l); /* l: for the call only */
+	int (*tickets)(void *arg);
 };
 
 struct wire_decoder {

@@ -40,6 +40,8 @@ struct tickets *tickets_new(void);              /* NULL: no random bytes */
 void tickets_hold(struct tickets *t);
 void tickets_drop(struct tickets *t);
 int tickets_rotate(struct tickets *t);
+unsigned tickets_keep(struct tickets *t, void *page, bool take); /* as tlsctx_keep_tickets() */
+unsigned tickets_age(const struct tickets *t, uint64_t *newest_ns); /* how many keys there are */
 void tickets_use(SSL_CTX *ctx);
 
 /* ---- names -------------------------------------------------------------------------------------------------- */

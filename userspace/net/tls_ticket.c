@@ -2,7 +2,8 @@
 /*
  * Keys of session tickets (RFC 5077, RFC 8446 4.6.1). One set for all workers and listeners: the control thread makes a new
  * set at each rotation and swaps the pointer; a set that was replaced is erased two rotations later, when no handshake
- * that was looking at it can still be running.
+ * that was looking at it can still be running. Sets lie in pages that no dump holds, and so does the page in which the next
+ * process finds them: written to the slot that is not in use, and then named, so that a death in between leaves the old one.
  */
 #include "net/tls_priv.h"
 
@@ -12,56 +13,156 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include "base/clock.h"
 #include "base/magic.h"
 #include "base/mem.h"
 
+#define PERIOD_NS (TLSCTX_ROTATE_S * SEC)
+#define PAGE_MAGIC 0x7765667474696b31u
+
 struct ticket_key {
+	uint64_t made_ns;                       /* of the machine's monotonic clock */
 	unsigned char name[16], cipher[32], mac[32];
 };
 
 struct key_set {
-	unsigned n;
+	uint32_t n, pad;
 	struct ticket_key key[TLSCTX_TICKET_KEYS]; /* newest first; new tickets are sealed with it */
 };
 
+/* Shared with the next process, whose word is another's: what is found is checked. */
+struct ticket_page {
+	uint64_t magic;
+	_Atomic uint32_t which;
+	uint32_t pad;
+	struct key_set slot[2];
+};
+_Static_assert(sizeof(struct ticket_page) <= TLSCTX_TICKET_PAGE, "kept by the agent as so many bytes");
+
 struct tickets {
+	struct ticket_page *page;               /* NULL: nobody keeps them */
 	refcount refs;
 	struct key_set *_Atomic now;
 	struct key_set *old[2];                 /* control thread's: replaced last, and before */
 };
 
+static struct key_set *key_set_new(void)
+{
+	struct key_set *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (s == MAP_FAILED)
+		return NULL;
+	madvise(s, sizeof(*s), MADV_DONTDUMP);
+	return s;
+}
+
 static void key_set_free(struct key_set *s)
 {
-	if (s)
-		OPENSSL_cleanse(s, sizeof(*s));
-	free(s);
+	if (!s)
+		return;
+	OPENSSL_cleanse(s, sizeof(*s));
+	munmap(s, sizeof(*s));
 }
 
 static struct key_set *key_set_next(const struct key_set *old)
 {
-	struct key_set *s = mem_alloc(sizeof(*s));
+	struct key_set *s = key_set_new();
 
+	if (!s)
+		return NULL;
 	if (RAND_bytes((unsigned char *)&s->key[0], sizeof(s->key[0])) != 1) {
-		free(s);
+		key_set_free(s);
 		return NULL;
 	}
+	s->key[0].made_ns = clock_ns();
 	s->n = 1;
 	for (unsigned i = 0; old && i < old->n && s->n < TLSCTX_TICKET_KEYS; i++)
 		s->key[s->n++] = old->key[i];
 	return s;
 }
 
-int tickets_rotate(struct tickets *t)
+static struct key_set *current(const struct tickets *t)
 {
-	struct key_set *old = atomic_load_explicit(&t->now, memory_order_relaxed), *next = key_set_next(old);
+	return atomic_load_explicit(&t->now, memory_order_relaxed);
+}
 
-	if (!next)
-		return -1;
+static void page_write(const struct tickets *t)
+{
+	struct ticket_page *p = t->page;
+	uint32_t to;
+
+	if (!p)
+		return;
+	to = !atomic_load_explicit(&p->which, memory_order_relaxed);
+	p->slot[to] = *current(t);
+	atomic_store_explicit(&p->which, to, memory_order_release);
+	OPENSSL_cleanse(&p->slot[!to], sizeof(p->slot[!to]));
+	p->magic = PAGE_MAGIC;
+}
+
+static void replace(struct tickets *t, struct key_set *take_next)
+{
+	struct key_set *old = current(t);
+
 	key_set_free(t->old[1]);
 	t->old[1] = t->old[0];
 	t->old[0] = old;
-	atomic_store_explicit(&t->now, next, memory_order_release);
+	atomic_store_explicit(&t->now, take_next, memory_order_release);
+	page_write(t);
+}
+
+int tickets_rotate(struct tickets *t)
+{
+	struct key_set *next = key_set_next(current(t));
+
+	if (!next)
+		return -1;
+	replace(t, next);
 	return 0;
+}
+
+/* Those that are good for some time yet; none: NULL. */
+static struct key_set *page_read(const struct ticket_page *p)
+{
+	uint32_t which = atomic_load_explicit(&p->which, memory_order_acquire);
+	const struct key_set *from = &p->slot[which & 1];
+	uint64_t now = clock_ns();
+	struct key_set *s;
+
+	if (p->magic != PAGE_MAGIC || which > 1 || !from->n || from->n > TLSCTX_TICKET_KEYS)
+		return NULL;
+	s = key_set_new();
+	for (unsigned i = 0; s && i < from->n; i++) {
+		if (from->key[i].made_ns <= now && now - from->key[i].made_ns < TLSCTX_TICKET_KEYS * PERIOD_NS)
+			s->key[s->n++] = from->key[i];
+	}
+	if (s && s->n)
+		return s;
+	key_set_free(s);
+	return NULL;
+}
+
+unsigned tickets_keep(struct tickets *t, void *page, bool take)
+{
+	struct key_set *found = take ? page_read(page) : NULL;
+	unsigned n = found ? found->n : 0;
+
+	t->page = page;
+	if (found)
+		replace(t, found);
+	else
+		page_write(t);
+	return n;
+}
+
+unsigned tickets_age(const struct tickets *t, uint64_t *newest_ns)
+{
+	const struct key_set *s = current(t);
+	uint64_t now = clock_ns();
+
+	*newest_ns = now > s->key[0].made_ns ? now - s->key[0].made_ns : 0;
+	return s->n;
 }
 
 struct tickets *tickets_new(void)

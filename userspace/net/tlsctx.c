@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/magic.h"
 #include "base/mem.h"
 #include "base/table.h"
@@ -15,6 +16,8 @@
 
 #define CIPHERS_12 "ECDHE+AESGCM:ECDHE+CHACHA20" /* forward secrecy and AEAD only */
 #define SECURITY_LEVEL 2                        /* 112 bits: RSA 2048, SHA-256 */
+
+STAT_DEFINE(ticket_stat, "tickets", TICKET_STATS);
 
 struct tlsctx {
 	refcount refs;
@@ -543,6 +546,20 @@ void tlsctx_sweep(struct tlsctx_maker *m)
 int tlsctx_rotate(struct tlsctx_maker *m)
 {
 	return tickets_rotate(m->tickets) ? -EIO : 0;
+}
+
+unsigned tlsctx_keep_tickets(struct tlsctx_maker *m, void *page, bool take)
+{
+	return tickets_keep(m->tickets, page, take);
+}
+
+unsigned tlsctx_rotate_due(const struct tlsctx_maker *m, uint64_t *due_ns)
+{
+	uint64_t age;
+	unsigned n = tickets_age(m->tickets, &age);
+
+	*due_ns = age < TLSCTX_ROTATE_S * SEC ? TLSCTX_ROTATE_S * SEC - age : 0;
+	return n;
 }
 
 struct tlsctx *tlsctx_hold(struct tlsctx *c)

@@ -10,6 +10,7 @@
 #pragma once
 #include "weft/err.h"
 #include "weft/model.h"
+#include "weft/stat.h"
 
 struct tlsctx;
 
@@ -33,6 +34,21 @@ void tlsctx_sweep(struct tlsctx_maker *m);      /* forgets what nobody else uses
 #define TLSCTX_TICKET_KEYS 3
 #define TLSCTX_ROTATE_S (4 * 3600)
 int tlsctx_rotate(struct tlsctx_maker *m);
+/*
+ * From now on keys are also written to page, so many bytes that another process may be given after this one's end, and
+ * that stay mapped. take: keys that are there and still good, if any, become the keys. How many were taken.
+ */
+#define TLSCTX_TICKET_PAGE 4096
+unsigned tlsctx_keep_tickets(struct tlsctx_maker *m, void *page, bool take);
+/* How many keys there are, and in how many nanoseconds the next is due. */
+unsigned tlsctx_rotate_due(const struct tlsctx_maker *m, uint64_t *due_ns);
+
+#define TICKET_STATS(X)                                                                                                \
+	X(GAUGE, keys, "keys of session tickets that are good; new tickets are sealed with the newest")                \
+	X(GAUGE, next_s, "seconds until the next key")                                                                 \
+	X(COUNTER, rotations, "keys made since the process began, beside its first")                                   \
+	X(COUNTER, taken_over, "keys that a former process left")
+STAT_DECLARE(ticket_stat, TICKET_STATS);
 
 /* Any thread. */
 struct tlsctx *tlsctx_hold(struct tlsctx *c);

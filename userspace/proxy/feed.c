@@ -144,8 +144,19 @@ static int on_overload(void *arg, const struct overload_limits *l)
 	return 0;
 }
 
+static int on_tickets(void *arg)
+{
+	struct feed *f = arg;
+	int fd = handover_take(&f->way);
+
+	if (fd < 0)
+		return -EBADMSG;
+	f->on->tickets(f->arg, fd);
+	return 0;
+}
+
 static const struct wire_sink sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
-					on_state, on_steer, on_log, on_sockets, on_overload };
+					on_state, on_steer, on_log, on_sockets, on_overload, on_tickets };
 
 static void feed_close(struct feed *f, const char *why)
 {
@@ -247,6 +258,16 @@ void feed_socket(struct feed *f, struct slice listener, unsigned index, int fd)
 		return;
 	handover_give(&f->way, copy);
 	report_socket(&f->way.out, listener, index);
+}
+
+void feed_tickets(struct feed *f, int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0)
+		return;
+	handover_give(&f->way, copy);
+	report_tickets(&f->way.out);
 }
 
 /* Sent with what feed_alive() says next. An agent that does not read gets no more of them. */

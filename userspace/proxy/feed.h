@@ -21,6 +21,7 @@ struct feed_events {
 	void (*log)(void *arg, struct slice format, unsigned index, int take_fd); /* a file of the access log, as wire_log() */
 	void (*pod_socket)(void *arg, uint64_t netns, unsigned worker, uint8_t family, int take_fd);
 	void (*overload)(void *arg, const struct overload_limits *l); /* for the call only */
+	void (*tickets)(void *arg, int take_fd); /* the page of tickets' keys */
 	void (*closed)(void *arg, struct feed *f, const char *why); /* its connection is gone; the store stays */
 };
 
@@ -30,6 +31,7 @@ bool feed_free(struct feed *f);
 int feed_report(struct feed *f, const struct report_hello *h, uint64_t snapshot); /* h NULL: the number alone */
 /* A listening socket back to a new agent, a copy of fd: before its hello. */
 void feed_socket(struct feed *f, struct slice listener, unsigned index, int fd);
+void feed_tickets(struct feed *f, int fd);      /* the same for the page of tickets' keys */
 int feed_stat(struct feed *f, const struct stat_desc *d, struct slice name, const uint64_t *v);
 int feed_host(struct feed *f, struct slice host_key, uint32_t for_ms); /* ejected for so long; 0: back */
 /* Sockets that a worker wants. Nothing while its connection is gone. */

@@ -56,6 +56,9 @@ struct proxy {
 	VEC(struct feed *) retired;             /* whose snapshots some worker may still hold */
 	struct timer bury, alive, rotate;
 	struct tlsctx_maker *tls;
+	struct ticket_stat tickets;
+	void *tickets_page;                     /* keys that outlive this process; NULL: no agent gave one */
+	int tickets_fd;                         /* the same; -1 */
 	_Atomic uint64_t *beats;                /* mapped heartbeat words, or NULL */
 	uid_t agent_uid;
 };
@@ -80,8 +83,9 @@ static void feed_words(struct feed *f, const struct stat_desc *d, const void *wo
 }
 
 /* What is counted for all clusters together. */
-static void say_sums(const struct proxy *p, uint64_t *v)
+static void say_sums(struct proxy *p, uint64_t *v)
 {
+	uint64_t due;
 	const void *each[WORKERS_MAX], *outlier = &p->outlier.stat;
 
 	for (unsigned i = 0; i < p->nworkers; i++)
@@ -89,13 +93,16 @@ static void say_sums(const struct proxy *p, uint64_t *v)
 	for (size_t i = 0; i < cluster_stat_desc.n; i++)
 		v[i] = stat_sum(each, p->nworkers, i);
 	feed_stat(p->feed, &cluster_stat_desc, SLICE_LIT("all"), v);
+	stat_set(&p->tickets.keys, tlsctx_rotate_due(p->tls, &due));
+	stat_set(&p->tickets.next_s, due / SEC);
+	feed_words(p->feed, &ticket_stat_desc, &p->tickets);
 	feed_words(p->feed, &overload_stat_desc, &p->overload.stat);
 	for (size_t i = 0; i < outlier_stat_desc.n; i++)
 		v[i] = stat_sum(&outlier, 1, i);
 	feed_stat(p->feed, &outlier_stat_desc, SLICE_LIT("all"), v);
 }
 
-static void say_counts(const struct proxy *p)
+static void say_counts(struct proxy *p)
 {
 	uint64_t v[REPORT_STATS_MAX];
 
@@ -129,14 +136,33 @@ static void say_alive(struct timer *t)
 	timer_arm(&p->loop, &p->alive, REPORT_ALIVE_MS * MSEC, say_alive, p);
 }
 
+/* ---- keys of session tickets -------------------------------------------------------------------------------- */
+
+static void rotate(struct timer *t);
+
+static void arm_rotation(struct proxy *p, unsigned taken_over)
+{
+	uint64_t due;
+
+	tlsctx_rotate_due(p->tls, &due);
+	timer_arm(&p->loop, &p->rotate, due, rotate, p);
+	if (taken_over)
+		log_info("proxy", "%u keys of session tickets are a former process's; the next one is made in %llu s", taken_over,
+			 (unsigned long long)(due / SEC));
+}
+
 /* A ticket's key is good for a few periods, then what was said under it stays secret for good. */
 static void rotate(struct timer *t)
 {
 	struct proxy *p = t->arg;
 
-	if (tlsctx_rotate(p->tls))
+	if (tlsctx_rotate(p->tls)) {
 		log_error("proxy", "no new key for session tickets: no random bytes");
-	timer_arm(&p->loop, &p->rotate, TLSCTX_ROTATE_S * SEC, rotate, p);
+		timer_arm(&p->loop, &p->rotate, TLSCTX_ROTATE_S * SEC, rotate, p);
+		return;
+	}
+	stat_add(&p->tickets.rotations, 1);
+	arm_rotation(p, 0);
 }
 
 /* ---- states of hosts ---------------------------------------------------------------------------------------- */
@@ -300,6 +326,37 @@ static void want(struct worker *w, uint64_t netns, uint8_t family, uint32_t n)
 		feed_want(p->feed, &(struct report_want){ .netns = netns, .worker = w->index, .n = n, .family = family });
 }
 
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return a >= 0 && !fstat(a, &x) && !fstat(b, &y) && x.st_ino == y.st_ino && x.st_dev == y.st_dev;
+}
+
+/* The first page holds what a former process left; later ones are of agents that lost it, and get what there is. */
+static void on_tickets(void *arg, int take_fd)
+{
+	struct proxy *p = arg;
+	void *m = same_file(p->tickets_fd, take_fd) ? MAP_FAILED :
+						     mmap(NULL, TLSCTX_TICKET_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, take_fd, 0);
+	unsigned n;
+
+	if (m == MAP_FAILED) {
+		close(take_fd);
+		return;
+	}
+	madvise(m, TLSCTX_TICKET_PAGE, MADV_DONTDUMP);
+	n = tlsctx_keep_tickets(p->tls, m, p->tickets_fd < 0);
+	if (p->tickets_fd >= 0)
+		close(p->tickets_fd);
+	if (p->tickets_page)
+		munmap(p->tickets_page, TLSCTX_TICKET_PAGE);
+	p->tickets_fd = take_fd;
+	p->tickets_page = m;
+	stat_add(&p->tickets.taken_over, n);
+	arm_rotation(p, n);
+}
+
 static void on_overload(void *arg, const struct overload_limits *l)
 {
 	overload_set(&((struct proxy *)arg)->overload, l);
@@ -313,7 +370,7 @@ static void on_closed(void *arg, struct feed *f, const char *why)
 }
 
 static const struct feed_events events = { on_snapshot, on_beat_fd, on_steer_fd, on_socket, on_state, on_log,
-					   on_pod_socket, on_overload, on_closed };
+					   on_pod_socket, on_overload, on_tickets, on_closed };
 static const struct worker_events worker_events = { adopted, want };
 
 static bool peer_allowed(const struct proxy *p, int fd)
@@ -327,6 +384,8 @@ static bool peer_allowed(const struct proxy *p, int fd)
 /* The listening sockets first: a new agent is to bind nothing anew. */
 static void give_back(const struct proxy *p, struct feed *f)
 {
+	if (p->tickets_fd >= 0)
+		feed_tickets(f, p->tickets_fd);
 	for (size_t i = 0; i < p->sockets.all.n; i++) {
 		const struct sockets_entry *e = p->sockets.all.v[i];
 
@@ -448,6 +507,10 @@ static void close_all(struct proxy *p)
 	timer_disarm(&p->loop, &p->alive);
 	timer_disarm(&p->loop, &p->rotate);
 	tlsctx_maker_free(p->tls);
+	if (p->tickets_page)
+		munmap(p->tickets_page, TLSCTX_TICKET_PAGE);
+	if (p->tickets_fd >= 0)
+		close(p->tickets_fd);
 	loop_del(&p->loop, &p->listener);
 	signals_close(&p->signals);
 	loop_fini(&p->loop);
@@ -461,6 +524,7 @@ int proxy_run(const struct proxy_conf *c, struct err *e)
 	p->agent_uid = geteuid();
 	p->lbs = c->lbs;
 	p->tls = tlsctx_maker_new();
+	p->tickets_fd = -1;
 	shared_init(&p->shared, c->workers);
 	table_init(&p->sockets.by_name, 0);
 	raise_descriptors();
@@ -477,7 +541,7 @@ int proxy_run(const struct proxy_conf *c, struct err *e)
 		overload_start(&p->overload, &p->loop, p->workers, p->nworkers);
 		outlier_start(&p->outlier, &p->loop, &p->shared);
 		timer_arm(&p->loop, &p->alive, REPORT_ALIVE_MS * MSEC, say_alive, p);
-		timer_arm(&p->loop, &p->rotate, TLSCTX_ROTATE_S * SEC, rotate, p);
+		arm_rotation(p, 0);
 		err = loop_run(&p->loop);
 	}
 	close_all(p);

@@ -113,9 +113,14 @@ static int on_overload(void *arg, const struct overload_limits *l)
 	return wire_overload(&((struct echo *)arg)->out, l);
 }
 
+static int on_tickets(void *arg)
+{
+	return wire_tickets(&((struct echo *)arg)->out);
+}
+
 static const struct wire_sink keep_sink = { .begin = on_begin_only, .put = on_put_keep };
 static const struct wire_sink echo_sink = { on_begin, on_put, on_del, on_commit, on_snapshot, on_beat, on_socket,
-					     on_state, on_steer, on_log, on_sockets, on_overload };
+					     on_state, on_steer, on_log, on_sockets, on_overload, on_tickets };
 
 /* Bytes of b, malloc'd; b keeps them. */
 static char *bytes_of(struct buf *b, size_t *n)
@@ -165,6 +170,7 @@ static void random_stream(struct source *s, struct buf *b)
 	wire_state(b, SLICE_LIT("web|10.0.0.1|80"), (uint8_t)source_below(s, 256));
 	wire_log(b, SLICE_LIT("json"), source_below(s, 4));
 	wire_sockets(b, rand_u64(&s->rand), source_below(s, 64), AF_INET6);
+	wire_tickets(b);
 	wire_overload(b, &(struct overload_limits){ rand_u64(&s->rand), source_below(s, 64), source_below(s, 64), source_below(s, 50), 95 });
 	wire_snapshot(b, rand_u64(&s->rand));
 }
@@ -292,7 +298,7 @@ static void test_wrong_frames(void **state)
 	WRONG("\x07\0\0\0\1warp\3\0", -EPROTO, "facts' stream: does not begin with a hello");
 	WRONG("\x08\0\0\0\1weft\3\0\0", -EPROTO, "facts' stream: does not begin with a hello");
 	WRONG(HELLO HELLO, -EPROTO, "facts' stream: a frame out of order");
-	WRONG(HELLO "\1\0\0\0\xe", -EPROTO, "facts' stream: a frame of no known type");
+	WRONG(HELLO "\1\0\0\0\xf", -EPROTO, "facts' stream: a frame of no known type");
 	WRONG(HELLO "\xd\0\0\0\xc\1\1\1\1\1\1\1\1\2\2\2\2", -EPROTO,
 	      "facts' stream: a namespace's socket that cannot be read");
 	WRONG(HELLO "\xf\0\0\0\xc\1\1\1\1\1\1\1\1\2\2\2\2\3\4", -EPROTO,
