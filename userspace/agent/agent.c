@@ -304,6 +304,7 @@ static int start_proxy(struct agent *a, struct err *e)
 		.workers = a->config->workers ? a->config->workers : (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
 		/* Sockets of whom the configuration says that nobody splices may be short-circuited, the proxy's among them. */
 		.splice = !a->config->kernel.short_circuit.assume_no_splice,
+		.spin = a->config->proxy.spin == CONFIG_SPIN_ADAPTIVE,
 		.log_level = log_level_name(log_level()),
 	};
 	ssize_t n = readlink("/proc/self/exe", a->program, sizeof(a->program) - 1);

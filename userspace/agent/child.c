@@ -413,9 +413,14 @@ static _Noreturn void become_proxy(const struct child *c, int listen_fd)
 {
 	char workers[16];
 	char *argv[] = { (char *)c->conf.program, "--role=proxy", "--workers", workers, "--log-level", (char *)c->conf.log_level,
-			 c->conf.splice ? NULL : "--no-splice", NULL };
+			 NULL, NULL, NULL };
+	unsigned n = 6;                         /* of argv, so far */
 	sigset_t none;
 
+	if (!c->conf.splice)
+		argv[n++] = "--no-splice";
+	if (c->conf.spin)
+		argv[n++] = "--spin";
 	snprintf(workers, sizeof(workers), "%u", c->conf.workers);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

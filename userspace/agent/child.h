@@ -31,6 +31,7 @@ struct child_conf {
 	const char *program;                    /* weftd itself; kept by the caller */
 	unsigned workers;
 	bool splice;                            /* the proxy may */
+	bool spin;                              /* its workers do */
 	const char *log_level;
 };
 

@@ -99,7 +99,7 @@ static void name_difference(struct buf *out, const char *section, const char *fi
 /* Sections that are read at the start alone; of mappings each field that differs. */
 static void differences(const struct config *was, const struct config *now, struct buf *out)
 {
-	static const char *const sections[] = { "workers", "admin", "kernel" };
+	static const char *const sections[] = { "workers", "admin", "kernel", "proxy" };
 	json_t *a = config_dump(was), *b = config_dump(now);
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
@@ -134,6 +134,7 @@ static void adopt(struct reload *r, struct config *now)
 	now->workers = was->workers;
 	now->admin = was->admin;
 	now->kernel = was->kernel;
+	now->proxy = was->proxy;
 	a->config = now;
 	if (was == r->first)
 		config_drop_facts(was);

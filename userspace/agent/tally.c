@@ -14,6 +14,7 @@
 #include "model/overload.h"
 #include "model/matcher.h"
 #include "model/regex.h"
+#include "event/loop.h"
 #include "net/tls_session.h"
 #include "net/tlsctx.h"
 #include "proxy/outlier.h"
@@ -32,6 +33,7 @@ static const struct tally_set {
 	{ &ticket_stat_desc, "process" },
 	{ &http_stat_desc, "worker" },
 	{ &tls_session_stat_desc, "worker" },
+	{ &loop_spin_stat_desc, "worker" },
 	{ &stock_stat_desc, "worker" },
 	{ &matcher_stat_desc, "worker" },
 	{ &regex_stat_desc, "worker" },

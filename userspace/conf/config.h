@@ -53,6 +53,8 @@ struct config_registry {
 	struct conf_chosen type;                /* choice->ops is the struct registry_ops, conf its settings */
 };
 
+enum config_spin { CONFIG_SPIN_OFF, CONFIG_SPIN_ADAPTIVE };
+
 enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 
 struct config_access_log {
@@ -70,6 +72,9 @@ struct config {
 	struct config_telemetry {
 		struct conf_list access_log;    /* of struct config_access_log */
 	} telemetry;
+	struct config_proxy {
+		uint8_t spin;                   /* enum config_spin */
+	} proxy;
 	struct config_overload {
 		uint64_t memory;                /* bytes; 0 = no limit, as connections */
 		uint32_t connections, descriptors; /* descriptors 0: the process's own */

@@ -150,6 +150,14 @@ static const struct conf_item telemetry_rows[] = {
 	CONF_END
 };
 
+static const char *const spin_names[] = { "off", "adaptive", NULL }; /* enum config_spin */
+
+static const struct conf_item proxy_rows[] = {
+	CONF_ITEM(struct config_proxy, spin, "spin", ENUM, .names = spin_names, .dflt = "off",
+		  .help = "adaptive: workers ask for events for up to 50us before they sleep, while events come that fast"),
+	CONF_END
+};
+
 static int check_overload(const void *value, struct err *e)
 {
 	const struct config_overload *l = value;
@@ -200,6 +208,7 @@ const struct conf_item config_rows[] = {
 	LIST_OF_FACTS("routes", fact_route_rows, "rules for requests; a service that names one belongs to the proxy"),
 	LIST_OF_FACTS("listeners", fact_listener_rows, "where the proxy takes connections"),
 	CONF_ITEM(struct config, telemetry, "telemetry", STRUCT, .rows = telemetry_rows, .help = "what is told about requests"),
+	CONF_ITEM(struct config, proxy, "proxy", STRUCT, .rows = proxy_rows, .help = "how its workers run"),
 	CONF_ITEM(struct config, overload, "overload", STRUCT, .rows = overload_rows, .check = check_overload,
 		  .help = "limits of the proxy as a process: docs/overload.md"),
 	CONF_ITEM(struct config, logging, "logging", STRUCT, .rows = logging_rows, .help = "the log, on standard error"),

@@ -17,11 +17,11 @@
 
 struct options {
 	const char *config, *instance, *log_level, *role, *tool;
-	bool check, json, no_splice;
+	bool check, json, no_splice, spin;
 	unsigned workers;
 };
 
-enum { OPT_CHECK = 256, OPT_INSTANCE, OPT_LOG_LEVEL, OPT_NO_SPLICE, OPT_ROLE, OPT_TOOL, OPT_WORKERS, OPT_VERSION };
+enum { OPT_CHECK = 256, OPT_INSTANCE, OPT_LOG_LEVEL, OPT_NO_SPLICE, OPT_ROLE, OPT_SPIN, OPT_TOOL, OPT_WORKERS, OPT_VERSION };
 
 static const struct option longs[] = {
 	{ "config", required_argument, NULL, 'c' },
@@ -29,6 +29,7 @@ static const struct option longs[] = {
 	{ "instance", required_argument, NULL, OPT_INSTANCE },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "no-splice", no_argument, NULL, OPT_NO_SPLICE },
+	{ "spin", no_argument, NULL, OPT_SPIN },
 	{ "role", required_argument, NULL, OPT_ROLE },
 	{ "tool", required_argument, NULL, OPT_TOOL },
 	{ "workers", required_argument, NULL, OPT_WORKERS },
@@ -82,6 +83,9 @@ static int take(struct options *o, int opt)
 	case OPT_NO_SPLICE:
 		o->no_splice = true;
 		return 0;
+	case OPT_SPIN:
+		o->spin = true;
+		return 0;
 	case OPT_ROLE:
 		o->role = optarg;
 		return strcmp(optarg, "proxy") && strcmp(optarg, "agent") ? bad("--role", optarg, "agent or proxy") : 0;
@@ -99,7 +103,7 @@ static int take(struct options *o, int opt)
 static int run_proxy(const struct options *o)
 {
 	struct proxy_conf c = { .listen_fd = PROXY_LISTEN_FD, .workers = o->workers ? o->workers : 1,
-				.lbs = builtin_lbs, .splice = !o->no_splice };
+				.lbs = builtin_lbs, .splice = !o->no_splice, .spin_ns = o->spin ? PROXY_SPIN_NS : 0 };
 	enum log_level level = LOG_LEVEL_INFO;
 	struct err e = { 0 };
 

@@ -8,6 +8,7 @@
 #include "event/loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -260,6 +261,67 @@ static int timeout_ms(const struct loop *l, int64_t max_wait_ns)
 	return wait > INT32_MAX ? INT32_MAX : (int)wait;
 }
 
+/* ---- waiting ------------------------------------------------------------------------------------------------ */
+
+STAT_DEFINE(loop_spin_stat, "spin", LOOP_SPIN_STATS);
+
+#define SPIN_FROM 4u                            /* short waits in a row before the first spin */
+#define SPIN_SCORE_MAX 16u
+#define YIELD_LONG_NS (20 * 1000)               /* nobody else runs for less */
+
+/* What came: 0 none in time, -2 somebody else wants the CPU. */
+static int spin(struct loop *l, struct epoll_event *ev, uint64_t begin)
+{
+	uint64_t now = begin, before;
+	int n;
+
+	do {
+		n = epoll_wait(l->epoll_fd, ev, BATCH, 0);
+		if (n)
+			return n;
+		before = clock_ns();
+		sched_yield();
+		now = clock_ns();
+		if (now - before > YIELD_LONG_NS)
+			return -2;
+	} while (now - begin < l->spin_ns);
+	return 0;
+}
+
+static void score(struct loop *l, bool good)
+{
+	if (!good)
+		l->spin_score /= 2;
+	else if (l->spin_score < SPIN_SCORE_MAX)
+		l->spin_score++;
+}
+
+static int wait_for_events(struct loop *l, struct epoll_event *ev, int ms)
+{
+	uint64_t begin;
+	int n = 0;
+
+	if (!l->spin_ns || !ms)
+		return epoll_wait(l->epoll_fd, ev, BATCH, ms);
+	begin = clock_ns();
+	if (l->spin_score >= SPIN_FROM) {
+		n = spin(l, ev, begin);
+		stat_add(&l->spin.spins, 1);
+		stat_add(&l->spin.hits, n > 0);
+		stat_add(&l->spin.yields, n == -2);
+		score(l, n > 0);
+		if (n > 0 || n == -1)
+			return n;
+		/* It starts anew from nothing. */
+		if (n == -2)
+			l->spin_score = 0;
+		return epoll_wait(l->epoll_fd, ev, BATCH, ms);
+	}
+	n = epoll_wait(l->epoll_fd, ev, BATCH, ms);
+	score(l, n > 0 && clock_ns() - begin < l->spin_ns);
+	return n;
+}
+
 int loop_once(struct loop *l, int64_t max_wait_ns)
 {
 	struct epoll_event ev[BATCH];
@@ -267,7 +329,7 @@ int loop_once(struct loop *l, int64_t max_wait_ns)
 
 	assert_always(l->magic == loop_MAGIC);
 	late_turn(l);
-	n = epoll_wait(l->epoll_fd, ev, BATCH, timeout_ms(l, max_wait_ns));
+	n = wait_for_events(l, ev, timeout_ms(l, max_wait_ns));
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	l->now_ns = clock_ns();

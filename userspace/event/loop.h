@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "base/list.h"
+#include "weft/stat.h"
 #include "weft/types.h"
 
 enum { LOOP_READ = 1u << 0, LOOP_WRITE = 1u << 1, LOOP_HUP = 1u << 2, LOOP_ERR = 1u << 3 };
@@ -39,6 +40,17 @@ struct loop_deferred {
 	loop_deferred_fn *fn;
 };
 
+/*
+ * Instead of going to sleep at once, a loop may ask again for a while: an event that comes meanwhile costs no wake-up. Only
+ * while the last waits were short, and while nobody else wants the CPU: a sched_yield() that takes its time says that
+ * somebody does.
+ */
+#define LOOP_SPIN_STATS(X)                                                                                             \
+	X(COUNTER, spins, "times that a worker went on asking for events instead of sleeping")                         \
+	X(COUNTER, hits, "of them those that found some")                                                              \
+	X(COUNTER, yields, "of them those that ended as somebody else wanted the CPU")
+STAT_DECLARE(loop_spin_stat, LOOP_SPIN_STATS);
+
 struct timer_wheel;
 struct loop {
 	unsigned magic;
@@ -54,6 +66,9 @@ struct loop {
 	/* called once per iteration when set (heartbeat) */
 	void (*tick)(struct loop *l, void *arg);
 	void *tick_arg;
+	uint64_t spin_ns;                       /* longest spin; 0: none. Set by the loop's thread */
+	unsigned spin_score;                    /* waits of late that were shorter, less those that were not */
+	struct loop_spin_stat spin;
 	uint64_t tick_max_ns;                   /* longest sleep while tick is set; 0 = no bound */
 };
 

@@ -16,6 +16,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <linux/membarrier.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #define INSN(c, d, s, o, i) ((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
@@ -300,6 +302,20 @@ static int p_membarrier(struct features_row *r)
 	return q < 0 ? -errno : q & MEMBARRIER_CMD_GLOBAL ? 0 : -EOPNOTSUPP;
 }
 
+/* A socket that is not connected may not have it (ENOTCONN); one of a kernel without it is told so (ENOENT). */
+static int p_ktls(struct features_row *r)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), err = fd < 0 ? -errno : 0;
+
+	if (!err && setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) && errno != ENOTCONN)
+		err = -errno;
+	if (fd >= 0)
+		close(fd);
+	if (err == -ENOENT)
+		snprintf(r->detail, sizeof(r->detail), "this kernel has no TLS (CONFIG_TLS)");
+	return err;
+}
+
 /* Kernels before 5.11 charge maps to RLIMIT_MEMLOCK; later ones to the memory cgroup. Raising it may be forbidden. */
 static int p_memlock(struct features_row *r)
 {
@@ -381,6 +397,7 @@ static const struct probe {
 	{ "sk_reuseport", FEATURES_OPTIONAL, "a listener's connections go to the least loaded worker, not by hash", p_reuseport },
 	{ "map batch update", FEATURES_OPTIONAL, "fast start; without it one call per entry", p_batch },
 	{ "sockmap link", FEATURES_OPTIONAL, "the verdict program has a link; without it the map holds it", p_sockmap_link },
+	{ "ktls", FEATURES_OPTIONAL, "nothing yet: TLS is done in the proxy (docs/tls.md)", p_ktls },
 	{ "membarrier", FEATURES_OPTIONAL, "short grace periods; without it they are timed", p_membarrier },
 };
 _Static_assert(sizeof(probes) / sizeof(probes[0]) <= sizeof(((struct features *)0)->row) / sizeof(struct features_row), "");

@@ -455,6 +455,8 @@ static int start_workers(struct proxy *p, const struct proxy_conf *c, struct err
 				   &worker_events, p);
 		if (err)
 			return err_errno(e, err, "worker %u", p->nworkers);
+		if (c->spin_ns)
+			worker_spin(&p->workers[p->nworkers], c->spin_ns);
 	}
 	return 0;
 }

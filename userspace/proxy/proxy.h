@@ -8,10 +8,13 @@
 #include "weft/err.h"
 #include "weft/lb.h"
 
+#define PROXY_SPIN_NS 50000u                    /* longer than a request of a neighbour takes, shorter than a wake-up matters */
+
 struct proxy_conf {
 	int listen_fd;                          /* listening unix socket; owned by the proxy from now on */
 	unsigned workers;                       /* 1 .. WORKERS_MAX */
 	const struct lb_ops *const *lbs;        /* balancers there are, NULL-ended; daemon/builtin.c */
+	uint64_t spin_ns;                       /* workers spin so long before they sleep; 0: they do not */
 	bool splice;                            /* its processes were not promised never to splice */
 };
 

@@ -39,6 +39,7 @@ static void report_workers(const struct worker *workers, unsigned n, struct feed
 		report_words(f, &workers[i].http->stat, &http_stat_desc, name);
 		report_words(f, stock_stats(workers[i].stock), &stock_stat_desc, name);
 		report_words(f, matcher_stats(mt), &matcher_stat_desc, name);
+		report_words(f, &workers[i].thread.loop.spin, &loop_spin_stat_desc, name);
 		report_words(f, tls_sessions_stat(workers[i].sessions), &tls_session_stat_desc, name);
 		report_words(f, regex_stats(matcher_regex(mt)), &regex_stat_desc, name);
 	}

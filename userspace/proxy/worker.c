@@ -256,6 +256,29 @@ void worker_overload(struct worker *w, enum overload_level level, bool hold)
 	mailbox_post(&w->thread.mail, &m->letter, new_level);
 }
 
+struct spin_letter {
+	struct letter letter;
+	struct worker *worker;
+	uint64_t ns;
+};
+
+static void new_spin(struct letter *x)
+{
+	struct spin_letter *m = container_of(x, struct spin_letter, letter);
+
+	m->worker->thread.loop.spin_ns = m->ns;
+	free(m);
+}
+
+void worker_spin(struct worker *w, uint64_t ns)
+{
+	struct spin_letter *m = mem_alloc(sizeof(*m));
+
+	m->worker = w;
+	m->ns = ns;
+	mailbox_post(&w->thread.mail, &m->letter, new_spin);
+}
+
 static void new_beat(struct letter *x)
 {
 	struct beat_letter *m = container_of(x, struct beat_letter, letter);

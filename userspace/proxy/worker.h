@@ -65,5 +65,6 @@ void worker_socket(struct worker *w, uint64_t netns, uint8_t family, int take_fd
 void worker_ask_again(struct worker *w);        /* control thread: nothing comes of what was wanted: another agent */
 /* Control thread: the level is another. hold: listeners let new connections wait. */
 void worker_overload(struct worker *w, enum overload_level level, bool hold);
+void worker_spin(struct worker *w, uint64_t ns); /* control thread: as loop.spin_ns */
 /* Control thread. The word must stay mapped until the worker stops or the next call's letter was delivered. */
 void worker_set_beat(struct worker *w, _Atomic uint64_t *word);

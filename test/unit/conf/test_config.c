@@ -95,7 +95,7 @@ static const struct bad bad[] = {
 	{ "kernel: {connct: true}\n", "f:1: kernel.connct: no such field, did you mean connect?" },
 	{ "admin: {port: 1}\n", "f:1: admin.port: no such field, want one of: address, socket" },
 	{ "zzz: 1\n", "f:1: zzz: no such field, want one of: node, workers, admin, kernel, registries, workloads, services, "
-		      "clusters, routes, listeners, telemetry, overload, logging" },
+		      "clusters, routes, listeners, telemetry, proxy, overload, logging" },
 	{ "logging: {Level: info}\n", "f:1: logging.Level: no such field, did you mean level?" },
 	/* types */
 	{ "- a\n", "f:1: want a mapping, not a list" },

@@ -500,10 +500,60 @@ static void test_late_is_watched_or_gone(void **state)
 	close(other[1]);
 }
 
+/* ---- spinning ----------------------------------------------------------------------------------------------- */
+
+static void leave_it(struct loop_io *io, unsigned events)
+{
+	(void)io, (void)events;
+}
+
+/* A loop that is always asked, with so long a spin; how often it spun. */
+static uint64_t spins_of_busy(struct loop *l, uint64_t spin_ns, int turns)
+{
+	uint64_t before = stat_get(&l->spin.spins);
+
+	l->spin_ns = spin_ns;
+	for (int i = 0; i < turns; i++)
+		assert_int_equal(loop_once(l, -1), 0);
+	return stat_get(&l->spin.spins) - before;
+}
+
+static void test_spins_while_events_come_fast(void **state)
+{
+	struct loop_io io = { 0 };
+	struct loop l;
+	uint64_t spins;
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(loop_init(&l), 0);
+	assert_int_equal(pipe(fd), 0);
+	assert_int_equal(write(fd[1], "x", 1), 1);
+	assert_int_equal(loop_add(&l, &io, fd[0], LOOP_READ, leave_it, NULL), 0);
+	assert_int_equal(spins_of_busy(&l, 0, 20), 0);
+	/* No wait is that short. */
+	assert_int_equal(spins_of_busy(&l, 1, 20), 0);
+	spins = spins_of_busy(&l, 60ull * 1000000000, 20);
+	assert_true(spins >= 10 && spins < 20);
+	assert_int_equal(stat_get(&l.spin.hits), spins);
+	/* Nothing comes: a few times in vain, then it sleeps at once. */
+	loop_del(&l, &io);
+	l.spin_ns = 1000;
+	spins = stat_get(&l.spin.spins);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(loop_once(&l, 1000000), 0);
+	assert_true(stat_get(&l.spin.spins) - spins <= 3);
+	assert_true(stat_get(&l.spin.hits) <= spins);
+	loop_fini(&l);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 int main(void)
 {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_spins_while_events_come_fast),
 		T(test_level),
 		T(test_edge),
 		T(test_late),

@@ -77,7 +77,16 @@ static void on_want(void *arg, const struct report_want *w)
 	s->wants += w->n;
 }
 
-static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat, on_host, on_want };
+static unsigned tickets;
+
+static void on_tickets(void *arg)
+{
+	(void)arg;
+	tickets++;
+}
+
+static const struct report_sink sink = { on_hello, on_snapshot, on_alive, on_socket, on_stat, on_host, on_want,
+					  on_tickets };
 
 static void put_both(struct buf *b)
 {
@@ -198,9 +207,25 @@ static void test_unknown_types_are_skipped(void **state)
 	assert_int_equal(seen.number, 5);
 }
 
+static void test_tickets(void **state)
+{
+	struct err e = { 0 };
+	struct buf b;
+
+	(void)state;
+	buf_init(&b);
+	tickets = 0;
+	assert_int_equal(report_tickets(&b), 0);
+	assert_int_equal(report_tickets(&b), 0);
+	assert_int_equal(report_feed(&b, &sink, NULL, &e), 0);
+	assert_int_equal(tickets, 2);
+	buf_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tickets),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_a_byte_at_a_time),
 		cmocka_unit_test(test_wrong_bytes),
