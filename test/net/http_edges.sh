@@ -77,12 +77,14 @@ def a_tunnel_outlives_its_listener():
     is_(c.head()[0], 101)
     c.send("one")
     is_(c.exactly(3), b"one")
+    eventually(lambda: metric("weft_listener_open") == 1)
     reload(lambda t: t.replace('- {name: other, address: "127.0.0.1:8081", protocol: http, routes: [all]}\n', ""))
     eventually(lambda: refused(8081))
     c.send("two")
     is_(c.exactly(3), b"two")
     is_(get("/app").status, 200)
     c.close()
+    eventually(lambda: metric("weft_listener_open") == 0)
 
 
 @case

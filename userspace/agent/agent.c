@@ -17,6 +17,7 @@
 #include "base/log_sink.h"
 #include "base/mem.h"
 #include "model/http_stat.h"
+#include "model/listener_stat.h"
 #include "weft/str.h"
 
 #define EXIT_FAILED 1
@@ -95,10 +96,16 @@ static bool host_is_there(void *arg, struct slice key)
 	return snapshot_fact(arg, FACT_HOST, key);
 }
 
+static bool listener_is_there(void *arg, struct slice name)
+{
+	return snapshot_fact(arg, FACT_LISTENER, name);
+}
+
 static void on_published(void *arg, const struct diff *d)
 {
 	struct agent *a = arg;
 
+	tally_sweep(&a->tally, &listener_stat_desc, listener_is_there, a->publish.now);
 	tally_sweep(&a->tally, &host_stat_desc, host_is_there, a->publish.now);
 	health_update(&a->health, d);
 	dns_update(&a->dns, d);
@@ -115,7 +122,15 @@ static void on_socket(void *arg, struct slice listener, unsigned index, int take
 
 static void on_stat(void *arg, struct slice set, struct slice name, const uint64_t *v, size_t n)
 {
-	tally_put(&((struct agent *)arg)->tally, set, name, v, n);
+	struct agent *a = arg;
+	struct snapshot *now = a->publish.now;
+
+	/* What was under way when they went would be said for ever. */
+	if (now && slice_eq_str(set, listener_stat_desc.set) && !listener_is_there(now, name))
+		return;
+	if (now && slice_eq_str(set, host_stat_desc.set) && !host_is_there(now, name))
+		return;
+	tally_put(&a->tally, set, name, v, n);
 }
 
 static void on_sockets(void *arg)

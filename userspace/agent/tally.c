@@ -95,7 +95,7 @@ void tally_put(struct tally *t, struct slice set, struct slice name, const uint6
 		return;
 	copy = key_make(s->desc->set, name, &key);
 	r = table_get(&t->rows, key);
-	if (r || t->rows.used >= ROWS_MAX)
+	if (r || t->rows.n >= ROWS_MAX)
 		free(copy);
 	else
 		r = row_new(t, s, copy, key);
