@@ -18,7 +18,7 @@ listeners:
 - {name: tcp, address: "127.0.0.1:7001", protocol: tcp, rules: [{backends: [{cluster: echo}]}]}
 - {name: udp, address: "127.0.0.1:7002", protocol: udp, timeouts: {idle: 10s}, rules: [{backends: [{cluster: echo}]}]}
 routes:
-- {name: all, rules: [{timeouts: {request: 3s}, backends: [{cluster: app}]}]}
+- {name: all, rules: [{matches: [{path: {value: /stall}}], timeouts: {request: 3s}, backends: [{cluster: app}]}, {backends: [{cluster: app}]}]}
 clusters:
 - {name: echo, endpoints: [{address: "127.0.0.1:9010"}]}
 - {name: app, endpoints: [{address: "127.0.0.1:9001"}, {address: "127.0.0.1:9002"}, {address: "127.0.0.1:9003"}]}
