@@ -106,6 +106,8 @@ mount -t tmpfs -o mode=755 weft /run/weft
 mount -t bpf -o mode=700 bpf /sys/fs/bpf || skip "no bpffs can be mounted"
 mkdir -p "$CG"
 ip link set lo up
+# As large as a kernel gives by itself: how much a peer that does not read may take is known.
+sysctl -qw net.ipv4.tcp_rmem="4096 131072 6291456" net.ipv4.tcp_wmem="4096 16384 4194304" 2>/dev/null || true
 sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 2>/dev/null || true
 
 in_cg() {

@@ -15,7 +15,7 @@ listeners:
 routes:
 - {name: all, rules: [{backends: [{cluster: app}]}]}
 clusters:
-- {name: app, endpoints: [{address: "127.0.0.1:9001"}]}
+- {name: app, connectTimeout: 60s, endpoints: [{address: "127.0.0.1:9001"}]}
 YAML
 weftd_start
 cat > "$T/ws.py" <<'PY'
@@ -178,7 +178,7 @@ async def three_hundred_talk_while_the_configuration_changes():
 
 async def main():
     failed = 0
-    server = await websockets.serve(host, "127.0.0.1", 9001, ping_interval=None, max_size=None, subprotocols=["chat"],
+    server = await websockets.serve(host, "127.0.0.1", 9001, ping_interval=None, max_size=None, subprotocols=["chat"], backlog=1024,
                                     close_timeout=LIMIT)
     for case in (messages_of_all_sizes, twenty_megabytes_in_one_message, a_message_in_pieces,
                  compression_is_agreed_on_end_to_end, protocols_are_agreed_on_end_to_end, pings_both_ways,

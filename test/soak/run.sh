@@ -12,6 +12,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -su
 cat > "$T/weft.yaml" <<YAML
 workers: 2
 kernel: {mode: off}
+telemetry: {accessLog: [{path: $T/access.json, format: json}]}
 listeners:
 - {name: web, address: "127.0.0.1:8080", protocol: http, routes: [all]}
 - {name: secure, address: "127.0.0.1:8443", protocol: http, routes: [all], tls: {certificates: [{cert: $T/web.crt, key: $T/web.key}]}}

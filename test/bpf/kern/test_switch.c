@@ -117,16 +117,19 @@ static _Noreturn void dial_forever(void)
 	while (!tally->stop) {
 		int c = env_ask(VIP, 80);
 
-		if (c != 'a' && c != 'b')
+		if (c != 'a' && c != 'b') {
+			dprintf(2, "a connection: %d\n", c);
 			tally->wrong++;
+		}
 		tally->dials++;
 		tell();
 	}
 	_exit(0);
 }
 
-static _Noreturn void give_up(void)
+static _Noreturn void give_up(const char *what, ssize_t n)
 {
+	dprintf(2, "a stream after %lu bytes of all: %s gives %zd, %s\n", (unsigned long)tally->bytes, what, n, strerror(errno));
 	tally->wrong++;
 	_exit(1);
 }
@@ -136,23 +139,25 @@ static _Noreturn void stream_forever(void)
 {
 	uint32_t out[64], in[64], sent = 0, got = 0;
 	int s = env_dial(VIP, 80);
+	ssize_t n;
 	char c;
 
-	if (s < 0 || read(s, &c, 1) != 1)
-		give_up();
+	if (s < 0)
+		give_up("connect", s);
+	if ((n = read(s, &c, 1)) != 1)
+		give_up("the first read", n);
 	while (!tally->stop || got != sent) {
 		if (!tally->stop && sent - got < 1024) {
 			for (int i = 0; i < 64; i++)
 				out[i] = sent++;
-			if (write(s, out, sizeof(out)) != sizeof(out))
-				give_up();
+			if ((n = write(s, out, sizeof(out))) != sizeof(out))
+				give_up("write", n);
 			continue;
 		}
 		for (size_t at = 0; at < sizeof(in);) {
-			ssize_t n = read(s, (char *)in + at, sizeof(in) - at);
-
+			n = read(s, (char *)in + at, sizeof(in) - at);
 			if (n <= 0)
-				give_up();
+				give_up("read", n);
 			at += (size_t)n;
 		}
 		for (int i = 0; i < 64; i++)
