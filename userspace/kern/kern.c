@@ -462,6 +462,17 @@ static int attach(struct kern *k, struct err *e)
 	return 0;
 }
 
+/* Only where the proxy is told which sockets are short-circuited: it must not splice from those. */
+static void own_workload(struct kern *k)
+{
+	const struct load_prog *p = load_prog(&k->load, "getsockopt_pair");
+	char path[CGROUP_PATH];
+	uint64_t id;
+
+	if (p && p->attached && own_path(k, path) && !cgroup_id(path, &id))
+		workloads_own(&k->workloads, &k->apply, id);
+}
+
 int kern_sync(struct kern *k, const struct snapshot *s, const struct diff *d, struct err *e)
 {
 	struct plan p;
@@ -478,6 +489,7 @@ int kern_sync(struct kern *k, const struct snapshot *s, const struct diff *d, st
 	k->full_next = false;
 	run_again(k, s);
 	workloads_sync(&k->workloads, &k->apply, s);
+	own_workload(k);
 	/* Also when attaching fails: what kern_retry() goes on with is this snapshot. */
 	k->synced = snapshot_number(s);
 	err = k->attached ? 0 : attach(k, e);

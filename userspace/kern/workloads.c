@@ -214,10 +214,27 @@ void workloads_sync(struct workloads *w, struct apply *a, const struct snapshot 
 		uint64_t cgroup;
 
 		memcpy(&cgroup, e->key.p, sizeof(cgroup));
-		apply_workload(a, cgroup, NULL);
+		if (cgroup != w->own)
+			apply_workload(a, cgroup, NULL);
 		free(table_del(&w->adopted, e->key));
 	}
 	count(w);
+}
+
+void workloads_own(struct workloads *w, struct apply *a, uint64_t cgroup)
+{
+	static const struct workload own = { .flags = WORKLOAD_MANAGED | WORKLOAD_NO_SPLICE | WORKLOAD_PROXY };
+
+	for (size_t i = 0; i < w->rows.n; i++) {
+		if (w->rows.v[i]->cgroup == cgroup)
+			return;
+	}
+	if (w->own == cgroup)
+		return;
+	if (apply_workload(a, cgroup, &own))
+		w->errors++;
+	else
+		w->own = cgroup;
 }
 
 void workloads_look(struct workloads *w, struct apply *a, size_t n)

@@ -30,6 +30,7 @@ struct workloads {
 	uint64_t syncs;
 	size_t at;                              /* next row to look at */
 	uint32_t missing, written, failed;
+	uint64_t own;                           /* cgroup of weft itself, when it has an entry; else 0 */
 	uint64_t errors;                        /* writes that failed, not yet in kern_stat */
 };
 
@@ -37,6 +38,11 @@ void workloads_init(struct workloads *w, const char *root, const char *base);
 void workloads_fini(struct workloads *w);       /* accepts zeroed */
 void workloads_adopt(struct workloads *w, uint64_t cgroup, const struct workload *v);
 void workloads_sync(struct workloads *w, struct apply *a, const struct snapshot *s);
+/*
+ * Weft's own sockets, the proxy's ends of connections among them, may be short-circuited: they promise not to splice where
+ * they are. A workload that has this cgroup goes first.
+ */
+void workloads_own(struct workloads *w, struct apply *a, uint64_t cgroup);
 void workloads_look(struct workloads *w, struct apply *a, size_t n); /* at the next n: has its cgroup come or gone? */
 void workloads_rewrite(struct workloads *w);    /* the map is a new one: all are to be written */
 /* Of a workload's cgroup, for the mount of cgroup2 and the captured cgroup; the caller frees it. */

@@ -21,6 +21,7 @@
 #define ROOM_MANY 16384u
 #define PIECES_READ 4                           /* large rooms filled by one call when much comes */
 #define PIECES_WRITTEN 64
+#define ASK_PAIRED 32                           /* every so many times that somebody wants to know */
 #define GUESS_NS (20 * MSEC)
 
 /* conn.peer, and memory that lives as long. */
@@ -526,4 +527,12 @@ const char *conn_opening(const struct conn *c)
 int conn_raw_fd(struct conn *c)
 {
 	return c->opened && !c->stack ? c->io.fd : -1;
+}
+
+bool conn_may_splice(struct conn *c)
+{
+	/* One that is may cease to be, which a long stream does soon. */
+	if (!c->bare && c->asked++ % ASK_PAIRED == 0)
+		c->bare = !sock_paired(c->io.fd);
+	return c->bare;
 }

@@ -69,6 +69,8 @@ struct conn {
 	bool hup;                               /* the peer's FIN, or an error, has arrived: reads are never short */
 	bool eof;                               /* and was read */
 	bool shutting;                          /* conn_shut() waits for room for its close_notify */
+	bool bare;                              /* it is not short-circuited, nor will it ever be */
+	uint8_t asked;                          /* times that somebody wanted to know whether it is */
 	bool many;                              /* the last read filled its room: the next gets a large one */
 };
 
@@ -107,4 +109,5 @@ bool conn_is_open(const struct conn *c);        /* between conn_open() and conn_
  * socket is not short-circuited. Who gets EAGAIN there waits for the events here. -1: not.
  */
 int conn_raw_fd(struct conn *c);
+bool conn_may_splice(struct conn *c);           /* whether the socket is not; asked of the kernel, and remembered */
 void conn_wait_writable(struct conn *c);        /* somebody else's write there got EAGAIN: writable() follows */

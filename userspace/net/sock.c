@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
+#include "kern/sockopt.h"
 #include "net/addr.h"
 
 /* SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST, whose kernel headers clash with netinet/in.h. */
@@ -231,4 +232,12 @@ int sock_original(int fd, struct net_addr *out)
 
 	/* No hook and no conntrack answer differently; to the caller it is one thing. */
 	return !err || err == -EBADF ? err : -ENOENT;
+}
+
+bool sock_paired(int fd)
+{
+	int paired = WEFT_PAIRED_NO;
+	socklen_t n = sizeof(paired);
+
+	return !getsockopt(fd, SOL_WEFT, SO_WEFT_PAIRED, &paired, &n) && paired != WEFT_PAIRED_NO;
 }

@@ -2,8 +2,7 @@
 /*
  * Large bodies of known length between two plain sockets, either way: through a pipe, past this process (splice). The
  * last bytes go the ordinary way, so that the codecs see the end. A request that could still be sent again is kept as it
- * goes, so it does not pass before that is over. A socket of the kernel short-circuit must not be spliced from, so where
- * there may be one, pipes are off.
+ * goes, so it does not pass before that is over. A socket of the kernel short-circuit must not be spliced from: it is asked.
  */
 #include "proxy/stream_priv.h"
 
@@ -56,7 +55,8 @@ static uint64_t passable(const struct way *w)
 static bool worth_it(const struct way *w)
 {
 	return !w->s->w->http->pipes.off && passable(w) >= PASS_FROM && !w->to->codec.out.len && !w->to->broken &&
-	       conn_raw_fd(&w->from->conn) >= 0 && conn_raw_fd(&w->to->conn) >= 0;
+	       conn_raw_fd(&w->from->conn) >= 0 && conn_raw_fd(&w->to->conn) >= 0 &&
+	       conn_may_splice(&w->from->conn) && conn_may_splice(&w->to->conn);
 }
 
 static void let_go(struct relay_pipes *pipes, struct relay_pipe **p)

@@ -130,7 +130,7 @@ static bool by_pipe(struct relay *r, struct conn *from, struct conn *to, struct 
 		return true;
 	if (pipes->off || r->bytes < RELAY_SPLICE_FROM || r->buf.len || r->eof)
 		return false;
-	if (conn_raw_fd(from) < 0 || conn_raw_fd(to) < 0)
+	if (conn_raw_fd(from) < 0 || conn_raw_fd(to) < 0 || !conn_may_splice(from) || !conn_may_splice(to))
 		return false;
 	if (!r->pipe)
 		r->pipe = relay_pipe_get(pipes);
