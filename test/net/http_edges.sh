@@ -139,6 +139,16 @@ def a_line_of_the_json_log_is_json_whatever_a_client_sends():
 
 
 @case
+def an_empty_request_id_is_none():
+    host.on.pop("/app", None)
+    c = Client()
+    r = c.ask("/app", headers="X-Request-Id: \t\r\n")
+    ids = [v for k, v in r.json()["headers"] if k.lower() == "x-request-id"]
+    is_([len(v) for v in ids], [36])
+    c.close()
+
+
+@case
 def a_client_that_talks_nonsense_and_does_not_read_is_let_go():
     def flood(h, r):
         h.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -10,6 +10,7 @@ listeners:
 - {name: out, address: "127.0.0.1:30101", protocol: http-proxy}
 services:
 - {name: plain.default, addresses: [10.96.0.1], ports: [{port: 8080, protocol: TCP}], cluster: app}
+- {name: OrderService, addresses: [10.96.0.4], ports: [{port: 8080, protocol: TCP}], cluster: app}
 - {name: routed.default, addresses: [10.96.0.2], ports: [{port: 80, protocol: TCP}], routes: [routed]}
 - {name: circle.default, addresses: [10.96.0.3], ports: [{port: 80, protocol: TCP}], cluster: self}
 routes:
@@ -37,6 +38,14 @@ def a_service_by_its_name_and_port():
     is_(seen["path"], "/a?b=1")
     assert ["Host", "plain.default:8080"] in seen["headers"], seen
     assert any(k.lower() == "via" for k, _ in seen["headers"])
+
+
+@case
+def names_have_no_case_unless_the_service_says_so():
+    for name, status in (("PLAIN.Default", 200), ("OrderService", 200), ("orderservice", 404)):
+        c = Client(30101)
+        c.send(f"GET http://{name}:8080/x HTTP/1.1\r\nHost: x\r\n\r\n")
+        is_(c.response().status, status, name)
 
 
 @case

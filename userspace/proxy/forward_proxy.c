@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/forward_proxy.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -57,6 +58,19 @@ static bool split(struct slice authority, struct slice *name, uint16_t *port)
 	return name->n;
 }
 
+/* Hosts have no case (RFC 3986 3.2.2), names of services may: as it was said, else in small letters. */
+static const struct service_fact *find_service(struct stream *s, struct slice name)
+{
+	const struct fact *f = snapshot_fact(s->hold->snap, FACT_SERVICE, name);
+	char *lower = f ? NULL : msg_alloc(&s->request, name.n);
+
+	for (size_t i = 0; lower && i < name.n; i++)
+		lower[i] = (char)tolower((unsigned char)name.p[i]);
+	if (lower)
+		f = snapshot_fact(s->hold->snap, FACT_SERVICE, (struct slice){ lower, name.n });
+	return (const struct service_fact *)f;
+}
+
 static const struct service_port *find_port(const struct service_fact *f, uint16_t port)
 {
 	for (size_t i = 0; f && i < f->nports; i++)
@@ -91,7 +105,7 @@ enum stream_state forward_proxy_route(struct stream *s)
 		return stream_say(s, 508, STREAM_NO_ROUTE, "the request came through this proxy before");
 	if (!split(s->request.authority, &name, &port))
 		return stream_say(s, 400, STREAM_CLIENT_MALFORMED, "no service is named");
-	f = (const struct service_fact *)snapshot_fact(s->hold->snap, FACT_SERVICE, name);
+	f = find_service(s, name);
 	p = find_port(f, port);
 	if (!p)
 		return stream_say(s, 404, STREAM_NO_ROUTE, f ? "the service has no such port" : "no such service");

@@ -303,14 +303,18 @@ static void uuid(struct rand *r, char out[36])
 
 static int request_id(struct stream *s)
 {
+	const struct msg_header *h = msg_find(&s->request, REQUEST_ID);
 	char *text;
 
-	if (msg_find(&s->request, REQUEST_ID))
+	/* An empty one says nothing. */
+	if (h && h->value.n)
 		return 0;
 	text = msg_alloc(&s->request, 36);
 	if (!text)
 		return -ENOMEM;
 	uuid(&s->w->http->rand, text);
+	if (h)
+		return set(&s->request, REQUEST_ID, text, 36);
 	msg_touch(&s->request);
 	return msg_push(&s->request, REQUEST_ID, (struct slice){ text, 36 });
 }
