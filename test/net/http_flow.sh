@@ -22,6 +22,7 @@ weftd_start
 PYTHONPATH=$SRC/test/lib python3 - <<'PY'
 import glob
 import hashlib
+import os
 from http_rig import *
 
 host = Host(9001)
@@ -156,7 +157,9 @@ def idle_connections_cost_little():
     b = proxy_rss()
     for c in first + more:
         c.close()
-    assert (b - a) / 1000 < 1500, (b - a) / 1000
+    # A sanitizer's stacks and freed memory are not the proxy's.
+    sanitized = "address" in os.environ.get("WEFT_BUILD", "") or "thread" in os.environ.get("WEFT_BUILD", "")
+    assert sanitized or (b - a) / 1000 < 1000, (b - a) / 1000
 
 
 def accept_ws(c, r):

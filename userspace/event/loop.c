@@ -19,8 +19,8 @@
 
 #define loop_MAGIC 0x6c6f6f70u
 #define BATCH 256 /* events per turn: timers and deferred work get theirs too */
-#define EDGE (1u << 31)                         /* in loop_io.want */
-#define LATE (1u << 30)                         /* beside EDGE: epoll does not know it yet */
+#define EDGE (1u << 7)                          /* in loop_io.want */
+#define LATE (1u << 6)                          /* beside EDGE: epoll does not know it yet */
 #define LATE_NS (2 * MSEC)                      /* so long it does not, at least; at most twice that */
 
 int loop_init(struct loop *l)
@@ -74,7 +74,7 @@ static int control(struct loop *l, int op, struct loop_io *io, unsigned want)
 
 	if (epoll_ctl(l->epoll_fd, op, io->fd, &ev))
 		return -errno;
-	io->want = want;
+	io->want = (uint8_t)want;
 	return 0;
 }
 
@@ -339,7 +339,7 @@ int loop_once(struct loop *l, int64_t max_wait_ns)
 	for (int i = 0; i < n; i++) {
 		struct loop_io *io = ev[i].data.ptr;
 
-		io->revents = ev[i].events;
+		io->revents = (uint16_t)ev[i].events;
 		list_add_tail(&l->ready, &io->ready);
 	}
 	dispatch(l);

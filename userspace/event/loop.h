@@ -24,11 +24,11 @@ typedef void loop_io_fn(struct loop_io *io, unsigned events);
  */
 struct loop_io {
 	int fd;
-	unsigned want;
+	uint8_t want;
+	bool active;
+	uint16_t revents; /* what epoll said, while on the loop's ready list */
 	loop_io_fn *fn;
 	void *arg;
-	bool active;
-	uint32_t revents; /* what epoll said, while on the loop's ready list */
 	struct list ready;
 };
 

@@ -22,7 +22,7 @@
 #define PIECES_READ 4                           /* large rooms filled by one call when much comes */
 #define PIECES_WRITTEN 64
 #define ASK_PAIRED 32                           /* every so many times that somebody wants to know */
-#define GUESS_NS (20 * MSEC)
+#define GUESS_MS 20u
 
 /* conn.peer, and memory that lives as long. */
 struct peer_box {
@@ -68,12 +68,12 @@ static void peer_free(struct conn *c)
 static void guess(struct timer *t)
 {
 	struct conn *c = t->arg;
-	uint64_t quiet = c->loop->now_ns - c->guess_ns;
+	uint8_t quiet = (uint8_t)(c->loop->now_ns / MSEC - c->guess_ms);
 
 	if (!c->guessed)
 		return;
-	if (quiet < GUESS_NS) {
-		timer_arm(c->loop, t, GUESS_NS - quiet, guess, c);
+	if (quiet < GUESS_MS) {
+		timer_arm(c->loop, t, (GUESS_MS - quiet) * MSEC, guess, c);
 		return;
 	}
 	c->guessed = c->drained = false;
@@ -82,9 +82,9 @@ static void guess(struct timer *t)
 
 static void ask_later(struct conn *c)
 {
-	c->guess_ns = c->loop->now_ns;
+	c->guess_ms = (uint8_t)(c->loop->now_ns / MSEC);
 	if (!timer_armed(&c->timer))
-		timer_arm_at(c->loop, &c->timer, c->guess_ns + GUESS_NS, guess, c);
+		timer_arm_at(c->loop, &c->timer, c->loop->now_ns + GUESS_MS * MSEC, guess, c);
 }
 
 static ssize_t receive(struct conn *c, struct iovec *v, unsigned n, size_t room)
@@ -426,7 +426,7 @@ static ssize_t keep_read(struct conn *c, ssize_t n)
 	if (!n)
 		c->eof = true;
 	else if (n < 0 && n != -EAGAIN)
-		c->read_err = (int)n;
+		c->read_err = (int16_t)n;
 	return n;
 }
 
@@ -476,7 +476,7 @@ ssize_t conn_write(struct conn *c, struct buf *src)
 		return 0;
 	n = c->stack ? write_stack(c, src) : socket_write(c, src);
 	if (n < 0 && n != -EAGAIN)
-		return c->write_err = (int)n;
+		return c->write_err = (int16_t)n;
 	c->wait = src->len > 0;
 	return n < 0 ? 0 : n;
 }

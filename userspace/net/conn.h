@@ -57,21 +57,21 @@ struct conn {
 	struct conn_stack *stack;               /* NULL: no filter is left, bytes are the socket's */
 	struct timer timer;                     /* bounds the opening; then see guess() in conn.c */
 	const char *detail;                     /* why it failed, for logs; lives as long as peer; NULL = nothing to say */
-	int read_err, write_err;                /* -errno: that direction is dead, and is asked no more */
-	uint64_t guess_ns;                      /* of the last short read */
-	bool server;
-	bool connected;                         /* client: TCP is */
-	bool opened;
-	bool drained;                           /* nothing there until the next event */
-	bool guessed;                           /* for a short read says so, no -EAGAIN */
-	bool blocked;                           /* a write waits for room */
-	bool wait;                              /* the owner waits for writable() */
-	bool hup;                               /* the peer's FIN, or an error, has arrived: reads are never short */
-	bool eof;                               /* and was read */
-	bool shutting;                          /* conn_shut() waits for room for its close_notify */
-	bool bare;                              /* it is not short-circuited, nor will it ever be */
-	uint8_t asked;                          /* times that somebody wanted to know whether it is */
-	bool many;                              /* the last read filled its room: the next gets a large one */
+	int16_t read_err, write_err;            /* -errno: that direction is dead, and is asked no more */
+	uint8_t guess_ms;                       /* of the last short read, by the loop's time, low bits */
+	uint8_t asked;                          /* times that somebody wanted to know whether it is short-circuited */
+	bool server : 1;
+	bool connected : 1;                     /* client: TCP is */
+	bool opened : 1;
+	bool drained : 1;                       /* nothing there until the next event */
+	bool guessed : 1;                       /* for a short read says so, no -EAGAIN */
+	bool blocked : 1;                       /* a write waits for room */
+	bool wait : 1;                          /* the owner waits for writable() */
+	bool hup : 1;                           /* the peer's FIN, or an error, has arrived: reads are never short */
+	bool eof : 1;                           /* and was read */
+	bool shutting : 1;                      /* conn_shut() waits for room for its close_notify */
+	bool bare : 1;                          /* it is not short-circuited, nor will it ever be */
+	bool many : 1;                          /* the last read filled its room: the next gets a large one */
 };
 
 /*

@@ -90,11 +90,55 @@ static void on_time(struct timer *t)
 	legs_flush(w);
 }
 
+/* ---- the codec's state -------------------------------------------------------------------------------------- */
+
+static bool state_new(struct downstream *d)
+{
+	struct http *h = d->leg.w->http;
+	struct codec *c = &d->leg.codec;
+	struct free_state *s = h->free_states;
+
+	if (c->ops != &proto_http1 || !s) {
+		c->state = calloc(1, c->ops->state_size);
+		return c->state;
+	}
+	h->free_states = s->next;
+	h->nfree_states--;
+	c->state = memset(s, 0, c->ops->state_size);
+	return true;
+}
+
+/* Between two requests HTTP/1 has nothing to remember. */
+static bool state_take(struct downstream *d)
+{
+	struct codec *c = &d->leg.codec;
+
+	return c->state || (state_new(d) && !c->ops->init(c));
+}
+
+static void state_give(struct downstream *d)
+{
+	struct http *h = d->leg.w->http;
+	struct codec *c = &d->leg.codec;
+	struct free_state *s = c->state;
+
+	if (!s || (d->magic && c->ops->flags & PROTO_MULTIPLEX))
+		return;
+	c->state = NULL;
+	if (c->ops != &proto_http1 || h->nfree_states >= HTTP_FREE_STATES) {
+		free(s);
+		return;
+	}
+	s->next = h->free_states;
+	h->free_states = s;
+	h->nfree_states++;
+}
+
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
 static void destroy(struct loop_deferred *x)
 {
-	free(container_of(x, struct downstream, gone));
+	free(container_of(x, struct downstream, leg.more));
 }
 
 static void take_apart(struct downstream *d)
@@ -104,10 +148,10 @@ static void take_apart(struct downstream *d)
 	d->magic = 0;
 	timer_disarm(&w->thread.loop, &d->timer);
 	list_del(&d->all);
-	list_del(&d->next.node);
 	leg_fini(&d->leg);
+	state_give(d);
 	listener_leave(d->listener);
-	loop_defer(&w->thread.loop, &d->gone, destroy);
+	loop_defer(&w->thread.loop, &d->leg.more, destroy);
 }
 
 /* Closes now, or behind decode(); streams that are left lose their client. */
@@ -127,8 +171,7 @@ static void end(struct downstream *d)
 
 int downstream_open(struct worker *w, struct listener_use *l, const struct arrival *take_a)
 {
-	const struct proto_ops *ops = &proto_http1;
-	struct downstream *d = calloc(1, sizeof(*d) + ops->state_size);
+	struct downstream *d = calloc(1, sizeof(*d));
 	int err;
 
 	if (!d) {
@@ -201,15 +244,6 @@ static void linger(struct downstream *d)
 	downstream_pump(d);
 }
 
-static void read_on(struct loop_deferred *x)
-{
-	struct downstream *d = container_of(x, struct downstream, next);
-	struct worker *w = d->leg.w;
-
-	downstream_pump(d);
-	legs_flush(w);
-}
-
 /* What there is of the answer still goes; its end must not look like one. */
 static void cut(struct downstream *d, const struct stream *s)
 {
@@ -233,7 +267,9 @@ static void next_request(struct downstream *d)
 	idle(d);
 	conn_watch(&d->leg.conn);
 	if (d->leg.in.len)
-		loop_defer(&d->leg.w->thread.loop, &d->next, read_on);
+		leg_again(&d->leg);
+	else if (!d->leg.decoding)
+		state_give(d);
 }
 
 void downstream_stream_done(struct downstream *d, struct stream *s)
@@ -402,6 +438,10 @@ static bool decode(struct downstream *d)
 		buf_drop(&d->leg.in, d->leg.in.len);
 		return true;
 	}
+	if (!state_take(d)) {
+		end(d);
+		return false;
+	}
 	err = leg_decode(&d->leg);
 	if (d->ending) {
 		end(d);
@@ -487,10 +527,8 @@ static void open_now(struct leg *l)
 	const struct listener *conf = d->listener->conf;
 
 	listener_conn_opened(d->listener, &l->conn);
-	if (conf)
-		d->limits = (struct proto_limits){ .head_bytes = conf->max_head_bytes, .headers = conf->max_headers,
-						   .target_bytes = conf->max_target_bytes };
-	if (!conf || leg_init(l, &proto_http1, d->state, true, &d->limits, &sink, d))
+	l->codec.ops = &proto_http1;
+	if (!conf || !state_new(d) || leg_init(l, l->codec.ops, l->codec.state, true, &d->listener->limits, &sink, d))
 		end(d);
 	else
 		idle(d);

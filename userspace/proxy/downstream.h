@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A client's connection: its codec, its streams, and the time it is given. listener.c accepts and hands the descriptor
- * over; from then on the connection is the downstream's until it closes. An idle one holds no buffer, no stream and no
- * snapshot. One worker.
+ * over; from then on the connection is the downstream's until it closes. An idle one holds no buffer, no stream, no snapshot
+ * and no state of its codec, if that forgets between requests anyway. One worker.
  */
 #pragma once
 #include "base/list.h"
@@ -31,13 +31,10 @@ struct downstream {
 	bool ending;                            /* closed in the middle of decode() */
 	struct leg leg;
 	struct listener_use *listener;
-	struct proto_limits limits;
 	struct list all;                        /* in the worker's list */
 	struct list streams;                    /* oldest first */
 	struct timer timer;                     /* may be armed for earlier than due_ns */
 	uint64_t due_ns;                        /* UINT64_MAX: never */
-	struct loop_deferred next, gone;
-	_Alignas(16) char state[];              /* the codec's */
 };
 
 /*

@@ -25,6 +25,16 @@ struct http *http_new(struct worker *w)
 	return h;
 }
 
+static void states_free(struct http *h)
+{
+	while (h->free_states) {
+		struct free_state *s = h->free_states;
+
+		h->free_states = s->next;
+		free(s);
+	}
+}
+
 void http_free(struct http *h)
 {
 	if (!h)
@@ -33,6 +43,7 @@ void http_free(struct http *h)
 	downstream_close_all(h->worker);
 	pool_close_idle(h->worker);
 	streams_free(h->worker);
+	states_free(h);
 	matcher_free(h->matcher);
 	traffic_fini(&h->traffic);
 	relay_pipes_fini(&h->pipes);

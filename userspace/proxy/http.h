@@ -16,6 +16,11 @@
 struct matcher;
 struct worker;
 
+struct free_state {
+	struct free_state *next;
+};
+#define HTTP_FREE_STATES 256u                   /* kept for the next request */
+
 struct http {
 	struct worker *worker;
 	struct matcher *matcher;
@@ -24,6 +29,8 @@ struct http {
 	struct list downstreams, pools;
 	struct list free_streams;
 	unsigned nfree_streams;
+	struct free_state *free_states;         /* of codecs of HTTP/1 connections that are idle */
+	unsigned nfree_states;
 	bool stopping;                          /* nothing is kept for later any more */
 	time_t date_at;
 	char date[32];                          /* of date_at, as answers have it */

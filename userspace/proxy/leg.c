@@ -88,8 +88,8 @@ ssize_t leg_read(struct leg *l, struct buf *dst, size_t most)
 {
 	struct loop *loop = &l->w->thread.loop;
 
-	if (l->turn != loop->iterations) {
-		l->turn = loop->iterations;
+	if (l->turn != (uint32_t)loop->iterations) {
+		l->turn = (uint32_t)loop->iterations;
 		l->reads = 0;
 	}
 	if (++l->reads <= LEG_READS)
@@ -100,7 +100,8 @@ ssize_t leg_read(struct leg *l, struct buf *dst, size_t most)
 
 void leg_again(struct leg *l)
 {
-	loop_defer(&l->w->thread.loop, &l->more, go_on);
+	if (l->ready)
+		loop_defer(&l->w->thread.loop, &l->more, go_on);
 }
 
 int leg_decode(struct leg *l)

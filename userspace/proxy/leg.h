@@ -35,18 +35,18 @@ struct leg {
 	struct buf in;                          /* read, not decoded */
 	struct list dirty;                      /* in the worker's list: something may be in codec.out */
 	struct loop_deferred more;              /* reads were used up: goes on in the next turn */
-	uint64_t turn;                          /* in which reads were counted */
-	uint16_t reads;
-	bool ready;                             /* codec is made */
-	bool opaque;                            /* the codec has nothing more to say: bytes go past it */
-	bool broken;
-	bool decoding;                          /* inside decode(): neither codec nor connection may go */
+	uint32_t turn;                          /* in which reads were counted: its low bits */
+	uint8_t reads;
+	bool ready : 1;                         /* codec is made */
+	bool opaque : 1;                        /* the codec has nothing more to say: bytes go past it */
+	bool broken : 1;
+	bool decoding : 1;                      /* inside decode(): neither codec nor connection may go */
 };
 
 /* w and on are set. limits, sink and state live as long as the leg. state: ops->state_size zeroed bytes. 0 or -errno. */
 int leg_init(struct leg *l, const struct proto_ops *ops, void *state, bool server, const struct proto_limits *limits,
 	     const struct proto_sink *sink, void *sink_arg);
-void leg_fini(struct leg *l);                   /* closes too; accepts a zeroed one */
+void leg_fini(struct leg *l);                   /* closes too; accepts a zeroed one. l->more is free for its owner's end then */
 /* As conn_read(), within its share of this turn: -EAGAIN then, and readable() comes in the next one. */
 ssize_t leg_read(struct leg *l, struct buf *dst, size_t most);
 void leg_again(struct leg *l);                  /* readable() comes in the next turn */

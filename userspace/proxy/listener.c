@@ -460,6 +460,16 @@ static void use_end(struct listener_use *u)
 	free(u);
 }
 
+static void take_conf(struct listener_use *u, const struct snapshot *s)
+{
+	const struct listener *f = (const struct listener *)snapshot_fact(s, FACT_LISTENER, slice_str(u->name));
+
+	u->conf = f;
+	if (f)
+		u->limits = (struct proto_limits){ .head_bytes = f->max_head_bytes, .headers = f->max_headers,
+						   .target_bytes = f->max_target_bytes };
+}
+
 void listeners_adopt(struct listeners *l)
 {
 	const struct snapshot *s = l->worker->adoption.cur->snap;
@@ -467,7 +477,7 @@ void listeners_adopt(struct listeners *l)
 	for (struct table_entry *e = table_next(&l->by_name, NULL); e; e = table_next(&l->by_name, e)) {
 		struct listener_use *u = CAST(listener_use, e->value);
 
-		u->conf = (const struct listener *)snapshot_fact(s, FACT_LISTENER, slice_str(u->name));
+		take_conf(u, s);
 		if (u->conf)
 			sockets_start(u);
 		if (!u->conf) {
@@ -498,7 +508,7 @@ static void use_take(struct listener_use *u, unsigned index, int take_fd)
 	*place = s = mem_alloc(sizeof(*s));
 	*s = (struct listener_socket){ .use = u, .index = index, .fd = take_fd };
 	if (now && !u->conf)
-		u->conf = (const struct listener *)snapshot_fact(now->snap, FACT_LISTENER, slice_str(u->name));
+		take_conf(u, now->snap);
 	if (u->conf)
 		socket_start(s);
 }

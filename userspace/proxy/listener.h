@@ -14,6 +14,7 @@
 #include "model/listener_stat.h"
 #include "net/conn.h"
 #include "proxy/worker.h"
+#include "weft/proto.h"
 
 /* What all workers' uses of one listener have in common. Any thread; lives until the last use and the inventory let go. */
 struct listener_shared {
@@ -48,6 +49,7 @@ struct listener_use {
 	char *name;
 	const struct listener *conf;            /* of the worker's newest snapshot; NULL: it has none of this name */
 	VEC(struct listener_socket *) sockets;
+	struct proto_limits limits;             /* by the last conf that there was: codecs look there at each head */
 	struct timer pause;
 	struct listener_shared *shared;
 	struct listener_stat *stat;             /* this worker's */

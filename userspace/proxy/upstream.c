@@ -30,7 +30,7 @@ static const struct proto_sink sink;
 
 static void destroy(struct loop_deferred *d)
 {
-	free(container_of(d, struct upstream, gone));
+	free(container_of(d, struct upstream, leg.more));
 }
 
 /* Closes now, or behind decode(). */
@@ -48,7 +48,7 @@ static void end(struct upstream *u)
 	leg_fini(&u->leg);
 	stat_set(&w->http->stat.upstreams, stat_get(&w->http->stat.upstreams) - 1);
 	pool_closed(u->home);
-	loop_defer(&w->thread.loop, &u->gone, destroy);
+	loop_defer(&w->thread.loop, &u->leg.more, destroy);
 }
 
 void upstream_close(struct upstream *u)

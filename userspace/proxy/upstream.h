@@ -23,7 +23,6 @@ struct upstream {
 	bool sent;                              /* some of this request went to the socket */
 	bool keep;                              /* released in the middle of decode(): to the pool when that is back */
 	bool ending;                            /* closed in the middle of decode() */
-	struct loop_deferred gone;
 	_Alignas(16) char state[];              /* the codec's */
 };
 
