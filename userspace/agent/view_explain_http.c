@@ -8,6 +8,7 @@
 #include "agent/agent.h"
 #include "agent/explain_request.h"
 #include "agent/route_words.h"
+#include "agent/taking.h"
 #include "agent/view.h"
 #include "model/dump.h"
 #include "model/matcher.h"
@@ -108,67 +109,6 @@ static bool other_add(void *arg, const struct route_candidate *c)
 
 /* ---- where it goes ------------------------------------------------------------------------------------------ */
 
-static bool carries(const struct host *h, const struct name_value *want, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		size_t k = 0;
-
-		while (k < h->metadata.n && !(slice_eq(h->metadata.v[k].name, want[i].name) &&
-					      slice_eq(h->metadata.v[k].value, want[i].value)))
-			k++;
-		if (k == h->metadata.n)
-			return false;
-	}
-	return true;
-}
-
-static bool anybody_carries(const struct cluster *c, const struct name_value *want, size_t n)
-{
-	for (size_t i = 0; i < c->nhosts; i++) {
-		if (c->hosts[i]->state == HOST_READY && c->hosts[i]->weight && carries(c->hosts[i], want, n))
-			return true;
-	}
-	return false;
-}
-
-static json_t *host_json(const struct agent *a, const struct host *h)
-{
-	const char *health = health_words(&a->health, h->fact.key);
-	struct conf_address at = { h->ip, h->port };
-	char text[64];
-	json_t *o = json_pack("{ss si ss si so}", "address", conf_address_name(&at, text), "weight", (int)h->weight, "state",
-			      h->state == HOST_READY ? "ready" : "draining", "priority", (int)h->priority, "zone",
-			      dump_text(h->locality->zone));
-
-	if (overlay_get(&a->states.overlay, h->fact.key) & HOST_EJECTED)
-		health = "ejected";
-	if (health)
-		json_object_set_new(o, "health", dump_text(slice_str(health)));
-	return o;
-}
-
-/* Hosts that a request of this backend may be given; *fallback: what the cluster does as nobody carries the subset. */
-static json_t *hosts_json(const struct agent *a, const struct cluster *c, const struct route_backend *b,
-			  const char **fallback)
-{
-	static const char *const words[] = { "none", "any", "default" };
-	const struct name_value *want = b->subset;
-	size_t n = b->nsubset;
-	json_t *list = json_array();
-
-	*fallback = NULL;
-	if (n && !anybody_carries(c, want, n)) {
-		*fallback = words[c->conf->fallback];
-		want = c->conf->subset_default;
-		n = c->conf->fallback == SUBSET_DEFAULT ? c->conf->nsubset_default : 0;
-	}
-	for (size_t i = 0; i < c->nhosts; i++) {
-		if (!(*fallback && c->conf->fallback == SUBSET_NONE) && carries(c->hosts[i], want, n))
-			json_array_append_new(list, host_json(a, c->hosts[i]));
-	}
-	return list;
-}
-
 static json_t *backend_json(const struct agent *a, const struct route_backend *b, uint64_t sum)
 {
 	const struct cluster *c = snapshot_cluster(a->publish.now, b->cluster);
@@ -180,7 +120,7 @@ static json_t *backend_json(const struct agent *a, const struct route_backend *b
 	if (!c)
 		return o;
 	json_object_set_new(o, "algorithm", json_string(lb_policy_names[c->conf->lb]));
-	json_object_set_new(o, "hosts", hosts_json(a, c, b, &fallback));
+	json_object_set_new(o, "hosts", taking_json(a, c, b, &fallback));
 	if (fallback)
 		json_object_set_new(o, "fallback", json_string(fallback));
 	return o;

@@ -119,6 +119,7 @@ static void put_backends(const json_t *o)
 		{ "WEIGHT", "weight", COLUMN_COUNT, false },
 		{ "STATE", "state", COLUMN_TEXT, false },
 		{ "HEALTH", "health", COLUMN_TEXT, false },
+		{ "TAKES", "takes", COLUMN_TEXT, false },
 		{ "PRIORITY", "priority", COLUMN_COUNT, true },
 		{ "ZONE", "zone", COLUMN_TEXT, true },
 		{ 0 },

@@ -5,11 +5,10 @@
 #include <string.h>
 #include "base/magic.h"
 #include "base/mem.h"
+#include "model/part.h"
 #include "proxy/cluster_view.h"
 #include "weft/log.h"
 #include "weft/str.h"
-
-#define OVERPROVISION 140u                      /* percent: a level is whole as long as 72 % of its hosts are well */
 
 /* ---- one balancer ------------------------------------------------------------------------------------------- */
 
@@ -92,34 +91,9 @@ void selection_free(struct selection *s)
 
 /* ---- health ------------------------------------------------------------------------------------------------- */
 
-/* Percent of a level's hosts that are well, with a reserve: 100 as long as few are not. */
-static uint32_t wellness(const struct balance *b)
-{
-	uint64_t percent = (uint64_t)b->usable * OVERPROVISION / b->hosts->set.n;
-
-	return percent > 100 ? 100 : (uint32_t)percent;
-}
-
-/* Each level takes what those before it could not, up to its own health. Less than all of them together: by proportion. */
-static void share_loads(struct selection *s, uint32_t total)
-{
-	uint32_t left = 100, first = 0;
-
-	for (uint32_t i = 0; i < s->nlevels; i++) {
-		uint32_t well = wellness(s->levels[i].all), load = total < 100 && total ? well * 100 / total : well;
-
-		s->levels[i].load = load < left ? load : left;
-		left -= s->levels[i].load;
-		if (!s->levels[first].load && s->levels[i].load)
-			first = i;
-	}
-	if (s->nlevels)
-		s->levels[first].load += left;
-}
-
 void selection_weigh(struct selection *s, const struct cluster_fact *conf)
 {
-	uint32_t total = 0;
+	struct part_level v[PRIORITY_MAX + 1];
 
 	for (uint32_t i = 0; i < s->nlevels; i++) {
 		struct level *l = &s->levels[i];
@@ -127,15 +101,13 @@ void selection_weigh(struct selection *s, const struct cluster_fact *conf)
 		balance_count(l->all);
 		if (l->near)
 			balance_count(l->near);
-		total += wellness(l->all);
+		v[i] = (struct part_level){ .hosts = l->all->hosts->set.n, .usable = l->all->usable };
 	}
+	part_weigh(v, s->nlevels, conf->panic_percent);
 	for (uint32_t i = 0; i < s->nlevels; i++) {
-		struct balance *b = s->levels[i].all;
-
-		/* While the levels together are whole, none has to use hosts that are not well. */
-		b->lb.panic = total < 100 && (uint64_t)b->usable * 100 < (uint64_t)conf->panic_percent * b->hosts->set.n;
+		s->levels[i].load = v[i].load;
+		s->levels[i].all->lb.panic = v[i].panic;
 	}
-	share_loads(s, total);
 }
 
 uint32_t selection_level(const struct selection *s, uint32_t percent)

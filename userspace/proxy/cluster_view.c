@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/magic.h"
 #include "base/mem.h"
+#include "model/part.h"
 #include "proxy/cluster_set.h"
 #include "weft/log.h"
 #include "weft/str.h"
@@ -57,22 +58,6 @@ static struct selection *find(const struct view *v, uint64_t hash, const struct 
 	return NULL;
 }
 
-/* Whether the cluster says that its hosts may be told apart by exactly these names. */
-static bool declared(const struct cluster_fact *conf, const struct name_value *want, size_t n)
-{
-	for (size_t i = 0; i < conf->nsubsets; i++) {
-		const struct subset_keys *k = &conf->subsets[i];
-		size_t same = 0;
-
-		for (size_t a = 0; k->nnames == n && a < n; a++)
-			for (size_t b = 0; b < n; b++)
-				same += slice_eq(k->names[b], want[a].name);
-		if (k->nnames == n && same == n)
-			return true;
-	}
-	return !conf->nsubsets;
-}
-
 static struct selection *subset(struct view *v, const struct name_value *want, size_t n, uint64_t *rng)
 {
 	uint64_t hash = plan_want_hash(want, n);
@@ -93,7 +78,7 @@ struct selection *view_select(struct view *v, const struct name_value *want, siz
 
 	if (!nwant)
 		return v->whole;
-	s = declared(conf, want, nwant) ? subset(v, want, nwant, rng) : NULL;
+	s = part_declared(conf, want, nwant) ? subset(v, want, nwant, rng) : NULL;
 	if (s && s->nlevels)
 		return s;
 	switch ((enum subset_fallback)conf->fallback) {

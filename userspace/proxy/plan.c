@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/magic.h"
 #include "base/mem.h"
+#include "model/part.h"
 #include "proxy/plan_sets.h"
 #include "weft/str.h"
 
@@ -25,14 +26,6 @@ uint64_t plan_key(const struct net_addr *a)
 	memcpy(b, a->ip.b, 16);
 	memcpy(b + 16, &port, 2);
 	return hash_bytes((struct slice){ b, sizeof(b) }, HASH_STABLE);
-}
-
-static bool is_near(const struct locality *here, const struct host *h, enum locality_prefer prefer)
-{
-	if (!here || prefer == LOCALITY_ANY || !(prefer == LOCALITY_ZONE ? here->zone.n : here->region.n))
-		return false;
-	return slice_eq(here->region, h->locality->region) &&
-	       (prefer == LOCALITY_REGION || slice_eq(here->zone, h->locality->zone));
 }
 
 static int host_cmp(const void *pa, const void *pb)
@@ -82,7 +75,7 @@ static struct plan *plan_new(struct shared *n, const struct cluster *c, const st
 		ph->host = h;
 		ph->key = plan_key(&a);
 		ph->shared = shared_host_hold(n, p->shared, ph->key, &a, now_ns);
-		ph->near = is_near(here, h, c->conf->prefer);
+		ph->near = part_near(here, h, c->conf->prefer);
 		near += ph->near;
 		p->n++;
 	}

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/hash.h"
 #include "base/mem.h"
+#include "model/part.h"
 #include "proxy/plan.h"
 #include "weft/log.h"
 #include "weft/str.h"
@@ -75,21 +76,6 @@ uint32_t host_set_find(const struct host_set *s, uint64_t key)
 
 /* ---- levels ------------------------------------------------------------------------------------------------- */
 
-static bool carries(const struct host *h, const struct name_value *want, size_t n)
-{
-	size_t at = 0;
-
-	/* Both are sorted by name. */
-	for (size_t i = 0; i < n; i++) {
-		while (at < h->metadata.n && slice_cmp(h->metadata.v[at].name, want[i].name) < 0)
-			at++;
-		if (at == h->metadata.n || !slice_eq(h->metadata.v[at].name, want[i].name) ||
-		    !slice_eq(h->metadata.v[at].value, want[i].value))
-			return false;
-	}
-	return true;
-}
-
 static uint32_t priority_end(const struct plan *p, uint32_t first)
 {
 	uint32_t end = first;
@@ -106,7 +92,7 @@ static bool level_init(struct level_sets *l, const struct plan *p, uint32_t firs
 	set_init(&l->all, end - first);
 	set_init(&l->near, p->places ? end - first : 0);
 	for (uint32_t i = first; i < end; i++) {
-		if (!carries(p->hosts[i].host, want, n))
+		if (!part_carries(p->hosts[i].host, want, n))
 			continue;
 		set_add(&l->all, p, i);
 		if (p->places && p->hosts[i].near)
