@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 One node: an HTTP request from a client's pod to a server's, by four paths: the bare bridge, a ClusterIP as kube-proxy makes it
-(nft), through nginx, and through weft, whose both hops are short-circuited (asserted). Costs are of all that takes part.
+(nft), through nginx, and through weft, which the client's connect() finds in its own pod and whose both hops are
+short-circuited (asserted). Costs are of all that takes part.
 """
 import argparse
 import os
@@ -23,6 +24,7 @@ import json
 SECONDS, ROUNDS = (1, 2) if QUICK else (2, 7)
 PLAIN, MESH = 9001, 9002                     # ports of the server outside and inside the captured cgroup
 NODE, SERVER = "10.244.0.254", "10.244.0.2"
+SERVICE = "10.96.0.50"                       # with routes: weft's
 
 
 class NodeRig(Rig):
@@ -75,12 +77,13 @@ class NodeWeft(Weft):
 
     def __init__(self, rig):
         super().__init__(rig)
-        rows = "".join(f"- {{name: {w}, cgroup: /{w}, shortCircuit: {{splice: never}}}}\n" for w in ("client", "server", "weftd"))
+        rows = "".join(f"- {{name: {w}, cgroup: /{w}, shortCircuit: {{splice: never}}}}\n" for w in ("client", "server"))
         self.kernel = f"kernel: {{cgroup: {rig.cgroup}/mesh}}\nworkloads:\n{rows}"
 
     def config(self, generation):
         return f"""
 listeners: [{{name: h1, address: "{NODE}:{self.port["h1"]}", protocol: http, routes: [h1]}}]
+services: [{{name: h1, addresses: [{SERVICE}], ports: [{{port: 80}}], cluster: b, routes: [h1], failMode: closed}}]
 routes: [{{name: h1, hosts: ["*"], rules: [{{backends: [{{cluster: b}}]}}]}}]
 clusters:
 - name: b
@@ -95,14 +98,17 @@ clusters:
 
     def start(self):
         super().start()
+        self.pod = self.rig.pods["mesh"]["client"].spawn(["sleep", "infinity"])     # its first process
         until = time.monotonic() + 60
-        while self.get("/kernel")["rung"] != "full":
+        while self.get("/kernel")["rung"] != "full" or self.get("/stats")["pods"]["open"] < 3:    # with the node's own
             if time.monotonic() > until:
-                raise Failed(f"no short-circuit: {self.get('/kernel')['why']}")
+                raise Failed(f"no short-circuit, or no listener in the pod: {self.get('/kernel')['why']}")
             time.sleep(0.1)
 
     def stop(self):
         super().stop()
+        self.pod.kill()
+        self.pod.wait()
         subprocess.run([f"{self.rig.build}/weft", "kernel", "detach"], capture_output=True, timeout=60)
 
     def messages(self):
@@ -207,7 +213,7 @@ def main():
     say(f"load {report.load:.2f}, {os.cpu_count()} CPUs, Linux {os.uname().release}")
     rig = NodeRig(args)
     weft, nginx = NodeWeft(rig), NodeNginx(rig)
-    paths = [Path(rig, "weft", "mesh", f"http://{NODE}:{weft.port['h1']}/", weft),
+    paths = [Path(rig, "weft", "mesh", f"http://{SERVICE}/", weft),
              Path(rig, "veth+bridge", "plain", f"http://{SERVER}:{PLAIN}/"),
              Path(rig, "ClusterIP by nft", "plain", "http://10.97.0.10/"),
              Path(rig, nginx.version(), "plain", f"http://{NODE}:{nginx.port['h1']}/", nginx)]
