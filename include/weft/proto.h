@@ -75,6 +75,7 @@ struct proto_limits {
 	uint32_t stream_window, conn_window;    /* bytes a sender may have under way */
 	/* answers to pings and settings that may wait in out */
 	uint32_t control_frames;
+	bool upgrades;                          /* a peer is told that it may offer some (RFC 8441 3) */
 };
 
 /*

@@ -98,7 +98,8 @@ static const struct proto_sink sink = { on_begin, on_head, on_data, on_trailers,
 
 static void reader_open(struct reader *r, const struct proto_ops *ops, bool server)
 {
-	*r = (struct reader){ .limits = { .headers = 200, .head_bytes = 100000, .target_bytes = 50000 } };
+	*r = (struct reader){ .limits = { .headers = 200, .head_bytes = 100000, .target_bytes = 50000,
+						 .upgrades = true } };
 	arena_init(&r->arena);
 	r->c = (struct codec){ .ops = ops, .limits = &r->limits, .sink = &sink, .sink_arg = r, .server = server };
 	r->c.state = calloc(1, ops->state_size);

@@ -248,6 +248,7 @@ static inline void end_open(struct end *e, bool server)
 {
 	e->c = (struct codec){ .ops = &proto_http2, .limits = &e->limits, .sink = &end_sink, .sink_arg = e, .server = server };
 	arena_init(&e->arena);
+	e->limits.upgrades = true;
 	e->c.state = calloc(1, e->c.ops->state_size);
 	assert_always(e->c.state && !e->c.ops->init(&e->c));
 }

@@ -245,7 +245,8 @@ def check_all(found):
     assert not bad, f"{len(bad)} of {len(found)}: " + ", ".join(b.split(":")[0] for b in bad)
 
 
-ALL = table()
+# A listener speaks HTTP/2 to its preface: that is for the codec alone to refuse.
+ALL = [t for t in table() if t.name != "line-preface"]
 
 
 @case

@@ -22,13 +22,15 @@ static const struct ip_block *blocks(struct fact *f, const struct conf_list *lis
 
 /* ---- what rows cannot say ------------------------------------------------------------------------------------- */
 
-/* HTTP/2 would be chosen and then not understood. */
-static bool offers_h2(const struct listener_conf *c)
+/* What is chosen must be understood. */
+static bool offers_other(const struct listener_conf *c)
 {
 	const struct slice *v = c->tls.alpn.v;
 
 	for (size_t i = 0; !streams(c) && i < c->tls.alpn.n; i++) {
-		if (!slice_eq_str(v[i], "http/1.1"))
+		bool h2 = slice_eq_str(v[i], "h2") && c->protocol == LISTENER_HTTP;
+
+		if (!h2 && !slice_eq_str(v[i], "http/1.1"))
 			return true;
 	}
 	return false;
@@ -52,8 +54,8 @@ static int check_listener(struct making *m, const struct listener_conf *c)
 		return making_error(m, m->node, "netFilters", "not for udp");
 	if (c->net_filters.n > 1)
 		return making_error(m, m->node, "netFilters", "proxy-protocol is given twice");
-	if (offers_h2(c))
-		return making_error(m, m->node, "tls.alpn", "want http/1.1 only: HTTP/2 is not part of this release");
+	if (offers_other(c))
+		return making_error(m, m->node, "tls.alpn", "want http/1.1, and for http also h2");
 	if (c->limits.target_bytes > c->limits.head_bytes)
 		return making_error(m, m->node, "limits.targetBytes", "want at most headBytes");
 	return 0;

@@ -18,6 +18,8 @@
 	X(COUNTER, malformed_large, "of them for a head, target or chunk's line over its limit")                       \
 	X(COUNTER, malformed_unsupported, "of them for a version, method or expectation that is not supported")        \
 	X(COUNTER, malformed_abuse, "of them for a flood of frames")                                                   \
+	X(COUNTER, http2, "client connections that speak HTTP/2")                                                      \
+	X(COUNTER, streams_refused, "requests refused because their connection has too many under way")                \
 	X(COUNTER, forwarded_refused, "Forwarded headers that were dropped or not believed")                          \
 	X(COUNTER, head_timeouts, "requests whose head took too long")                                                 \
 	X(COUNTER, request_bytes, "bytes of requests' bodies")                                                         \

@@ -351,7 +351,8 @@ static int settings(struct codec *c)
 		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, http2_limit(l->head_bytes, HTTP2_HEAD_MAX) },
 		{ NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
 		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, c->server ? streams : 0 },
-		{ c->server ? NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL : NGHTTP2_SETTINGS_ENABLE_PUSH, c->server },
+		{ c->server ? NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL : NGHTTP2_SETTINGS_ENABLE_PUSH,
+		  c->server && l->upgrades },
 	};
 
 	return nghttp2_submit_settings(http2_of(c)->session, NGHTTP2_FLAG_NONE, v, sizeof(v) / sizeof(v[0]));

@@ -73,11 +73,24 @@ static void request_ended(struct stream *s)
 	stream_deadline(s);
 }
 
+/* What neither lies here nor between us and the host is made up for by the client's window. */
+static void credit(struct stream *s)
+{
+	size_t here = s->unconsumed ? lying(&s->request_body, s->up ? &s->up->leg : NULL) : 0;
+
+	if (s->down && s->unconsumed > here)
+		downstream_consumed(s->down, s, s->unconsumed - here);
+}
+
 /* Bytes for which nobody is left any more are dropped. */
 void stream_data(struct stream *s, struct slice d, bool end)
 {
+	struct downstream *down = s->down;
+
 	s->active_ns = s->w->thread.loop.now_ns;
 	s->info.request_bytes += d.n;
+	if (down->many)
+		s->unconsumed += d.n;
 	if (s->state >= STREAM_REPLY || s->response_end)
 		d.n = 0;
 	retry_keep(s, d);
@@ -87,6 +100,7 @@ void stream_data(struct stream *s, struct slice d, bool end)
 	}
 	if (end)
 		request_ended(s);
+	credit(s);
 	stream_run(s);
 }
 
@@ -103,6 +117,7 @@ void stream_up_sent(struct stream *s)
 	struct downstream *d = s->down;
 	bool full = s->request_full;
 
+	credit(s);
 	if (!s->request_sent || s->state == STREAM_TUNNEL)
 		stream_run(s);
 	if (full)
@@ -124,11 +139,15 @@ void body_to_client(struct stream *s)
 {
 	bool end = s->response_end && !s->response_trailed;
 	struct codec *c;
+	ssize_t n = 0;
 
 	if (!s->down || s->response_sent || (!s->response_body.len && !s->response_end))
 		return;
 	c = &s->down->leg.codec;
-	if ((s->response_body.len || end) && c->ops->put_data(c, s->down_id, &s->response_body, end) < 0)
+	if (s->response_body.len || end)
+		n = c->ops->put_data(c, s->down_id, &s->response_body, end);
+	/* Its windows are closed: writable() will come. */
+	if (n < 0 || (!n && s->response_body.len))
 		return;
 	leg_touch(&s->down->leg);
 	if (s->response_end && !s->response_body.len)

@@ -9,14 +9,19 @@
 #include "base/clock.h"
 #include "base/magic.h"
 #include "proto/http1.h"
+#include "proto/http2.h"
 #include "proxy/listener.h"
 #include "proxy/refusal.h"
 #include "proxy/stream.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
 #include "weft/log.h"
+#include "weft/str.h"
 
 #define downstream_MAGIC 0xd0574ea1u
+#define SNIFF_BYTES 24u                         /* of HTTP/2's preface */
+#define DRAIN_TOKEN 0x7766746472616e31ull       /* of the ping behind the first GOAWAY */
+#define STREAMS_MAX 100u                        /* at once on one connection, until their last byte is sent */
 #define PIPELINED_MAX LEG_READ_MAX              /* bytes read ahead of requests behind the one under way */
 
 static const struct leg_events leg_events;
@@ -81,7 +86,7 @@ static void on_time(struct timer *t)
 		timer_arm_at(&w->thread.loop, t, d->due_ns, on_time, d);
 		return;
 	}
-	if (d->phase == DOWNSTREAM_HEAD && busy(d)) {
+	if (d->phase == DOWNSTREAM_HEAD && busy(d) && newest(d)->state == STREAM_HEAD) {
 		stat_add(&w->http->stat.head_timeouts, 1);
 		stream_refuse(newest(d), 408, STREAM_CLIENT_MALFORMED, "request's head took too long");
 	} else {
@@ -154,6 +159,12 @@ static void take_apart(struct downstream *d)
 	loop_defer(&w->thread.loop, &d->leg.more, destroy);
 }
 
+static void leave(struct downstream *d, struct stream *s)
+{
+	list_del(&s->node);
+	d->nstreams--;
+}
+
 /* Closes now, or behind decode(); streams that are left lose their client. */
 static void end(struct downstream *d)
 {
@@ -163,7 +174,7 @@ static void end(struct downstream *d)
 	while (busy(d)) {
 		struct stream *s = first(d);
 
-		list_del(&s->node);
+		leave(d, s);
 		stream_client_gone(s, STREAM_CLIENT_CLOSED, "client closed before its answer was complete");
 	}
 	take_apart(d);
@@ -192,9 +203,42 @@ int downstream_open(struct worker *w, struct listener_use *l, const struct arriv
 	return err;
 }
 
+/* GOAWAY twice: what is on its way to us after the first one is still answered (RFC 9113 6.8). */
+static void drain_many(struct downstream *d)
+{
+	struct codec *c = &d->leg.codec;
+
+	if (d->told)
+		return;
+	d->told = true;
+	c->ops->put_goaway(c, false, PROTO_DRAINING);
+	c->ops->put_ping(c, DRAIN_TOKEN);
+	leg_touch(&d->leg);
+}
+
+/* The last GOAWAY, and the end behind it. */
+static void farewell(struct downstream *d)
+{
+	struct codec *c = &d->leg.codec;
+
+	if (d->refused)
+		return;
+	c->ops->put_goaway(c, true, PROTO_NONE);
+	d->refused = true;
+	enter(d, DOWNSTREAM_BUSY, DOWNSTREAM_LINGER_MS);
+	leg_touch(&d->leg);
+}
+
 static void drain(struct downstream *d)
 {
 	d->last = true;
+	if (d->many) {
+		if (busy(d))
+			drain_many(d);
+		else
+			farewell(d);
+		return;
+	}
 	if (d->phase == DOWNSTREAM_IDLE && !busy(d) && !d->leg.in.len)
 		end(d);
 }
@@ -272,12 +316,34 @@ static void next_request(struct downstream *d)
 		state_give(d);
 }
 
+/* The others go on, whatever became of this one. */
+static void one_of_many_done(struct downstream *d, const struct stream *s)
+{
+	struct codec *c = &d->leg.codec;
+
+	if (s->cut)
+		c->ops->put_reset(c, s->down_id, PROTO_CLOSED);
+	else if (!s->request_end)
+		c->ops->put_reset(c, s->down_id, PROTO_NONE);
+	leg_touch(&d->leg);
+	if (busy(d))
+		return;
+	if (d->last || d->away)
+		farewell(d);
+	else
+		idle(d);
+}
+
 void downstream_stream_done(struct downstream *d, struct stream *s)
 {
 	const struct proto_ops *ops = d->leg.codec.ops;
 	bool live;
 
-	list_del(&s->node);
+	leave(d, s);
+	if (d->many) {
+		one_of_many_done(d, s);
+		return;
+	}
 	live = !s->close && !d->last && (!ops->reusable || ops->reusable(&d->leg.codec));
 	if (s->cut)
 		cut(d, s);
@@ -315,10 +381,15 @@ static struct msg *on_begin(void *arg, uint64_t id, enum msg_kind kind)
 			s->request_trailers = (struct msg){ .arena = &s->arena };
 		return s ? &s->request_trailers : NULL;
 	}
+	if (d->nstreams >= STREAMS_MAX) {
+		stat_add(&d->leg.w->http->stat.streams_refused, 1);
+		return NULL;
+	}
 	s = stream_new(d, id);
 	if (!s)
 		return NULL;
 	list_add_tail(&d->streams, &s->node);
+	d->nstreams++;
 	enter(d, DOWNSTREAM_HEAD, d->listener->conf ? d->listener->conf->head_ms : 0);
 	return &s->request;
 }
@@ -358,13 +429,19 @@ static void on_trailers(void *arg, uint64_t id, struct msg *m)
 
 static void on_reset(void *arg, uint64_t id, enum proto_why why)
 {
+	struct downstream *d = CAST(downstream, arg);
 	struct stream *s = of(arg, id);
+	bool nonsense = why == PROTO_MALFORMED || why == PROTO_HEAD_TOO_LARGE || why == PROTO_UNSUPPORTED;
 
-	(void)why;
 	if (!s)
 		return;
-	list_del(&s->node);
-	stream_client_gone(s, STREAM_CLIENT_CLOSED, "client reset the stream");
+	/* Nobody will read what of its body lies here. */
+	downstream_consumed(d, s, s->unconsumed);
+	leave(d, s);
+	stream_client_gone(s, nonsense ? STREAM_CLIENT_MALFORMED : STREAM_CLIENT_CLOSED,
+			   nonsense ? "request breaks a rule of HTTP/2" : "client reset the stream");
+	if (!busy(d) && d->phase != DOWNSTREAM_LINGER)
+		idle(d);
 }
 
 static void on_opaque(void *arg, uint64_t id)
@@ -389,24 +466,40 @@ static void on_room(void *arg)
 	(void)arg;
 }
 
+/* The client begins nothing any more. */
 static void on_goaway(void *arg, uint64_t last, enum proto_why why)
 {
-	(void)arg;
+	struct downstream *d = CAST(downstream, arg);
+
 	(void)last;
 	(void)why;
+	d->away = true;
+	if (!busy(d))
+		d->ending = true;
 }
 
+/* The client has seen the first GOAWAY: what it begins now is not answered, and the last one says so. */
 static void on_ping(void *arg, uint64_t token, bool ack)
 {
-	(void)arg;
-	(void)token;
-	(void)ack;
+	struct downstream *d = CAST(downstream, arg);
+	struct codec *c = &d->leg.codec;
+
+	if (ack && d->told && token == DRAIN_TOKEN)
+		c->ops->put_goaway(c, true, PROTO_NONE);
 }
 
+/* A bucket that leaks. */
 static int on_glitch(void *arg)
 {
-	(void)arg;
-	return 0;
+	struct downstream *d = CAST(downstream, arg);
+	uint64_t now = d->leg.w->thread.loop.now_ns;
+	uint64_t forgiven = (now - d->odd_ns) * DOWNSTREAM_ODD_PER_S / SEC;
+
+	if (forgiven) {
+		d->odd -= forgiven < d->odd ? (uint32_t)forgiven : d->odd;
+		d->odd_ns = now;
+	}
+	return ++d->odd > DOWNSTREAM_ODD_BURST;
 }
 
 static const struct proto_sink sink = { on_begin, on_head, on_data, on_trailers, on_reset, on_writable, on_room,
@@ -421,12 +514,37 @@ static void malformed(struct downstream *d)
 	while (busy(d)) {
 		struct stream *s = first(d);
 
-		list_del(&s->node);
+		leave(d, s);
 		stream_client_gone(s, STREAM_CLIENT_MALFORMED, detail ? detail : "client spoke nonsense");
 	}
 	d->refused = true;
 	enter(d, DOWNSTREAM_BUSY, DOWNSTREAM_LINGER_MS);
 	leg_touch(&d->leg);
+}
+
+static bool speak(struct downstream *d, const struct proto_ops *ops)
+{
+	d->many = ops->flags & PROTO_MULTIPLEX;
+	if (d->many)
+		stat_add(&d->leg.w->http->stat.http2, 1);
+	d->leg.codec.ops = ops;
+	if (state_new(d) && !leg_init(&d->leg, ops, d->leg.codec.state, true, &d->listener->limits, &sink, d))
+		return true;
+	d->ending = true;
+	return false;
+}
+
+/* By the first bytes, when TLS has not settled it. False: more of them are needed, or it is over. */
+static bool choose(struct downstream *d)
+{
+	size_t need = d->leg.in.len < SNIFF_BYTES ? d->leg.in.len : SNIFF_BYTES;
+	enum proto_match m = proto_http2.sniff(buf_pull(&d->leg.in, need), &need);
+
+	if (m != PROTO_MORE)
+		return speak(d, m == PROTO_YES ? &proto_http2 : &proto_http1);
+	if (d->phase != DOWNSTREAM_HEAD)
+		enter(d, DOWNSTREAM_HEAD, d->listener->conf ? d->listener->conf->head_ms : 0);
+	return false;
 }
 
 /* False: nothing more may be read. */
@@ -437,6 +555,11 @@ static bool decode(struct downstream *d)
 	if (d->phase == DOWNSTREAM_LINGER || d->refused) {
 		buf_drop(&d->leg.in, d->leg.in.len);
 		return true;
+	}
+	if (!d->leg.ready && !choose(d)) {
+		if (d->ending)
+			end(d);
+		return d->magic;
 	}
 	if (!state_take(d)) {
 		end(d);
@@ -459,7 +582,8 @@ static size_t room(struct downstream *d)
 {
 	struct stream *s;
 
-	if (d->phase == DOWNSTREAM_LINGER || !busy(d))
+	/* Bodies of many streams are held back by their windows. */
+	if (d->phase == DOWNSTREAM_LINGER || !busy(d) || d->many)
 		return LEG_READ_MAX;
 	s = newest(d);
 	if (s->request_end)
@@ -489,7 +613,7 @@ static void pump(struct downstream *d)
 		size_t most;
 		ssize_t n;
 
-		if (busy(d) && !l->in.len && stream_request_passes(newest(d))) {
+		if (busy(d) && !d->many && !l->in.len && stream_request_passes(newest(d))) {
 			/* As below. */
 			if (l->conn.hup && d->magic && busy(d) && newest(d)->request_full)
 				end(d);
@@ -512,6 +636,17 @@ static void pump(struct downstream *d)
 	}
 }
 
+void downstream_consumed(struct downstream *d, struct stream *s, size_t n)
+{
+	struct codec *c = &d->leg.codec;
+
+	if (!n || !c->ops->consumed)
+		return;
+	s->unconsumed -= n;
+	c->ops->consumed(c, s->down_id, n);
+	leg_touch(&d->leg);
+}
+
 void downstream_pump(struct downstream *d)
 {
 	pump(d);
@@ -521,6 +656,18 @@ void downstream_pump(struct downstream *d)
 
 /* ---- events ------------------------------------------------------------------------------------------------- */
 
+/* ALPN says what is spoken; an http-proxy's clients speak HTTP/1. Else the first bytes will. */
+static bool settled(struct downstream *d, const struct listener *conf)
+{
+	struct slice alpn = d->leg.conn.peer->alpn;
+
+	if (slice_eq_str(alpn, "h2"))
+		return speak(d, &proto_http2);
+	if (alpn.n || !slice_eq_str(conf->protocol, "http"))
+		return speak(d, &proto_http1);
+	return true;
+}
+
 static void open_now(struct leg *l)
 {
 	struct downstream *d = container_of(l, struct downstream, leg);
@@ -528,7 +675,7 @@ static void open_now(struct leg *l)
 
 	listener_conn_opened(d->listener, &l->conn);
 	l->codec.ops = &proto_http1;
-	if (!conf || !state_new(d) || leg_init(l, l->codec.ops, l->codec.state, true, &d->listener->limits, &sink, d))
+	if (!conf || !settled(d, conf))
 		end(d);
 	else
 		idle(d);
@@ -552,6 +699,10 @@ static void sent(struct leg *l)
 {
 	struct downstream *d = container_of(l, struct downstream, leg);
 
+	if (d->ending) {
+		end(d);
+		return;
+	}
 	if (d->refused && !l->codec.out.len) {
 		d->refused = false;
 		linger(d);
@@ -570,4 +721,9 @@ static void broken(struct leg *l, int err)
 	end(container_of(l, struct downstream, leg));
 }
 
-static const struct leg_events leg_events = { open_now, open_failed, readable, sent, broken };
+static void refused(struct leg *l)
+{
+	malformed(container_of(l, struct downstream, leg));
+}
+
+static const struct leg_events leg_events = { open_now, open_failed, readable, sent, broken, refused };

@@ -23,9 +23,16 @@ enum downstream_phase {
 	DOWNSTREAM_LINGER,                      /* all is said: what still comes is dropped until the client's FIN */
 };
 
+/* What is odd but legal, of one client: so many at once, and so many a second. */
+#define DOWNSTREAM_ODD_BURST 1000u
+#define DOWNSTREAM_ODD_PER_S 50u
+
 struct downstream {
 	unsigned magic;
 	uint8_t phase;                          /* enum downstream_phase */
+	bool many;                              /* its codec has many streams at once */
+	bool away;                              /* the client begins no more streams */
+	bool told;                              /* the client knows that it may not begin others: it heard the first GOAWAY */
 	bool last;                              /* no request after the one under way */
 	bool refused;                           /* the codec has said its last words */
 	bool ending;                            /* closed in the middle of decode() */
@@ -33,6 +40,9 @@ struct downstream {
 	struct listener_use *listener;
 	struct list all;                        /* in the worker's list */
 	struct list streams;                    /* oldest first */
+	unsigned nstreams;
+	uint32_t odd;                           /* things counted, less what time has forgiven */
+	uint64_t odd_ns;                        /* when that was */
 	struct timer timer;                     /* may be armed for earlier than due_ns */
 	uint64_t due_ns;                        /* UINT64_MAX: never */
 };
@@ -53,4 +63,5 @@ void downstream_close_all(struct worker *w);    /* at the worker's end, at once 
 const struct listener *downstream_conf(const struct downstream *d); /* NULL: the listener is no more */
 bool downstream_draining(const struct downstream *d);
 void downstream_stream_done(struct downstream *d, struct stream *s); /* its last byte is with the socket, or it was cut */
+void downstream_consumed(struct downstream *d, struct stream *s, size_t n); /* of the request's body: it went on */
 void downstream_pump(struct downstream *d);     /* there is room again for what the client sends */

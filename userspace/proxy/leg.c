@@ -123,17 +123,33 @@ void leg_touch(struct leg *l)
 		list_add_tail(&l->w->http->dirty, &l->dirty);
 }
 
-static void flush(struct leg *l)
+/* False: there is nothing to be sent now. The sink may hear of streams that end by it. */
+static bool serialise(struct leg *l)
 {
 	const struct proto_ops *ops = l->codec.ops;
+	int err;
+
+	if (l->opaque || !ops->flush)
+		return true;
+	l->decoding = true;
+	err = ops->flush(&l->codec);
+	l->decoding = false;
+	if (err)
+		l->on->refused(l);
+	return !err;
+}
+
+static void flush(struct leg *l)
+{
+	size_t before;
 	ssize_t n = 0;
 
-	if (l->broken || !l->conn.opened)
+	if (l->broken || !l->conn.opened || !l->ready || !serialise(l))
 		return;
-	if (!l->opaque && ops->flush && ops->flush(&l->codec))
-		n = -EPROTO;
-	else if (l->codec.out.len)
+	before = l->codec.out.len;
+	if (before)
 		n = conn_write(&l->conn, &l->codec.out);
+	l->written += before - l->codec.out.len;
 	if (n < 0) {
 		l->broken = true;
 		l->on->broken(l, (int)n);

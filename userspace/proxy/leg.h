@@ -24,6 +24,7 @@ struct leg_events {
 	void (*readable)(struct leg *l);
 	void (*sent)(struct leg *l);            /* all, or as much as the socket takes for now */
 	void (*broken)(struct leg *l, int err); /* it cannot be written any more */
+	void (*refused)(struct leg *l);         /* the codec's flush() has ended the connection; its last words are in out */
 };
 extern const struct conn_events leg_conn_events; /* for conn_open() of l->conn; late, for those that were accepted */
 
@@ -35,12 +36,13 @@ struct leg {
 	struct buf in;                          /* read, not decoded */
 	struct list dirty;                      /* in the worker's list: something may be in codec.out */
 	struct loop_deferred more;              /* reads were used up: goes on in the next turn */
+	uint64_t written;                       /* bytes given to the socket so far */
 	uint32_t turn;                          /* in which reads were counted: its low bits */
 	uint8_t reads;
 	bool ready : 1;                         /* codec is made */
 	bool opaque : 1;                        /* the codec has nothing more to say: bytes go past it */
 	bool broken : 1;
-	bool decoding : 1;                      /* inside decode(): neither codec nor connection may go */
+	bool decoding : 1;                      /* inside decode() or flush(): neither codec nor connection may go */
 };
 
 /* w and on are set. limits, sink and state live as long as the leg. state: ops->state_size zeroed bytes. 0 or -errno. */

@@ -62,16 +62,16 @@ static int head(struct stream *s)
 static int put(struct stream *s)
 {
 	struct codec *c = &s->down->leg.codec;
-	struct buf body = { 0 };
 	bool text = s->reply.text.n && !slice_eq_str(s->request.method, "HEAD");
 	int err = c->ops->put_head(c, &s->down_id, &s->response, !text);
 
+	/* What a host said before is nobody's any more. */
+	buf_fini(&s->response_body);
+	s->response_trailed = false;
+	s->response_sent = !text;
 	if (!err && text) {
-		err = buf_add(&body, s->reply.text.p, s->reply.text.n);
-		if (!err && c->ops->put_data(c, s->down_id, &body, true) < 0)
-			err = -EPIPE;
+		err = buf_add(&s->response_body, s->reply.text.p, s->reply.text.n);
 		s->info.response_bytes += s->reply.text.n;
-		buf_fini(&body);
 	}
 	return err;
 }

@@ -137,6 +137,8 @@ enum stream_state step_done(struct stream *s)
 	record_write(s);
 	stat_set(&w->http->stat.active, stat_get(&w->http->stat.active) - 1);
 	if (s->down)
+		downstream_consumed(s->down, s, s->unconsumed);
+	if (s->down)
 		downstream_stream_done(s->down, s);
 	hold_drop(s->hold);
 	s->magic = 0;

@@ -58,10 +58,13 @@ struct stream {
 	bool close;                             /* the client's connection ends with this answer */
 	bool cut;                               /* the answer could not be ended */
 	bool tunnel;                            /* CONNECT that ends here: the host's connection is bytes from the start */
+	bool flushing;                          /* FLUSH has waited for the codec to serialise */
 	bool picked;                            /* pick_done() is due */
 	struct list node;                       /* of the downstream's, or of the worker's free ones */
 	struct downstream *down;                /* NULL: the client is gone */
 	uint64_t down_id;
+	size_t unconsumed;                      /* bytes of the request's body for which the client got no new window */
+	uint64_t flush_at;                      /* what the client's leg will have written when the answer is out */
 	struct upstream *up;                    /* of this try; NULL: none */
 	uint64_t up_id;
 	struct hold *hold;

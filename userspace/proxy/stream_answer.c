@@ -92,14 +92,31 @@ enum stream_state step_reply(struct stream *s)
 		return STREAM_DONE;
 	}
 	leg_touch(&s->down->leg);
-	s->response_end = s->response_sent = true;
+	s->response_end = true;
 	s->active_ns = s->w->thread.loop.now_ns;
-	return STREAM_FLUSH;
+	if (!s->response_sent)
+		body_to_client(s);
+	return s->response_sent ? STREAM_FLUSH : STREAM_RELAY;
+}
+
+/* Of many streams' bytes only what was there when this one's end had been serialised. */
+static bool one_of_many_flushed(struct stream *s)
+{
+	const struct leg *l = &s->down->leg;
+
+	if (!s->flushing) {
+		s->flushing = true;
+		leg_touch(&s->down->leg);
+		return false;
+	}
+	if (!s->flush_at)
+		s->flush_at = l->written + l->codec.out.len;
+	return l->written >= s->flush_at;
 }
 
 enum stream_state step_flush(struct stream *s)
 {
-	if (!s->down->leg.codec.out.len)
+	if (s->down->many ? one_of_many_flushed(s) : !s->down->leg.codec.out.len)
 		return STREAM_DONE;
 	stream_deadline(s);
 	return STREAM_BLOCKED;

@@ -46,6 +46,9 @@ static bool upgrade_allowed(const struct stream *s)
 /* An upgrade that the route does not allow is not offered to the host; CONNECT has no other meaning. */
 static enum stream_state check_upgrade(struct stream *s)
 {
+	/* A stream among others is no connection that could be let go. */
+	if (s->request.upgrade.n && s->down->many)
+		return stream_say(s, 501, STREAM_NO_ROUTE, "CONNECT over HTTP/2 is not supported");
 	if (!s->request.upgrade.n || upgrade_allowed(s))
 		return STREAM_BLOCKED;
 	if (slice_eq_str(s->request.upgrade, "connect"))

@@ -435,4 +435,10 @@ static void broken(struct leg *l, int err)
 		upstream_pump(u);
 }
 
-static const struct leg_events leg_events = { open_now, open_failed, readable, sent, broken };
+/* HTTP/1 writes at once: there is nothing that its flush could refuse. */
+static void refused(struct leg *l)
+{
+	lost(container_of(l, struct upstream, leg), l->codec.why);
+}
+
+static const struct leg_events leg_events = { open_now, open_failed, readable, sent, broken, refused };
