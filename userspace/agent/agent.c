@@ -311,14 +311,25 @@ static int open_kernel(struct agent *a, struct err *e)
 	return 0;
 }
 
+/*
+ * The proxy asks of each connection whether it is short-circuited; where nobody can answer it must not splice what the
+ * configuration lets be redirected to it.
+ */
+static bool may_splice(const struct agent *a)
+{
+	struct kern_status s;
+
+	kern_status(a->kern, &s);
+	return !a->config->kernel.short_circuit.assume_no_splice || !s.no_capture;
+}
+
 static int start_proxy(struct agent *a, struct err *e)
 {
 	struct child_conf c = {
 		.socket = a->proxy_socket,
 		.program = a->program,
 		.workers = a->config->workers ? a->config->workers : (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
-		/* Sockets of whom the configuration says that nobody splices may be short-circuited, the proxy's among them. */
-		.splice = !a->config->kernel.short_circuit.assume_no_splice,
+		.splice = may_splice(a),
 		.spin = a->config->proxy.spin == CONFIG_SPIN_ADAPTIVE,
 		.log_level = log_level_name(log_level()),
 	};

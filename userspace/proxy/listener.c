@@ -495,7 +495,6 @@ void listeners_adopt(struct listeners *l)
 
 static void use_take(struct listener_use *u, unsigned index, int take_fd)
 {
-	const struct hold *now = u->worker->adoption.cur;
 	struct listener_socket **place = socket_find(u, index), *s;
 
 	/* A new agent hands over what is here already: nothing may end for that, least of all a session of datagrams. */
@@ -507,10 +506,20 @@ static void use_take(struct listener_use *u, unsigned index, int take_fd)
 		socket_end(*place);
 	*place = s = mem_alloc(sizeof(*s));
 	*s = (struct listener_socket){ .use = u, .index = index, .fd = take_fd };
-	if (now && !u->conf)
-		take_conf(u, now->snap);
 	if (u->conf)
 		socket_start(s);
+}
+
+/* Its snapshot may be here already: of two that wait a worker adopts the newer one. */
+static void learn_conf(struct listener_use *u)
+{
+	const struct hold *now = u->worker->adoption.cur;
+
+	if (u->conf || !now)
+		return;
+	take_conf(u, now->snap);
+	if (u->conf && u->conf->netns)
+		stock_add(u->worker->stock, u->conf->netns);
 }
 
 struct give_letter {
@@ -540,6 +549,7 @@ static void given(struct letter *x)
 			listener_shared_drop(m->shared);
 		else
 			u = use_new(l, name, m->shared);
+		learn_conf(u);
 		if (m->fd >= 0)
 			use_take(u, m->index, m->fd);
 	}

@@ -280,18 +280,28 @@ static void shelf_init(struct shelf *h, struct stock *s, struct pod *p, uint8_t 
 	list_init(&h->waits);
 }
 
-void stock_keep(struct stock *s, uint64_t netns)
+static struct pod *pod_get(struct stock *s, uint64_t netns)
 {
 	struct pod *p = pod_find(s, netns);
 
-	if (!p) {
-		p = mem_alloc(sizeof(*p));
-		p->netns = netns;
-		shelf_init(&p->shelf[V4], s, p, AF_INET);
-		shelf_init(&p->shelf[V6], s, p, AF_INET6);
-		table_put(&s->pods, key_of(&p->netns), p);
-	}
-	p->kept = true;
+	if (p)
+		return p;
+	p = mem_alloc(sizeof(*p));
+	p->netns = netns;
+	shelf_init(&p->shelf[V4], s, p, AF_INET);
+	shelf_init(&p->shelf[V6], s, p, AF_INET6);
+	table_put(&s->pods, key_of(&p->netns), p);
+	return p;
+}
+
+void stock_add(struct stock *s, uint64_t netns)
+{
+	pod_get(s, netns);
+}
+
+void stock_keep(struct stock *s, uint64_t netns)
+{
+	pod_get(s, netns)->kept = true;
 }
 
 static void shelf_fini(struct shelf *h)

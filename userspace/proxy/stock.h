@@ -44,6 +44,7 @@ void stock_free(struct stock *s);               /* nobody waits any more; NULL i
 
 /* Which pods there are: each by its cookie, then those that were not named go, and who waits for one is told. */
 void stock_keep(struct stock *s, uint64_t netns);
+void stock_add(struct stock *s, uint64_t netns); /* until the next sweep, or for longer by stock_keep() */
 void stock_sweep(struct stock *s);
 bool stock_has(const struct stock *s, uint64_t netns);
 

@@ -2,7 +2,9 @@
 /* Who serves what was dialled, by snapshot. */
 #include "kit.h"
 
+#include "proxy/http.h"
 #include "proxy/outbound.h"
+#include "proxy/stock.h"
 
 static struct store *store;
 static struct snapshot *now;
@@ -139,6 +141,78 @@ static void test_nobody(void **state)
 	assert_serves(now, "10.96.0.1", 80, NULL);
 }
 
+/* ---- a worker to whom listeners are given ------------------------------------------------------------------------ */
+
+static void put_pod(struct store_tx *tx, const char *name, uint64_t netns)
+{
+	struct listener *l = facts_listener(name, "10.1.0.5", 15001, "");
+
+	l->netns = netns;
+	l->dispatch = true;
+	l->capture = CAPTURE_EBPF;
+	store_put(tx, &l->fact);
+}
+
+static void ask(void *arg, uint64_t netns, uint8_t family, uint32_t n)
+{
+	(void)arg;
+	(void)netns;
+	(void)family;
+	(void)n;
+}
+
+static void gone(void *arg, uint64_t netns)
+{
+	(void)arg;
+	(void)netns;
+}
+
+/* Of two snapshots that wait a worker adopts the newer one, so what is given for it may come behind it. */
+static void test_given_behind_its_snapshot(void **state)
+{
+	struct stock_conf c = { .ask = ask, .gone = gone };
+	struct listener_shared *shared = listener_shared_new();
+	struct worker w = { 0 };
+	struct store_tx *tx = store_begin(store, slice_str("test"));
+
+	(void)state;
+	put_pod(tx, "pod", 4711);
+	commit(tx);
+	assert_int_equal(loop_init(&w.thread.loop), 0);
+	assert_int_equal(mailbox_init(&w.thread.mail, &w.thread.loop), 0);
+	c.loop = &w.thread.loop;
+	w.stock = stock_new(&c);
+	w.listeners = listeners_new(&w);
+	adoption_send(&w.adoption, snapshot_hold(now));
+	assert_true(adoption_take(&w.adoption));
+	listeners_adopt(w.listeners);
+	assert_null(listeners_find(&w, SLICE_LIT("web")));
+	listeners_give(&w, SLICE_LIT("web"), 0, -1, shared);
+	listeners_give(&w, SLICE_LIT("pod"), 0, -1, shared);
+	assert_int_equal(loop_once(&w.thread.loop, 0), 0);
+	assert_non_null(listeners_find(&w, SLICE_LIT("web"))->conf);
+	assert_true(listener_takes_others(listeners_find(&w, SLICE_LIT("web"))));
+	assert_true(stock_has(w.stock, 4711));
+	/* And it goes with the next snapshot that does not have it. */
+	tx = store_begin(store, slice_str("test"));
+	store_del(tx, FACT_LISTENER, slice_str("pod"));
+	store_del(tx, FACT_LISTENER, slice_str("web"));
+	commit(tx);
+	adoption_send(&w.adoption, snapshot_hold(now));
+	assert_true(adoption_take(&w.adoption));
+	w.http = http_new(&w);
+	listeners_adopt(w.listeners);
+	assert_null(listeners_find(&w, SLICE_LIT("web")));
+	assert_false(stock_has(w.stock, 4711));
+	http_free(w.http);
+	listeners_free(w.listeners);
+	stock_free(w.stock);
+	listener_shared_drop(shared);
+	adoption_fini(&w.adoption);
+	mailbox_fini(&w.thread.mail);
+	loop_fini(&w.thread.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +220,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_snapshot_keeps_its_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_made_once_while_listeners_stay, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_given_behind_its_snapshot, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
