@@ -110,7 +110,7 @@ gone() { exec {IN}>&-; wait "$CLIENTS_ID" || true; }
 metric() { admin /metrics | sed -n "s/^weft_overload_$1{.*} //p"; }
 
 # 2,000 clients that do not read: what waits for them is bounded, and given back.
-case $B in *-address* | *-thread*) EACH=400 ;; *) EACH=112 ;; esac	# KiB: 64 of bytes, in chunks of 16, and the objects
+case $B in *-address*) EACH=400 ;; *-thread*) EACH=800 ;; *) EACH=112 ;; esac	# KiB: 64 of bytes, in chunks of 16, and the objects
 before=$(resident)
 clients 2000
 say ask
