@@ -99,7 +99,7 @@ static void test_the_newest_of_one_host_are_kept(void **state)
 {
 	(void)state;
 	for (int i = 0; i < TLS_SESSION_EACH + 3; i++) {
-		char id[8];
+		char id[12];
 
 		snprintf(id, sizeof(id), "%d", i);
 		put(key(1, 443, "a"), TLS1_3_VERSION, id);
