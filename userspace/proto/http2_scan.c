@@ -62,7 +62,7 @@ static void continuation(struct http2 *h)
 	http2_glitch(h);
 }
 
-/* RST_STREAM, PRIORITY, CONTINUATION, and what nobody knows: odd, each of them. */
+/* Of frames that say little each is odd. */
 static void frame(struct http2 *h, const uint8_t *head)
 {
 	uint32_t length = (uint32_t)head[0] << 16 | (uint32_t)head[1] << 8 | head[2];
@@ -93,6 +93,12 @@ static void frame(struct http2 *h, const uint8_t *head)
 	case NGHTTP2_GOAWAY:
 		if (h->goaway_in)
 			http2_glitch(h);
+		return;
+	case NGHTTP2_PRIORITY:
+		/* It means nothing any more, which nghttp2 takes for a reason not to look (RFC 9113 6.3). */
+		if (!stream)
+			http2_fail(h, PROTO_MALFORMED, "PRIORITY of no stream");
+		http2_glitch(h);
 		return;
 	case NGHTTP2_CONTINUATION:
 		continuation(h);

@@ -508,6 +508,11 @@ static void bad_old_stream(struct buf *b)
 	raw_headers(b, 3, 0, POST);
 }
 
+static void bad_priority(struct buf *b)
+{
+	raw_frame(b, RAW_PRIORITY, 0, 0, "\0\0\0\1\1", 5);
+}
+
 static void bad_settings(struct buf *b)
 {
 	raw_setting(b, 4, 0x80000000);
@@ -532,7 +537,7 @@ static void test_errors_of_the_connection(void **state)
 		{ bad_even_stream, PROTO_MALFORMED, 1 }, { bad_data_on_idle, PROTO_MALFORMED, 1 },
 		{ bad_window_of_connection, PROTO_FLOW, 3 }, { bad_push, PROTO_MALFORMED, 1 },
 		{ bad_continuation, PROTO_MALFORMED, 1 }, { bad_old_stream, PROTO_MALFORMED, 1 },
-		{ bad_settings, PROTO_FLOW, 3 }, { bad_many_settings, PROTO_ABUSE, 11 },
+		{ bad_priority, PROTO_MALFORMED, 1 }, { bad_settings, PROTO_FLOW, 3 }, { bad_many_settings, PROTO_ABUSE, 11 },
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
