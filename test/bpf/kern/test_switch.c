@@ -4,7 +4,9 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include "kern/detach.h"
@@ -112,26 +114,24 @@ static void tell(void)
 		sem_post(&tally->news);
 }
 
+static _Noreturn void give_up(const char *what, ssize_t n)
+{
+	dprintf(2, "after %lu bytes of all: %s gives %zd, %s\n", (unsigned long)tally->bytes, what, n, strerror(errno));
+	tally->wrong++;
+	_exit(1);
+}
+
 static _Noreturn void dial_forever(void)
 {
 	while (!tally->stop) {
 		int c = env_ask(VIP, 80);
 
-		if (c != 'a' && c != 'b') {
-			dprintf(2, "a connection: %d\n", c);
-			tally->wrong++;
-		}
+		if (c != 'a' && c != 'b')
+			give_up("a connection", c);
 		tally->dials++;
 		tell();
 	}
 	_exit(0);
-}
-
-static _Noreturn void give_up(const char *what, ssize_t n)
-{
-	dprintf(2, "a stream after %lu bytes of all: %s gives %zd, %s\n", (unsigned long)tally->bytes, what, n, strerror(errno));
-	tally->wrong++;
-	_exit(1);
 }
 
 /* Numbered words there and back, several on the way: lost, doubled and reordered bytes are all seen. */
@@ -178,6 +178,7 @@ static void traffic_start(void)
 		children[i] = fork();
 		if (children[i])
 			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close_range(3, ~0u, 0);                 /* the agent's lock among them */
 		if (i < CLIENTS)
 			dial_forever();
