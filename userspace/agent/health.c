@@ -397,6 +397,9 @@ static void update_cluster(struct health *h, const struct cluster_change *change
 
 void health_update(struct health *h, const struct diff *d)
 {
+	/* The last snapshots are those of sources that stop, behind health_fini(). */
+	if (!h->loop)
+		return;
 	h->snap = d->now;
 	for (size_t i = 0; i < d->clusters.n; i++)
 		update_cluster(h, &d->clusters.v[i]);
