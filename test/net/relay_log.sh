@@ -13,7 +13,8 @@ listeners:
 - {name: plain, address: "0.0.0.0:8081", protocol: tcp, $(rule app)}
 - {name: idle, address: "127.0.0.1:8082", protocol: tcp, timeouts: {idle: 200ms}, $(rule app)}
 - {name: dead, address: "127.0.0.1:8083", protocol: tcp, $(rule dead)}
-- {name: names, address: "127.0.0.1:8084", protocol: tcp, timeouts: {head: 200ms}, rules: [{snis: [a.example], backends: [{cluster: app}]}]}
+- {name: names, address: "127.0.0.1:8084", protocol: tcp, timeouts: {head: 60s}, rules: [{snis: [a.example], backends: [{cluster: app}]}]}
+- {name: quiet, address: "127.0.0.1:8089", protocol: tcp, timeouts: {head: 200ms}, rules: [{snis: [a.example], backends: [{cluster: app}]}]}
 - {name: empty, address: "127.0.0.1:8085", protocol: tcp, $(rule empty)}
 - {name: gram, address: "127.0.0.1:8086", protocol: udp, timeouts: {idle: 300ms}, $(rule gram)}
 - {name: gone, address: "127.0.0.1:8087", protocol: udp, $(rule dead)}
@@ -139,7 +140,7 @@ def names_of_tls_that_is_passed_on():
     s.sendall(hello("b.example"))
     x = line(me)
     is_(end(x) + (x["sni"],), ("NR", "PQ", "b.example"))
-    s = dial(8084)
+    s = dial(8089)
     x = line(s.getsockname())
     is_(end(x) + (x["bytes_in"],), ("DPE", "CR", 0))
     assert x["ms_head"] >= 200
