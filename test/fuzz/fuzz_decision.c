@@ -40,10 +40,11 @@ static void fill_one(struct input *in)
 	struct workload w = { .flags = byte(in) };
 	struct table_row row;
 	struct service svc;
+	struct pod_place place;
 	struct backend be;
 	uint64_t word;
 
-	switch (byte(in) % 7) {
+	switch (byte(in) % 8) {
 	case 0:
 		key.addr = addr_v4(byte(in) % 2);
 		bpf_map_update_elem(&frontend_map, &key, &f, 0);
@@ -79,6 +80,11 @@ static void fill_one(struct input *in)
 	case 6:
 		bpf_map_delete_elem(&backend_map, &id);
 		break;
+	case 7:
+		word = byte(in) % 3;
+		TAKE(in, place);
+		bpf_map_update_elem(&pod_map, &word, &place, 0);
+		break;
 	}
 }
 
@@ -103,7 +109,7 @@ static void ask_one(struct input *in, struct flow *f)
 	struct ask ask = { .addr = addr_v4(byte(in) % 2), .port = byte(in) % 3, .proto = IPPROTO_TCP };
 	struct explain_answer e = {};
 	struct caller c = {};
-	struct answer a = {};
+	struct answer a = {}, dry = {};
 	struct lineage of = {};
 	struct ctl ctl;
 
@@ -116,8 +122,10 @@ static void ask_one(struct input *in, struct flow *f)
 		stub_cgroup[level] = byte(in) % 2 ? 100 + level : 0;
 	lineage_self(&of);
 	caller_find(&c, &ctl, &of);
+	ask.netns = byte(in) % 3;
 	ask.dry = DRY_NEXT;
-	explain_run(&e, &ask, &c, &ctl);
+	explain_choose(&dry, &ask, &c, &ctl);
+	explain_answer(&e, &ask, &c, &dry);
 	ask.dry = 0;
 	a.service_id = frontend_find(&ask);
 	if (!a.service_id)
