@@ -48,8 +48,11 @@ def admin(path):
 
 
 def metric(prefix):
-    rows = [line for line in admin("/metrics").split("\n") if line.startswith(prefix)]
-    assert rows, f"no metric begins with {prefix}"
+    """The workers' rows come with the proxy's first report, a second after its start."""
+    end, rows = time.monotonic() + crowd.LIMIT, []
+    while not rows:
+        assert time.monotonic() < end, f"no metric begins with {prefix}"
+        rows = [line for line in admin("/metrics").split("\n") if line.startswith(prefix)]
     return sum(int(float(r.rsplit(" ", 1)[1])) for r in rows)
 
 
