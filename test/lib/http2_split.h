@@ -47,44 +47,41 @@ static inline void split_run(struct end *e, bool server, struct slice s, unsigne
 	}
 }
 
-/*
- * Where the connection ended, a stream that was reset just before may or may not have heard of it; one that was reset may
- * have got more or less of its body before.
- */
-static inline struct slice split_heard(struct buf *b, bool failed)
+static inline bool split_wrong(const struct end *e)
 {
-	struct slice s = end_text(b);
-	const char *last = memmem(s.p, s.n, "reset ", 6), *body = memmem(s.p, s.n, "data ", 5);
+	bool wrong = e->err;
 
-	if (last && failed)
-		s.n = (size_t)(last - s.p);
-	if (last && body && body < last)
-		s.n = (size_t)(body - s.p);
-	return s;
+	for (unsigned i = 0; i < e->nstreams && !wrong; i++) {
+		struct slice log = end_text(&((struct end *)e)->streams[i].log);
+
+		wrong = memmem(log.p, log.n, "reset ", 6);
+	}
+	return wrong;
 }
 
-static inline void split_equal(struct buf *a, struct buf *b, bool failed)
+static inline void split_equal(struct buf *a, struct buf *b)
 {
-	struct slice x = split_heard(a, failed), y = split_heard(b, failed);
+	struct slice x = end_text(a), y = end_text(b);
 
 	if (!slice_eq(x, y))
 		fprintf(stderr, "whole: %.*s\ncut: %.*s\n", SLICE_ARG(x), SLICE_ARG(y));
 	assert_always(slice_eq(x, y));
 }
 
+/*
+ * What becomes of a stream behind something wrong depends on what was sent by then: nghttp2 forgives frames of a stream whose
+ * reset is on its way, and takes the peer's reset for its own that is not. Behind the peer's GOAWAY and the last stream it reads to
+ * the end of what it was given, and no more.
+ */
 static inline void split_same(struct end *a, struct end *b)
 {
-	/* Behind the peer's GOAWAY and the last stream nghttp2 reads to the end of what it was given, and no more. */
-	if (a->news.len && memmem(end_text(&a->news).p, a->news.len, "goaway", 6))
+	if (split_wrong(a) || split_wrong(b) || (a->news.len && memmem(end_text(&a->news).p, a->news.len, "goaway", 6)))
 		return;
-	if (a->err != b->err || a->c.why != b->c.why || a->nstreams != b->nstreams)
-		fprintf(stderr, "whole: %d %s, %u streams\ncut: %d %s, %u streams\n", a->err, a->c.detail, a->nstreams, b->err,
-			b->c.detail, b->nstreams);
-	assert_always(a->err == b->err && a->c.why == b->c.why && a->nstreams == b->nstreams);
-	split_equal(&a->news, &b->news, false);
+	assert_always(a->nstreams == b->nstreams);
+	split_equal(&a->news, &b->news);
 	for (unsigned i = 0; i < a->nstreams; i++) {
 		assert_always(a->streams[i].id >> 32 == b->streams[i].id >> 32);
-		split_equal(&a->streams[i].log, &b->streams[i].log, a->err);
+		split_equal(&a->streams[i].log, &b->streams[i].log);
 	}
 }
 

@@ -250,7 +250,7 @@ static int absolute_form(struct http1_head *h)
 		return malformed(h, "request target of no known form");
 	while (end < t.n && t.p[end] != '/' && t.p[end] != '?')
 		end++;
-	m->scheme = (struct slice){ t.p, skip - 3 };
+	m->scheme = skip == 7 ? SLICE_LIT("http") : SLICE_LIT("https"); /* in any case: RFC 3986 3.1 */
 	m->authority = (struct slice){ t.p + skip, end - skip };
 	if (!http1_is_authority(m->authority))
 		return authority_words(h, m->authority, "host of the request target is no host");
