@@ -66,6 +66,8 @@ def refused(port):
         Client(port).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # accepted by a socket that is being closed
+        pass
     return False
 
 
