@@ -7,6 +7,7 @@ run.py --build DIR [--only GLOB]... [--clock T0,T1] SUITE...
 A suite is a folder of test/ (or a sanitized flavour of one). Its tests are
   test_*.c          built programs; cmocka's own counts are taken over, one result for each of its tests
   *.sh, *.py        exit code 0 pass, 77 skip (the last line is the reason), anything else fail
+  fuzz/*.c          exit code 0 pass, anything else fails: libFuzzer's own code for a crash is 77; the log's end has the input
   <dir>/run.sh      the same, for tests that bring files along
 A script with several cases prints "case pass NAME", "case fail NAME: why" or "case skip NAME: why" for each.
 The log of each test is DIR/log/<suite>/<test>.log. A skip fails the run unless test/skips.allow lists it.
@@ -155,7 +156,7 @@ def fuzzers(opt, name, suite):
         seeds = os.path.join(SRC, "test/fuzz/corpus", target)
         argv = [built(opt, src, suite.flavour), f"-max_total_time={opt.fuzz_seconds}", "-timeout=10",
                 "-rss_limit_mb=1024", "-print_final_stats=0", "-verbosity=0", f"-artifact_prefix={scratch}-",
-                scratch] + ([seeds] if os.path.isdir(seeds) else [])
+                "-error_exitcode=1", "-timeout_exitcode=1", scratch] + ([seeds] if os.path.isdir(seeds) else [])
         yield Test(name, target, argv)
 
 
@@ -282,7 +283,7 @@ def judge(test, rc, limit):
     bad = any(r[1] == FAIL for r in test.results)
     if rc is None:
         test.results.append(("", FAIL, f"not done after {limit} s"))
-    elif rc == 77:
+    elif rc == 77 and test.suite != "fuzz":
         test.results.append(("", SKIP, next((l for l in reversed(lines) if l.strip()), "no reason given")))
     elif rc != 0 and not bad:
         test.results.append(("", FAIL, f"signal {-rc}" if rc < 0 else f"exit code {rc}"))

@@ -10,6 +10,11 @@ import tempfile
 
 RUNNER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib/run.py")
 CMOCKA = "#!/bin/sh\nprintf '[ RUN      ] a\\n{}\\n'\nexit {}\n"
+# Compiled, by run(), where it is the source of a fuzz target.
+CRASHING = """#include <stddef.h>
+int LLVMFuzzerTestOneInput(const unsigned char *d, size_t n);
+int LLVMFuzzerTestOneInput(const unsigned char *d, size_t n) { if (n && d[0] > 100) __builtin_trap(); return 0; }
+"""
 # name: (files, suite, closing line, exit code, a line that must be there)
 CASES = {
     "a passing script": ({"test/net/a.sh": "exit 0"}, "net", "1 passed, 0 failed, 0 skipped", 0, "pass net/a"),
@@ -35,6 +40,10 @@ CASES = {
     "a unit program without tests": ({"test/unit/b/test_c.c": "", "build/test/unit/b/test_c": "#!/bin/sh\nexit 0\n"}, "unit",
                                      "0 passed, 1 failed, 0 skipped", 1, "ran no test"),
     "a program that was not built": ({"test/unit/b/test_c.c": ""}, "unit", "0 passed, 1 failed, 0 skipped", 1, "No such file"),
+    "a fuzz target that finds a crash": ({"test/fuzz/fuzz_a.c": CRASHING}, "fuzz", "0 passed, 1 failed, 0 skipped", 1,
+                                         "Base64: "),
+    "a fuzz target that ends as a skip would": ({"test/fuzz/fuzz_a.c": "", "build-fuzz/test/fuzz/fuzz_a": "#!/bin/sh\nexit 77\n"},
+                                                "fuzz", "0 passed, 1 failed, 0 skipped", 1, "exit code 77"),
     "no tests at all": ({}, "net", "0 passed, 0 failed, 0 skipped", 1, "no tests found"),
 }
 
@@ -46,6 +55,10 @@ def run(files, suite):
             with open(os.path.join(root, path), "w", encoding="utf-8") as f:
                 f.write(text)
             os.chmod(f.name, 0o755)
+        for path in [p for p, text in files.items() if text is CRASHING]:
+            out = os.path.join(root, "build-fuzz", path[:-2])
+            os.makedirs(os.path.dirname(out))
+            subprocess.run(["clang", "-fsanitize=fuzzer", "-o", out, os.path.join(root, path)], check=True)
         runner = shutil.copy(RUNNER, os.path.join(root, "test/lib"))
         # The suites that need root are run as whoever runs this: nothing in these trees does need it.
         with open(runner, "r+", encoding="utf-8") as f:
