@@ -5,6 +5,7 @@
  */
 #include "proto/http2_priv.h"
 
+#include "proto/grpc.h"
 #include "proto/http1_priv.h"
 
 #define FIELD_BYTES 32u                         /* of overhead, by RFC 9113 6.5.2 */
@@ -333,51 +334,6 @@ static int response(struct http2_stream *s, struct msg *m, bool end)
 	return 0;
 }
 
-static bool is_grpc(const struct msg *m)
-{
-	struct slice t = msg_get(m, SLICE_LIT("content-type"));
-
-	return t.n >= 16 && !memcmp(t.p, "application/grpc", 16) && (t.n == 16 || t.p[16] == '+' || t.p[16] == ';');
-}
-
-static int grpc_status(const struct msg *m)
-{
-	struct slice v = msg_get(m, SLICE_LIT("grpc-status"));
-
-	for (size_t i = 0; i < v.n; i++)
-		if (v.p[i] < '0' || v.p[i] > '9')
-			return MSG_NO_STATUS;
-	return v.n && v.n < 4 ? number(v) : MSG_NO_STATUS;
-}
-
-/* "/package.Service/Method" */
-static void grpc_path(struct msg *m)
-{
-	const char *slash = m->path.n > 1 ? memchr(m->path.p + 1, '/', m->path.n - 1) : NULL;
-
-	if (!slash)
-		return;
-	m->service = (struct slice){ m->path.p + 1, (size_t)(slash - m->path.p) - 1 };
-	m->rpc_method = (struct slice){ slash + 1, (size_t)(m->path.p + m->path.n - slash) - 1 };
-}
-
-static void grpc(struct msg *m, bool end)
-{
-	if (m->kind == MSG_TRAILERS) {
-		m->wire_status = grpc_status(m);
-		return;
-	}
-	if (m->kind == MSG_INFO || !is_grpc(m))
-		return;
-	m->flags |= MSG_GRPC;
-	if (m->kind == MSG_REQUEST)
-		grpc_path(m);
-	else if (end)
-		m->wire_status = grpc_status(m);
-	if (m->kind == MSG_RESPONSE && end && m->wire_status != MSG_NO_STATUS)
-		m->flags |= MSG_TRAILERS_ONLY;
-}
-
 static enum proto_why why_refused(int status)
 {
 	return status == 400 ? PROTO_MALFORMED :
@@ -439,6 +395,6 @@ void http2_head_done(struct http2 *h, struct http2_stream *s, bool end)
 		refuse(h, s, status);
 		return;
 	}
-	grpc(m, end);
+	grpc_recognise(m, end);
 	give(h, s, m, end);
 }
