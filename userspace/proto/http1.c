@@ -16,7 +16,7 @@ int http1_fail(struct codec *c, enum proto_why why, int status, const char *deta
 
 	c->why = why;
 	c->detail = detail;
-	if (c->server && h->tx == TX_IDLE)
+	if (status && c->server && h->tx == TX_IDLE)
 		http1_put_refusal(c, status, detail);
 	h->rx = RX_CLOSED;
 	h->tx = TX_DONE;

@@ -147,6 +147,18 @@ static bool is_method(struct slice raw)
 	return space && http1_is_token((struct slice){ raw.p, space - raw.p });
 }
 
+/* The first line says what is spoken; a connection that says nothing of HTTP gets no answer in it (RFC 9113 3.4). */
+static bool is_http(struct slice raw)
+{
+	const char *end = memchr(raw.p, '\r', raw.n);
+	size_t n = end ? (size_t)(end - raw.p) : raw.n;
+
+	for (size_t i = 0; i + 6 <= n; i++)
+		if (!memcmp(raw.p + i, " HTTP/", 6))
+			return true;
+	return false;
+}
+
 static int failed(struct http1_head *h, llhttp_errno_t err, const char *at)
 {
 	struct codec *c = h->c;
@@ -156,6 +168,8 @@ static int failed(struct http1_head *h, llhttp_errno_t err, const char *at)
 		return http1_fail(c, h->why, h->status, h->detail);
 	if (err == HPE_INVALID_VERSION)
 		return http1_fail(c, PROTO_UNSUPPORTED, 505, "version other than HTTP/1.0 and HTTP/1.1");
+	if (c->server && !h->target.p && err == HPE_INVALID_METHOD && http1_of(c)->last_id == 1 && !is_http(h->raw))
+		return http1_fail(c, PROTO_MALFORMED, 0, "not HTTP");
 	if (c->server && !h->target.p && is_method(h->raw) && err == HPE_INVALID_METHOD)
 		return http1_fail(c, PROTO_UNSUPPORTED, 501, "method not known");
 	words = framing_words(h);

@@ -105,7 +105,7 @@ static inline bool http1_is(struct slice s, const char *word, size_t n)
 }
 #define HTTP1_IS(s, word) http1_is((s), (word), sizeof(word) - 1)
 
-/* Nothing more is taken in; a request that is refused gets an answer if none was begun. -EPROTO. */
+/* Nothing more is taken in; a request that is refused gets an answer if none was begun and status is not 0. -EPROTO. */
 int http1_fail(struct codec *c, enum proto_why why, int status, const char *detail);
 /* Both directions ended: on to the next exchange. Harmless when they did not. */
 void http1_next(struct codec *c);

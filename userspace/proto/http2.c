@@ -176,7 +176,7 @@ static int last_words(struct http2 *h)
 	if (h->closed)
 		return 0;
 	h->closed = true;
-	nghttp2_session_terminate_session(h->session, http2_code(h->c->why));
+	nghttp2_session_terminate_session(h->session, h->code ? h->code : http2_code(h->c->why));
 	send_all(h);
 	return -EPROTO;
 }

@@ -65,13 +65,15 @@ struct http2_fields {
 };
 
 #define HTTP2_GAPS 4u
+#define HTTP2_ENDED_WORDS 4u                    /* of 64 streams each */
 
 /* Where the next frame begins, and what the heads of frames said. */
 struct http2_scan {
-	uint8_t head[9];                        /* of the frame under way, as far as it came */
+	uint8_t head[13];                       /* of the frame under way, as far as it came, and a few bytes behind it */
 	uint8_t have;
 	uint32_t magic, left;                   /* bytes to come of the preface, of the frame's payload */
 	uint32_t last;                          /* stream opened last */
+	uint64_t ended[HTTP2_ENDED_WORDS];      /* a bit for each of the last streams: the client ended it */
 	uint32_t settings;                      /* frames with settings */
 	uint32_t continuations;                 /* of the head under way */
 	uint64_t headers;                       /* frames with a head; those that nghttp2 told of: begun */
@@ -99,6 +101,7 @@ struct http2 {
 	uint32_t window_credit;                 /* WINDOW_UPDATEs that what was sent and asked is worth */
 	struct http2_scan scan;
 	uint32_t pings;                         /* since the last frame of a stream */
+	uint32_t code;                          /* of the last GOAWAY; 0: as c->why says */
 	bool goaway_in, goaway_out;
 	bool stopping;                          /* failed by the head of a frame; those before it are being read */
 	bool failed;                            /* c->why is set; nothing more is taken in */
@@ -108,6 +111,11 @@ struct http2 {
 static inline struct http2 *http2_of(const struct codec *c)
 {
 	return c->state;
+}
+
+static inline uint32_t http2_u32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
 static inline uint32_t http2_limit(uint32_t given, uint32_t dflt)

@@ -279,6 +279,23 @@ static void test_bytes_behind_an_answer(void **state)
 	expect(&r->to_client, RIG_ANSWER);
 }
 
+/* A first line without a word of HTTP is another protocol's: it is not answered in this one. */
+static void test_another_protocol_gets_no_answer(void **state)
+{
+	struct rig *r = *state;
+
+	ask(r, "INVALID CONNECTION PREFACE\r\n\r\n");
+	assert_int_equal(r->down_err, -EPROTO);
+	assert_int_equal(r->down.why, PROTO_MALFORMED);
+	assert_int_equal(r->to_client.len, 0);
+	teardown(state);
+	setup(state);
+	r = *state;
+	ask(r, "GET / HTTP/1.1\r\nHost: a\r\n\r\nBREW\r\n\r\n");
+	assert_int_equal(r->down_err, -EPROTO);
+	assert_true(r->to_client.len > sizeof(RIG_ANSWER));
+}
+
 static void test_room_and_reset(void **state)
 {
 	struct rig *r = *state;
@@ -587,6 +604,7 @@ int main(void)
 		T(test_pipelined_requests_wait_for_their_turn), T(test_connection_close_and_http_10),
 		T(test_http_10_client_gets_no_chunks), T(test_server_that_closes),
 		T(test_goaway_says_close_with_the_next_answer), T(test_bytes_behind_an_answer),
+		T(test_another_protocol_gets_no_answer),
 		T(test_room_and_reset), T(test_continue_is_passed_on),
 		T(test_refused_expectation_ends_the_connection), T(test_http_10_client_gets_no_1xx),
 		T(test_flood_of_1xx), T(test_websocket_granted), T(test_websocket_refused), T(test_connect),

@@ -361,12 +361,12 @@ static void flood_continuations(struct buf *b, uint32_t i)
 	buf_fini(&block);
 }
 
-/* Heads for a stream that is closed, which are thrown away. */
+/* Heads for a stream that the server has reset, which are thrown away. */
 static void flood_closed_stream(struct buf *b, uint32_t i)
 {
-	raw_headers(b, 1, RAW_END, ASK);
+	raw_headers(b, 1, 0, POST);
 	if (!i)
-		raw_number_frame(b, RAW_RST, 1, 8);
+		raw_number_frame(b, RAW_WINDOW, 1, 0x7fffffff);
 }
 
 static void flood_goaways(struct buf *b, uint32_t i)
@@ -452,6 +452,25 @@ static void test_what_a_good_client_does_is_not_odd(void **state)
 	assert_int_equal(p->server.glitches, 0);
 }
 
+/* Frames that crossed a reset of ours on their way, and the end of a body behind it. */
+static void test_what_was_on_its_way_is_let_pass(void **state)
+{
+	struct pair *p = *state;
+
+	raw_open(&p->raw);
+	for (uint32_t i = 0; i < END_STREAMS; i++) {
+		raw_headers(&p->raw, 7 * i * 2 + 1, 0, POST);
+		send_raw(p);
+		p->server.c.ops->put_reset(&p->server.c, end_at(&p->server, i)->id, PROTO_OVERLOAD);
+		end_flush(&p->server);
+		raw_frame(&p->raw, RAW_DATA, 0, 7 * i * 2 + 1, "x", 1);
+		raw_frame(&p->raw, RAW_DATA, RAW_END, 7 * i * 2 + 1, "x", 1);
+		send_raw(p);
+		buf_fini(&p->server.c.out);
+		assert_int_equal(p->server.err, 0);
+	}
+}
+
 /* ---- the connection itself ---- */
 
 static void bad_preface(struct buf *b)
@@ -513,6 +532,32 @@ static void bad_priority(struct buf *b)
 	raw_frame(b, RAW_PRIORITY, 0, 0, "\0\0\0\1\1", 5);
 }
 
+static void bad_priority_of_itself(struct buf *b)
+{
+	raw_frame(b, RAW_PRIORITY, 0, 3, "\0\0\0\3\1", 5);
+}
+
+static void bad_data_behind_reset(struct buf *b)
+{
+	raw_headers(b, 1, 0, POST);
+	raw_number_frame(b, RAW_RST, 1, 8);
+	raw_frame(b, RAW_DATA, RAW_END, 1, "x", 1);
+}
+
+static void bad_head_behind_reset(struct buf *b)
+{
+	raw_headers(b, 1, 0, POST);
+	raw_number_frame(b, RAW_RST, 1, 8);
+	raw_headers(b, 1, RAW_END, ASK);
+}
+
+static void bad_head_behind_end(struct buf *b)
+{
+	raw_headers(b, 1, RAW_END, ASK);
+	raw_headers(b, 3, RAW_END, ASK);
+	raw_headers(b, 1, RAW_END, ASK);
+}
+
 static void bad_settings(struct buf *b)
 {
 	raw_setting(b, 4, 0x80000000);
@@ -537,7 +582,9 @@ static void test_errors_of_the_connection(void **state)
 		{ bad_even_stream, PROTO_MALFORMED, 1 }, { bad_data_on_idle, PROTO_MALFORMED, 1 },
 		{ bad_window_of_connection, PROTO_FLOW, 3 }, { bad_push, PROTO_MALFORMED, 1 },
 		{ bad_continuation, PROTO_MALFORMED, 1 }, { bad_old_stream, PROTO_MALFORMED, 1 },
-		{ bad_priority, PROTO_MALFORMED, 1 }, { bad_settings, PROTO_FLOW, 3 }, { bad_many_settings, PROTO_ABUSE, 11 },
+		{ bad_priority, PROTO_MALFORMED, 1 }, { bad_priority_of_itself, PROTO_MALFORMED, 1 },
+		{ bad_data_behind_reset, PROTO_MALFORMED, 5 }, { bad_head_behind_reset, PROTO_MALFORMED, 5 },
+		{ bad_head_behind_end, PROTO_MALFORMED, 5 }, { bad_settings, PROTO_FLOW, 3 }, { bad_many_settings, PROTO_ABUSE, 11 },
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -568,6 +615,7 @@ int main(void)
 		T(test_floods_are_stopped),
 		T(test_answers_that_are_not_read),
 		T(test_what_a_good_client_does_is_not_odd),
+		T(test_what_was_on_its_way_is_let_pass),
 		T(test_errors_of_the_connection),
 	};
 
