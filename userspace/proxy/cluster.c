@@ -41,7 +41,7 @@ static void use_update(struct cluster_use *u, const struct plan *plan)
 
 static void use_end(struct cluster_use *u)
 {
-	assert_always(list_empty(&u->waiters));
+	assert_always(list_empty(&u->waiters) && list_empty(&u->conn_waiters));
 	for (int i = 0; i < LIMITS; i++)
 		limit_return(use_limit(u, i), &u->share[i]);
 	made_fini(u);
@@ -68,6 +68,7 @@ static struct cluster_use *use_new(struct clusters *cs, struct slice name)
 	table_init(&u->cells, 0);
 	table_init(&u->made, 0);
 	list_init(&u->waiters);
+	list_init(&u->conn_waiters);
 	use_update(u, plan);
 	table_put(&cs->uses, u->name, u);
 	stat_set(&cs->stat.uses, cs->uses.n);
@@ -141,7 +142,9 @@ bool use_take(struct cluster_use *u, enum limit_kind k)
 void use_give(struct cluster_use *u, enum limit_kind k)
 {
 	limit_give(use_limit(u, k), &u->share[k]);
-	if (!list_empty(&u->waiters))
+	if (k == LIMIT_CONNECTIONS)
+		cluster_conn_freed(u);
+	else if (!list_empty(&u->waiters))
 		cluster_wake(u->cs);
 	use_drop(u);
 }
@@ -350,8 +353,11 @@ void pick_flag(const struct pick *p, enum stream_flag f)
 
 bool cluster_conn_open(struct pick *p)
 {
-	if (!use_take(p->use, LIMIT_CONNECTIONS))
+	struct cluster_use *u = p->use;
+
+	if (!limit_take(use_limit(u, LIMIT_CONNECTIONS), &u->share[LIMIT_CONNECTIONS]))
 		return false;
+	u->refs++;
 	p->cell->lb.conns++;
 	return true;
 }

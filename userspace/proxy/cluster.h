@@ -16,7 +16,7 @@
 #include "weft/stat.h"
 
 #define CLUSTER_TRIED_MAX 8
-#define CLUSTER_WAIT_MS 1000                    /* longest wait for a place under maxRequests */
+#define CLUSTER_WAIT_MS 1000                    /* longest wait for a place under a limit */
 
 #define CLUSTER_STATS(X)                                                                                               \
 	X(COUNTER, picks, "hosts picked")                                                                              \
@@ -24,7 +24,7 @@
 	X(COUNTER, no_host, "requests for which no host was usable")                                                   \
 	X(COUNTER, panics, "picks that did not look at health, because too few hosts are well")                        \
 	X(COUNTER, overflows, "requests and connections refused, or made to wait, because a limit of the node was reached") \
-	X(COUNTER, waits, "requests that waited for a place under maxRequests")                                        \
+	X(COUNTER, waits, "requests that waited for a place under maxRequests or maxConnections")                      \
 	X(COUNTER, wait_timeouts, "requests that waited for a place in vain")                                          \
 	X(COUNTER, uncounted, "picks of hosts that have no counters of their own, because 4,096 others have")           \
 	X(COUNTER, retries, "retries begun")                                                                           \
@@ -47,6 +47,10 @@ struct clusters_conf {
 	void *up_arg;                           /* its struct outlier */
 	/* The cluster's hosts or settings are others, or it is gone: idle connections may have to go. NULL = none. */
 	void (*changed)(void *arg, struct cluster_use *use);
+	bool (*rests)(void *arg, struct cluster_use *use); /* it has an idle connection here. NULL = never, as the next one */
+	void (*close_rest)(void *arg, struct cluster_use *use); /* one of them is to be closed */
+	/* All other workers are to call cluster_conn_look() with this name. NULL = there are none. */
+	void (*tell)(void *arg, struct slice cluster);
 	void *arg;
 };
 
@@ -104,21 +108,36 @@ bool cluster_has(const struct cluster_use *use, uint64_t host_key); /* a host of
 /* A connection to a host is about to be opened: false = maxConnections of the node is reached. Mirrored by _closed. */
 bool cluster_conn_open(struct pick *p);
 void cluster_conn_closed(struct cluster_use *use, uint64_t host_key);
+/*
+ * Who waits longest for a connection, on whatever worker, is served first. Whoever wants one looks at _waits(): true =
+ * others wait already, so wait behind them. A connection that is idle now stays so when _rests() says true; false: it is
+ * to be closed, for another worker's.
+ */
+bool cluster_conn_waits(const struct cluster_use *use);
+bool cluster_conn_rests(struct cluster_use *use);
+void cluster_conn_look(struct clusters *cs, struct slice cluster); /* another worker told: see clusters_conf.tell */
 
-/* ---- waiting under maxRequests ----------------------------------------------------------------------------- */
+/* ---- waiting under maxRequests and maxConnections ---------------------------------------------------------- */
 
 /* Embedded in the stream, zeroed. */
 struct cluster_wait {
 	struct list node;
 	struct cluster_use *use;                /* NULL: does not wait and has no place */
 	uint64_t due_ns;
+	uint8_t kind;                           /* LIMIT_REQUESTS or LIMIT_CONNECTIONS */
 	bool granted;
-	/* From the loop. 0: a place is kept until cluster_pick() takes it or _end(); -ETIMEDOUT: it was in vain. */
+	/*
+	 * From the loop. 0: a place under maxRequests is kept until cluster_pick() takes it or _end(); a connection is to be
+	 * taken or opened before this returns, or waited for again. -ETIMEDOUT: it was in vain.
+	 */
 	void (*fn)(struct cluster_wait *w, int err);
 };
 
-/* After -EBUSY for a request. 0: fn follows; -EBUSY: maxPending wait already; -ENOENT: no such cluster. */
-int cluster_wait_begin(struct clusters *cs, struct slice cluster, struct cluster_wait *w,
+/*
+ * After -EBUSY for a request, or when it gets no connection. 0: fn follows; -EBUSY: maxPending wait already; -ENOENT: no
+ * such cluster.
+ */
+int cluster_wait_begin(struct clusters *cs, struct slice cluster, struct cluster_wait *w, enum limit_kind kind,
 		       void (*fn)(struct cluster_wait *w, int err));
 void cluster_wait_end(struct cluster_wait *w);  /* at any time, also when it never began */
 

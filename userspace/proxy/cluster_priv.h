@@ -30,7 +30,9 @@ struct cluster_use {
 	uint32_t refs;                          /* picks, connections, retries, waits */
 	bool gone;
 	void *pool;
-	struct list waiters, queued;
+	struct list waiters, conn_waiters;      /* for a place under maxRequests, for a connection */
+	struct list queued;
+	struct cluster_wait *serving;           /* is called back now: it may take what is there */
 };
 
 struct cluster_use *use_find(struct clusters *cs, struct slice name); /* made when the snapshot has it; else NULL */
@@ -48,3 +50,5 @@ struct cell *made_cell(const struct cluster_use *u, uint64_t key); /* NULL */
 void made_fini(struct cluster_use *u);
 
 void cluster_wake(struct clusters *cs);         /* soon, places are handed to those who wait */
+/* A connection was closed: its place may be somebody's who waits, here or on another worker. */
+void cluster_conn_freed(struct cluster_use *u);

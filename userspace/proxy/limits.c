@@ -50,6 +50,11 @@ bool limit_take(struct limit_pool *p, struct limit_share *s)
 	return true;
 }
 
+bool limit_left(const struct limit_pool *p, const struct limit_share *s)
+{
+	return s->kept || atomic_load_explicit(&p->spare, memory_order_relaxed) > 0;
+}
+
 static void put_back(struct limit_pool *p, struct limit_share *s, uint32_t n)
 {
 	s->kept -= n;

@@ -159,17 +159,41 @@ static void close_old(struct timer *t)
 	}
 }
 
-static bool close_some_idle(struct pool *p)
+static struct pool_host *some_idle(const struct pool *p)
 {
 	for (struct table_entry *e = table_next(&p->hosts, NULL); e; e = table_next(&p->hosts, e)) {
 		struct pool_host *h = e->value;
 
-		if (h->nidle) {
-			close_idle(oldest(h));
-			return true;
-		}
+		if (h->nidle)
+			return h;
 	}
-	return false;
+	return NULL;
+}
+
+static bool close_some_idle(struct pool *p)
+{
+	struct pool_host *h = some_idle(p);
+
+	if (h)
+		close_idle(oldest(h));
+	return h;
+}
+
+bool pool_rests(void *worker, struct cluster_use *use)
+{
+	struct pool *p = cluster_pool(use);
+
+	(void)worker;
+	return p && some_idle(p);
+}
+
+void pool_close_rest(void *worker, struct cluster_use *use)
+{
+	struct pool *p = cluster_pool(use);
+
+	(void)worker;
+	if (p)
+		close_some_idle(p);
 }
 
 bool pool_open(struct pool_host *h, struct pick *p)
@@ -199,6 +223,10 @@ void pool_put(struct pool_host *h, struct upstream *u)
 {
 	struct loop *l = &h->pool->w->thread.loop;
 
+	if (!cluster_conn_rests(h->pool->use)) {
+		upstream_close(u);
+		return;
+	}
 	if (h->nidle >= IDLE_MAX)
 		close_idle(oldest(h));
 	u->idle_ns = l->now_ns;

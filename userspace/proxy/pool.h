@@ -42,7 +42,7 @@ struct pool_host {
 /* Found or made; NULL: out of memory. authority: that is asked for. netns: net_peer.netns of the client. */
 struct pool_host *pool_host_get(struct worker *w, const struct pick *p, struct slice authority, uint64_t netns);
 struct upstream *pool_take(struct pool_host *h); /* an idle one, no more in the pool; NULL: none */
-void pool_put(struct pool_host *h, struct upstream *u);
+void pool_put(struct pool_host *h, struct upstream *u); /* it is kept, or closed where somebody waits for its place */
 void pool_forget(struct upstream *u);           /* it is not idle any more: taken or closed by itself */
 /*
  * A connection of the host is about to be opened: false = maxConnections is reached, and none of the cluster's is idle
@@ -52,6 +52,8 @@ bool pool_open(struct pool_host *h, struct pick *p);
 void pool_closed(struct pool_host *h);
 /* clusters_conf.changed: closes idle connections to hosts that are no more, or were opened with other settings. */
 void pool_changed(void *worker, struct cluster_use *use);
+bool pool_rests(void *worker, struct cluster_use *use); /* clusters_conf.rests, and .close_rest: the oldest of a host */
+void pool_close_rest(void *worker, struct cluster_use *use);
 void pool_close_netns(struct worker *w, uint64_t netns); /* idle ones of a pod */
 void pool_close_idle(struct worker *w);         /* at the worker's end */
 void pool_drop_idle(struct worker *w);          /* memory is short: the pools stay */

@@ -326,6 +326,15 @@ static void want(struct worker *w, uint64_t netns, uint8_t family, uint32_t n)
 		feed_want(p->feed, &(struct report_want){ .netns = netns, .worker = w->index, .n = n, .family = family });
 }
 
+static void look(struct worker *w, struct slice cluster)
+{
+	struct proxy *p = w->arg;
+
+	for (unsigned i = 0; i < p->nworkers; i++)
+		if (&p->workers[i] != w)
+			worker_look(&p->workers[i], cluster);
+}
+
 static bool same_file(int a, int b)
 {
 	struct stat x, y;
@@ -371,7 +380,7 @@ static void on_closed(void *arg, struct feed *f, const char *why)
 
 static const struct feed_events events = { on_snapshot, on_beat_fd, on_steer_fd, on_socket, on_state, on_log,
 					   on_pod_socket, on_overload, on_tickets, on_closed };
-static const struct worker_events worker_events = { adopted, want };
+static const struct worker_events worker_events = { adopted, want, look };
 
 static bool peer_allowed(const struct proxy *p, int fd)
 {

@@ -30,6 +30,7 @@ struct shared_cluster *shared_cluster_hold(struct shared *n, struct slice name)
 		c = mem_alloc(sizeof(*c));
 		c->name = (struct slice){ mem_dup(name.p, name.n), name.n };
 		c->all = n;
+		c->due_ns = mem_alloc(n->workers * sizeof(*c->due_ns));
 		table_init(&c->hosts, 0);
 		table_put(&n->clusters, c->name, c);
 	}
@@ -46,6 +47,7 @@ void shared_cluster_drop(struct shared *n, struct shared_cluster *c)
 	table_del(&n->clusters, c->name);
 	table_fini(&c->hosts);
 	free((char *)c->name.p);
+	free(c->due_ns);
 	free(c);
 }
 

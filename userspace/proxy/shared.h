@@ -43,6 +43,10 @@ struct shared_cluster {
 	struct slice name;
 	struct limit_pool limit[LIMITS];
 	struct limit_rate retries;              /* those allowed whatever the share */
+	/* Requests that wait for a connection (cluster_wait.c); writers: all workers. */
+	_Atomic uint32_t waiting;               /* on all workers */
+	_Atomic uint32_t asked;                 /* of them those for which no idle connection was closed yet */
+	_Atomic uint64_t *due_ns;               /* one a worker: when its first one's time is over; 0: nobody waits there */
 	_Atomic uint32_t version;               /* counts changes of hosts' states */
 	struct table hosts;                     /* by key; control thread */
 	uint32_t ejected;                       /* control thread, this and below */

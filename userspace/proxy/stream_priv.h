@@ -17,6 +17,9 @@ enum stream_state stream_say(struct stream *s, int status, enum stream_flag f, c
 enum stream_state stream_try_failed(struct stream *s, enum retry_cause cause, bool unsent, int status, enum stream_flag f,
 				    const char *detail);
 
+/* maxConnections is reached: QUEUE, from there CONNECT when there may be one; or what stream_say() gives. */
+enum stream_state stream_wait_conn(struct stream *s);
+
 /* ---- body.c ---- */
 
 void body_to_host(struct stream *s);            /* what of the request's body the host's codec takes */

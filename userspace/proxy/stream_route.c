@@ -222,6 +222,26 @@ static void waited(struct cluster_wait *x, int err)
 	legs_flush(w);
 }
 
+static void conn_waited(struct cluster_wait *x, int err)
+{
+	struct stream *s = container_of(x, struct stream, wait);
+	struct worker *w = s->w;
+
+	/* The try begins now, and what was waited is no part of the time to connect. */
+	s->try_ns = w->thread.loop.now_ns;
+	s->info.picked_ns = stream_age_ns(s);
+	stream_go(s, err ? stream_say(s, 503, STREAM_OVERFLOW, "waited too long for a connection under maxConnections") : STREAM_CONNECT);
+	stream_run(s);
+	legs_flush(w);
+}
+
+enum stream_state stream_wait_conn(struct stream *s)
+{
+	if (cluster_wait_begin(s->w->clusters, s->backend->cluster, &s->wait, LIMIT_CONNECTIONS, conn_waited))
+		return stream_say(s, 503, STREAM_OVERFLOW, "maxConnections of the cluster is reached, and maxPending wait already");
+	return STREAM_QUEUE;
+}
+
 enum stream_state step_pick(struct stream *s)
 {
 	int err;
@@ -229,7 +249,7 @@ enum stream_state step_pick(struct stream *s)
 	s->ask.lb.now_ns = s->try_ns = s->w->thread.loop.now_ns;
 	err = cluster_pick(s->w->clusters, &s->ask, CLUSTER_REQUEST, &s->pick);
 	s->ask.wait = NULL;
-	if (err == -EBUSY && !cluster_wait_begin(s->w->clusters, s->backend->cluster, &s->wait, waited))
+	if (err == -EBUSY && !cluster_wait_begin(s->w->clusters, s->backend->cluster, &s->wait, LIMIT_REQUESTS, waited))
 		return STREAM_QUEUE;
 	if (err)
 		return no_host(s, err);

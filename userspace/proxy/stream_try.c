@@ -116,10 +116,10 @@ enum stream_state step_connect(struct stream *s)
 
 	if (s->up)
 		return upstream_ready(s->up) ? STREAM_SEND : STREAM_BLOCKED;
-	err = upstream_take(s, !s->retry.again && !s->tunnel);
-	stream_deadline(s);
+	err = cluster_conn_waits(s->pick.use) ? -EBUSY : upstream_take(s, !s->retry.again && !s->tunnel);
 	if (err == -EBUSY)
-		return stream_say(s, 503, STREAM_OVERFLOW, "maxConnections of the cluster is reached");
+		return stream_wait_conn(s);
+	stream_deadline(s);
 	if (err)
 		return connect_failed(s, err);
 	return upstream_ready(s->up) ? STREAM_SEND : STREAM_BLOCKED;

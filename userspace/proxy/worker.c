@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/buf_pool.h"
@@ -45,10 +46,59 @@ static void beat(struct loop *l, void *arg)
 		atomic_store_explicit(w->beat, l->now_ns, memory_order_relaxed);
 }
 
+/* ---- connections that others wait for --------------------------------------------------------------------------- */
+
+struct look_letter {                            /* up to the control thread, and down to the other workers */
+	struct letter letter;
+	struct worker *worker;
+	size_t n;
+	char cluster[];
+};
+
+static struct look_letter *look_letter_new(struct worker *w, struct slice cluster)
+{
+	struct look_letter *m = mem_alloc(sizeof(*m) + cluster.n);
+
+	m->worker = w;
+	m->n = cluster.n;
+	memcpy(m->cluster, cluster.p, cluster.n);
+	return m;
+}
+
+static void told(struct letter *x)
+{
+	struct look_letter *m = container_of(x, struct look_letter, letter);
+
+	m->worker->on->look(m->worker, (struct slice){ m->cluster, m->n });
+	free(m);
+}
+
+static void tell_others(void *arg, struct slice cluster)
+{
+	struct worker *w = arg;
+
+	mailbox_post(w->up, &look_letter_new(w, cluster)->letter, told);
+}
+
+static void look(struct letter *x)
+{
+	struct look_letter *m = container_of(x, struct look_letter, letter);
+
+	if (m->worker->clusters)
+		cluster_conn_look(m->worker->clusters, (struct slice){ m->cluster, m->n });
+	free(m);
+}
+
+void worker_look(struct worker *w, struct slice cluster)
+{
+	mailbox_post(&w->thread.mail, &look_letter_new(w, cluster)->letter, look);
+}
+
 static struct clusters *clusters_of(struct worker *w)
 {
 	struct clusters_conf c = { .loop = &w->thread.loop, .adoption = &w->adoption, .worker = w->index, .up = w->up,
-				   .up_arg = w->outlier, .changed = pool_changed, .arg = w };
+				   .up_arg = w->outlier, .changed = pool_changed, .rests = pool_rests, .close_rest = pool_close_rest,
+				   .tell = tell_others, .arg = w };
 	struct rand r;
 
 	rand_init(&r);

@@ -28,6 +28,7 @@ struct worker_events {
 	void (*adopted)(struct worker *w, uint64_t number);
 	/* Sockets of a pod's namespace; those that come go to worker_socket(). */
 	void (*want)(struct worker *w, uint64_t netns, uint8_t family, uint32_t n);
+	void (*look)(struct worker *w, struct slice cluster); /* worker_look() at all the others */
 };
 
 struct worker {
@@ -62,6 +63,7 @@ int worker_start(struct worker *w, unsigned index, bool splice, struct mailbox *
 void worker_stop(struct worker *w);             /* safe when never started */
 void worker_send(struct worker *w, struct snapshot *take_s); /* control thread */
 void worker_socket(struct worker *w, uint64_t netns, uint8_t family, int take_fd); /* control thread */
+void worker_look(struct worker *w, struct slice cluster); /* control thread: cluster_conn_look() */
 void worker_ask_again(struct worker *w);        /* control thread: nothing comes of what was wanted: another agent */
 /* Control thread: the level is another. hold: listeners let new connections wait. */
 void worker_overload(struct worker *w, enum overload_level level, bool hold);

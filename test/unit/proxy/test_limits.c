@@ -222,11 +222,11 @@ static void test_queue(void **state)
 	kit_turn(&k);
 	assert_true(kit_pick(&k, 0, "web", &p[0]) > 0);
 	assert_true(kit_pick(&k, 1, "web", &p[1]) > 0);
-	assert_int_equal(cluster_wait_begin(k.clusters[0], b.cluster, &waits[0], on_wait), 0);
-	assert_int_equal(cluster_wait_begin(k.clusters[0], b.cluster, &waits[1], on_wait), 0);
-	assert_int_equal(cluster_wait_begin(k.clusters[2], b.cluster, &waits[2], on_wait), 0);
-	assert_int_equal(cluster_wait_begin(k.clusters[2], b.cluster, &waits[3], on_wait), -EBUSY);
-	assert_int_equal(cluster_wait_begin(k.clusters[0], SLICE_LIT("none"), &waits[3], on_wait), -ENOENT);
+	assert_int_equal(cluster_wait_begin(k.clusters[0], b.cluster, &waits[0], LIMIT_REQUESTS, on_wait), 0);
+	assert_int_equal(cluster_wait_begin(k.clusters[0], b.cluster, &waits[1], LIMIT_REQUESTS, on_wait), 0);
+	assert_int_equal(cluster_wait_begin(k.clusters[2], b.cluster, &waits[2], LIMIT_REQUESTS, on_wait), 0);
+	assert_int_equal(cluster_wait_begin(k.clusters[2], b.cluster, &waits[3], LIMIT_REQUESTS, on_wait), -EBUSY);
+	assert_int_equal(cluster_wait_begin(k.clusters[0], SLICE_LIT("none"), &waits[3], LIMIT_REQUESTS, on_wait), -ENOENT);
 	/* A place of this worker's goes to its first; nobody overtakes. */
 	kit_ok(&k, &p[0]);
 	assert_int_equal(nwaited, 0);
@@ -246,7 +246,7 @@ static void test_queue(void **state)
 	cluster_wait_end(&waits[2]);            /* its place is given back unused */
 	assert_true(kit_pick(&k, 3, "web", &p[1]) > 0);
 	/* In vain. */
-	assert_int_equal(cluster_wait_begin(k.clusters[0], b.cluster, &waits[4], on_wait), 0);
+	assert_int_equal(cluster_wait_begin(k.clusters[0], b.cluster, &waits[4], LIMIT_REQUESTS, on_wait), 0);
 	uint64_t began = clock_ns();
 	turn_until(&k, 3);
 	assert_int_equal(waited[2], -ETIMEDOUT);
@@ -255,6 +255,52 @@ static void test_queue(void **state)
 	kit_ok(&k, &p[1]);
 	assert_true(kit_pick(&k, 0, "web", &p[0]) > 0);
 	kit_ok(&k, &p[0]);
+	kit_fini(&k);
+}
+
+/* Of several workers the one whose first one waits longest gets a connection's place. */
+static void test_conn_queue(void **state)
+{
+	struct route_backend b = kit_backend("web");
+	struct pick p[3];
+	struct kit k;
+
+	(void)state;
+	nwaited = 0;
+	memset(waits, 0, sizeof(waits));
+	start(&k, (struct pool_limits){ .max_connections = 1, .max_pending = 3 });
+	for (unsigned w = 0; w < 3; w++)
+		assert_true(kit_pick(&k, w, "web", &p[w]) > 0);
+	assert_false(cluster_conn_waits(p[0].use));
+	assert_true(cluster_conn_open(&p[0]));
+	assert_true(cluster_conn_rests(p[0].use));
+	assert_false(cluster_conn_open(&p[1]));
+	assert_int_equal(cluster_wait_begin(k.clusters[2], b.cluster, &waits[0], LIMIT_CONNECTIONS, on_wait), 0);
+	kit_turn(&k);
+	assert_int_equal(cluster_wait_begin(k.clusters[1], b.cluster, &waits[1], LIMIT_CONNECTIONS, on_wait), 0);
+	assert_int_equal(cluster_wait_begin(k.clusters[1], b.cluster, &waits[2], LIMIT_CONNECTIONS, on_wait), 0);
+	assert_int_equal(cluster_wait_begin(k.clusters[0], b.cluster, &waits[3], LIMIT_CONNECTIONS, on_wait), -EBUSY);
+	assert_true(cluster_conn_waits(p[0].use));
+	/* One idle connection for each that waits. */
+	for (int i = 0; i < 3; i++)
+		assert_false(cluster_conn_rests(p[0].use));
+	assert_true(cluster_conn_rests(p[0].use));
+	cluster_conn_closed(p[0].use, p[0].key);
+	/* None of them takes it, so it is each one's in turn. */
+	turn_until(&k, 3);
+	assert_int_equal(waited[0], 0);
+	assert_int_equal(waited[1], 1);
+	assert_int_equal(waited[2], 2);
+	assert_false(cluster_conn_waits(p[0].use));
+	assert_true(cluster_conn_open(&p[0]));
+	/* One that ends by itself is nobody's hindrance. */
+	assert_int_equal(cluster_wait_begin(k.clusters[2], b.cluster, &waits[0], LIMIT_CONNECTIONS, on_wait), 0);
+	cluster_wait_end(&waits[0]);
+	assert_false(cluster_conn_waits(p[0].use));
+	assert_true(cluster_conn_rests(p[0].use));
+	cluster_conn_closed(p[0].use, p[0].key);
+	for (unsigned w = 0; w < 3; w++)
+		kit_ok(&k, &p[w]);
 	kit_fini(&k);
 }
 
@@ -298,6 +344,7 @@ int main(void)
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_requests_and_connections),
 		cmocka_unit_test(test_queue),
+		cmocka_unit_test(test_conn_queue),
 		cmocka_unit_test(test_retry_budget),
 	};
 

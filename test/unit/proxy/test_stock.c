@@ -386,7 +386,7 @@ static void on_adopted(struct worker *w, uint64_t number)
 	(void)number;
 }
 
-static const struct worker_events worker_events = { on_adopted, on_want };
+static const struct worker_events worker_events = { .adopted = on_adopted, .want = on_want };
 
 static void test_letters_between_threads(void **state)
 {
