@@ -406,7 +406,7 @@ static int switching(struct http1_head *h)
 {
 	if (h->nlength || h->ncoding)
 		return malformed(h, "101 with a body");
-	if (!http1_of(h->c)->upgrade || !h->wants_upgrade || !HTTP1_IS(h->upgrade, "websocket"))
+	if (http1_of(h->c)->is_connect || !http1_of(h->c)->upgrade || !h->wants_upgrade || !HTTP1_IS(h->upgrade, "websocket"))
 		return malformed(h, "101 to what nobody asked for");
 	h->m->upgrade = SLICE_LIT("websocket");
 	return 0;
