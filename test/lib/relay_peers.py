@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Peers of the TCP proxy: `serve PORT` answers by the first byte of a connection, `cases` is the client of tcp_relay.sh.
+"""Peers of the TCP proxy: `serve PORT` answers by the first byte of a connection, `cases` and `trips` are the clients of
+tcp_relay.sh.
 
 First byte:  e  echo until FIN, then FIN       h  read to FIN, then answer what came in full, then FIN
              s  send without end               q  say nothing      r  reset       z  FIN at once, then count what still comes
@@ -164,6 +165,18 @@ def bulk_down(total):
         check(f"{total >> 20} MiB from the host", (n, md5.hexdigest()), (total, want.hexdigest()))
 
 
+def trips():
+    """Much in all, but little at a time."""
+    piece = os.urandom(1024)
+    with dial(7001, b"e") as s:
+        for _ in range(1000):
+            s.sendall(piece)
+            if s.recv(len(piece), socket.MSG_WAITALL) != piece:
+                raise AssertionError("the echo is not what was sent")
+        s.shutdown(socket.SHUT_WR)
+        check("a thousand round trips of 1 KiB", read_all(s), b"")
+
+
 def slow_reader():
     before = proxy_rss()
     slow = [dial(7001, b"s") for _ in range(40)]
@@ -242,4 +255,4 @@ def cases():
 
 
 if __name__ == "__main__":
-    cases() if sys.argv[1] == "cases" else serve(int(sys.argv[2]))
+    {"cases": cases, "trips": trips, "serve": serve}[sys.argv[1]](*map(int, sys.argv[2:]))

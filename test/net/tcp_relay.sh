@@ -25,5 +25,11 @@ YAML
 bg echo.log python3 "$SRC/test/lib/relay_peers.py" serve 9001
 wait_line 20 "$T/echo.log" ready
 weftd_start
+ok "round trips" python3 "$SRC/test/lib/relay_peers.py" trips
+cat "$T/ok.out"
+at_least() { [ "$(metric "$1")" -ge "$2" ]; }
+wait_for 20 at_least weft_listener_received_total 1024000
+is "$(metric weft_listener_spliced_total)" 0 "what comes little by little goes through no pipe"
 ok "every case of the relay" python3 "$SRC/test/lib/relay_peers.py" cases
 cat "$T/ok.out"
+wait_for 20 at_least weft_listener_spliced_total $((400 << 20))

@@ -15,6 +15,7 @@
 	X(COUNTER, dropped, "datagrams dropped: too many sessions, or no host")                                        \
 	X(COUNTER, received, "bytes from clients")                                                                     \
 	X(COUNTER, sent, "bytes to clients")                                                                           \
+	X(COUNTER, spliced, "of both, those that went through pipes, past the process")                                \
 	X(COUNTER, retried, "hosts tried beyond the first of a connection")                                            \
 	X(COUNTER, done, "connections that both sides ended")                                                          \
 	X(COUNTER, no_rule, "NR: ended as no rule was for them")                                                       \

@@ -101,7 +101,7 @@ static bool pipe_drained(struct relay *r, int to_fd, struct conn *to, enum relay
 static enum relay_state move_by_pipe(struct relay *r, int from_fd, int to_fd, struct conn *to)
 {
 	enum relay_state state = RELAY_MORE;
-	size_t moved = 0;
+	size_t moved = 0, waited = r->pipe->len;
 
 	while (moved < RELAY_BUDGET) {
 		ssize_t n;
@@ -111,13 +111,16 @@ static enum relay_state move_by_pipe(struct relay *r, int from_fd, int to_fd, st
 		if (r->eof)
 			return pass_end(r, to);
 		n = relay_splice(from_fd, r->pipe->in, RELAY_PIPE_BYTES);
-		if (n == -EAGAIN)
+		if (n == -EAGAIN) {
+			r->run = moved + waited < RELAY_LITTLE ? 0 : r->run;
 			return RELAY_WAIT;
+		}
 		if (n < 0)
 			return RELAY_FROM_BROKE;
 		r->eof = !n;
 		r->pipe->len += n;
 		r->bytes += n;
+		r->spliced += n;
 		moved += n;
 	}
 	return RELAY_MORE;
@@ -128,7 +131,7 @@ static bool by_pipe(struct relay *r, struct conn *from, struct conn *to, struct 
 {
 	if (r->pipe && r->pipe->len)
 		return true;
-	if (pipes->off || r->bytes < RELAY_SPLICE_FROM || r->buf.len || r->eof)
+	if (pipes->off || r->run < RELAY_SPLICE_FROM || r->buf.len || r->eof)
 		return false;
 	if (conn_raw_fd(from) < 0 || conn_raw_fd(to) < 0 || !conn_may_splice(from) || !conn_may_splice(to))
 		return false;
@@ -159,6 +162,7 @@ static enum relay_state move_by_buffer(struct relay *r, struct conn *from, struc
 			return RELAY_FROM_BROKE;
 		r->eof = !n;
 		r->bytes += n;
+		r->run = n < RELAY_MUCH ? 0 : r->run < RELAY_SPLICE_FROM ? r->run + (uint32_t)n : r->run;
 		moved += n;
 	}
 	return RELAY_MORE;

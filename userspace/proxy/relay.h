@@ -8,7 +8,9 @@
 #include "net/conn.h"
 
 #define RELAY_BUFFER 65536u
-#define RELAY_SPLICE_FROM 65536u                /* bytes moved before a pipe is worth its calls */
+#define RELAY_SPLICE_FROM 65536u                /* bytes in a row, much of them at a time, before a pipe is worth its calls */
+#define RELAY_MUCH 16384u                       /* at a time: below, two system calls and a copy cost less than three */
+#define RELAY_LITTLE 4096u                      /* at a time: the pipe is left */
 #define RELAY_PIPE_BYTES (256u * 1024)         /* in a pipe: more gives nothing, 64 KiB costs 15 % */
 #define RELAY_BUDGET (1u << 20)                 /* bytes of one call: other work of the loop goes on */
 
@@ -32,6 +34,8 @@ struct relay {                                  /* zeroed */
 	struct buf buf;                         /* read and not yet written; the owner may put the first bytes there */
 	struct relay_pipe *pipe;
 	uint64_t bytes;                         /* taken from `from` */
+	uint64_t spliced;                       /* of them, through a pipe */
+	uint32_t run;                           /* of them, the last ones that came RELAY_MUCH at a time; counted to RELAY_SPLICE_FROM */
 	bool eof;                               /* its FIN was read */
 	bool shut;                              /* and passed on: nothing more comes */
 };

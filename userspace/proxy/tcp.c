@@ -46,7 +46,7 @@ struct tcp {
 	struct net_addr host;                   /* last one dialled; port 0: none */
 	uint64_t began_ns, chosen_ns, dialled_ns, took_ns; /* chosen: its cluster; took: until the host was reached */
 	uint64_t last_ns, idle_ns;              /* last: something moved */
-	uint64_t counted_up, counted_down;      /* bytes in the listener's counters already */
+	uint64_t counted_up, counted_down, counted_spliced; /* bytes in the listener's counters already */
 	struct timer idle;                      /* before a host is reached: for what the client has to say first */
 	char *sni;                              /* of TLS that is passed on; NULL: not looked at */
 	struct loop_deferred later;             /* more to move, or its end */
@@ -149,8 +149,10 @@ static void count(struct tcp *t)
 {
 	stat_add(&t->listener->stat->received, t->request.bytes - t->counted_up);
 	stat_add(&t->listener->stat->sent, t->response.bytes - t->counted_down);
+	stat_add(&t->listener->stat->spliced, t->request.spliced + t->response.spliced - t->counted_spliced);
 	t->counted_up = t->request.bytes;
 	t->counted_down = t->response.bytes;
+	t->counted_spliced = t->request.spliced + t->response.spliced;
 }
 
 static void flag_host(const struct tcp *t, enum tcp_end end)
