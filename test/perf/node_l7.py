@@ -16,7 +16,7 @@ import time
 from bench import QUICK, Failed, Report, interleave, say
 from l7 import Load, Rig, tail
 from node import Place, Unix
-from proxies import Nginx, Weft
+from proxies import Nginx, Relay, Weft
 
 import http.client
 import json
@@ -35,7 +35,7 @@ class NodeRig(Rig):
         self.plain = Place(f"{args.cgroup}/plain")
         self.pods = {side: {pod: Place(f"{args.cgroup}/{side}/{pod}", pod) for pod in ("client", "server")}
                      for side in ("mesh", "plain")}
-        self.weftd = Place(f"{args.cgroup}/mesh/weftd")
+        self.weftd, self.floor = (Place(f"{args.cgroup}/mesh/{who}") for who in ("weftd", "floor"))
         self.servers = {}
         self.key = self.cert = self.pem = os.path.join(args.scratch, "none")
         self.build, self.scratch, self.cgroup, self.envoy = args.build, args.scratch, args.cgroup, ""
@@ -49,7 +49,7 @@ class NodeRig(Rig):
 
     def spawn(self, cpu, argv, log):
         """A proxy: on the node, weft's own in the captured cgroup."""
-        place = self.weftd if "weftd" in argv[0] else self.plain
+        place = self.weftd if "weftd" in argv[0] else self.floor if "relay" in argv[0] else self.plain
         return place.spawn(["taskset", "-c", cpu, *argv], stdout=log, stderr=log)
 
     def wait_at(self, address, port, proxy=None, limit=30):
@@ -71,13 +71,23 @@ class NodeNginx(Nginx):
         return re.sub(r"stream \{.*", "", kept, flags=re.S)
 
 
+class NodeFloor(Relay):
+    """In the captured cgroup as a workload, so that its hops are short-circuited as weft's are."""
+
+    def version(self):
+        return "floor (short-circuited)"
+
+    def command(self):
+        return [f"{self.rig.build}/test/perf/relay", "-l", f"{NODE}:{self.port['h1']}", "-u", f"{SERVER}:{MESH}"]
+
+
 class NodeWeft(Weft):
     ports = ("h1",)
     socket = "/run/weft/admin.sock"
 
     def __init__(self, rig):
         super().__init__(rig)
-        rows = "".join(f"- {{name: {w}, cgroup: /{w}, shortCircuit: {{splice: never}}}}\n" for w in ("client", "server"))
+        rows = "".join(f"- {{name: {w}, cgroup: /{w}, shortCircuit: {{splice: never}}}}\n" for w in ("client", "server", "floor"))
         self.kernel = f"kernel: {{cgroup: {rig.cgroup}/mesh}}\nworkloads:\n{rows}"
 
     def config(self, generation):
@@ -142,6 +152,13 @@ class Watch(threading.Thread):
             self.why = e
 
 
+def machine_ns():
+    """All that was not idle since boot, in ticks of 10 ms: +-2 % of a sample."""
+    with open("/proc/stat") as f:
+        user, nice, system, _, _, irq, softirq = map(int, f.readline().split()[1:8])
+    return (user + nice + system + irq + softirq) * 10 ** 9 // os.sysconf("SC_CLK_TCK")
+
+
 class Path:
     def __init__(self, rig, name, side, url, proxy=None):
         self.rig, self.name, self.side, self.url, self.proxy = rig, name, side, url, proxy
@@ -151,16 +168,17 @@ class Path:
             return int(f.read().split()[0])
 
     def run(self, connections, client_cpu, server_cpu, seconds):
-        """(Load, ns of client, server and proxy, ns of the proxy, redirects a request)"""
+        """(Load, ns of client, server and proxy, ns of the machine, ns of the proxy, redirects a request)"""
         os.sched_setaffinity(self.rig.servers[self.side].pid, {server_cpu})
         place = self.rig.pods[self.side]["client"]
         argv = ["taskset", "-c", client_cpu, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", self.url]
-        watch = Watch(self.proxy, seconds) if isinstance(self.proxy, NodeWeft) and connections > 1 else None
-        before = self.server_ns(), self.proxy.cpu_ns() if self.proxy else 0
+        watch = Watch(self.rig.weft, seconds) if self.side == "mesh" and connections > 1 else None
+        before, machine = (self.server_ns(), self.proxy.cpu_ns() if self.proxy else 0), machine_ns()
         p = place.spawn(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         out = p.stdout.read()
         _, _, used = os.wait4(p.pid, 0)
         p.returncode = 0
+        machine = machine_ns() - machine
         own = self.proxy.cpu_ns() - before[1] if self.proxy else 0
         load = Load(out)
         if load.errors + load.refused:
@@ -170,15 +188,15 @@ class Path:
             if watch.why:
                 raise Failed(f"{self.name}: {watch.why}")
         everybody = (used.ru_utime + used.ru_stime) * 1e9 + self.server_ns() - before[0] + own
-        return load, everybody, own, watch.rate if watch else None
+        return load, everybody, machine, own, watch.rate if watch else None
 
 
 def many(path):
     """64 connections: the proxy alone on processor 0, else the client; the server on 1, with the client if there is a proxy."""
-    load, everybody, own, redirects = path.run(64, 1 if path.proxy else 0, 1, SECONDS)
+    load, everybody, machine, own, redirects = path.run(64, 1 if path.proxy else 0, 1, SECONDS)
     if redirects is not None and not 3.8 < redirects < 4.2:
         raise Failed(f"{redirects:.2f} redirects a request, wanted 4: a hop is not short-circuited")
-    return {"all": everybody / 1000 / load.requests, "own": own / 1000 / load.requests, "time": 1e6 / load.per_s,
+    return {"all": everybody / 1000 / load.requests, "machine": machine / 1000 / load.requests, "own": own / 1000 / load.requests, "time": 1e6 / load.per_s,
             "redirects": redirects, "per_s": load.per_s}
 
 
@@ -187,21 +205,25 @@ def single(path, server_cpu):
 
 
 def report_all(report, paths, got):
-    weft, bridge, cluster, nginx = paths
+    weft, bridge, cluster, nginx, floor = paths
 
     def line(case, job, key, unit, peer, aim=None, **more):
         report.pairs(case, peer.name, unit, [s[key] for s in got[job, weft]], [s[key] for s in got[job, peer]], aim, **more)
 
     redirects = statistics.median(s["redirects"] for s in got["many", weft])
-    for peer, aim in ((bridge, 0.95), (cluster, None), (nginx, None)):
-        line("node-64-cpu", "many", "all", "us cpu of all/req", peer, aim, redirects_per_req=redirects)
-    for peer, aim in ((bridge, 1 / 1.05), (cluster, None), (nginx, None)):
+    for peer, aim in ((bridge, 0.95), (cluster, None), (nginx, None), (floor, None)):
+        line("node-64-machine", "many", "machine", "us cpu of the machine/req", peer, aim, redirects_per_req=redirects)
+    for peer in (bridge, cluster, nginx, floor):
+        line("node-64-cpu", "many", "all", "us cpu of all/req", peer)
+    for peer, aim in ((bridge, 1 / 1.05), (cluster, None), (nginx, None), (floor, None)):
         line("node-64-time", "many", "time", "us/req", peer, aim)
-    line("node-64-proxy-cpu", "many", "own", "us cpu of proxy/req", nginx, 0.5)
+    for peer, aim in ((nginx, 0.5), (floor, None)):
+        line("node-64-proxy-cpu", "many", "own", "us cpu of proxy/req", peer, aim)
     for job, case, aim in (("one", "node-trip-1cpu", 1.3), ("across", "node-trip-2cpu", 1.0)):
         line(case, job, "p50", "us p50", bridge, aim)
         line(case, job, "p50", "us p50", cluster, 1.0)
         line(case, job, "p50", "us p50", nginx)
+        line(case, job, "p50", "us p50", floor)
 
 
 def main():
@@ -212,15 +234,17 @@ def main():
     report = Report()
     say(f"load {report.load:.2f}, {os.cpu_count()} CPUs, Linux {os.uname().release}")
     rig = NodeRig(args)
-    weft, nginx = NodeWeft(rig), NodeNginx(rig)
+    weft, nginx, floor = NodeWeft(rig), NodeNginx(rig), NodeFloor(rig)
+    rig.weft = weft
     paths = [Path(rig, "weft", "mesh", f"http://{SERVICE}/", weft),
              Path(rig, "veth+bridge", "plain", f"http://{SERVER}:{PLAIN}/"),
              Path(rig, "ClusterIP by nft", "plain", "http://10.97.0.10/"),
-             Path(rig, nginx.version(), "plain", f"http://{NODE}:{nginx.port['h1']}/", nginx)]
+             Path(rig, nginx.version(), "plain", f"http://{NODE}:{nginx.port['h1']}/", nginx),
+             Path(rig, floor.version(), "mesh", f"http://{NODE}:{floor.port['h1']}/", floor)]
     jobs = {"many": many, "one": lambda p: single(p, 0), "across": lambda p: single(p, 1)}
     got = {(j, p): [] for j in jobs for p in paths}
     try:
-        for p in (weft, nginx):
+        for p in (weft, nginx, floor):
             p.start()
         for p in paths:
             p.run(64, 1, 1, 1)               # warm
@@ -228,7 +252,7 @@ def main():
         interleave(ROUNDS, list(jobs), paths, lambda j, p, r: got[j, p].append(jobs[j](p)), 40 if QUICK else 200)
         report_all(report, paths, got)
     finally:
-        for p in (weft, nginx):
+        for p in (weft, nginx, floor):
             p.stop()
         for p in rig.servers.values():
             p.terminate()

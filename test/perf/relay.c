@@ -2,7 +2,7 @@
 /*
  * The floor of a proxy: a relay that parses nothing. One thread, one edge-triggered epoll set, one connection to the
  * server for each of a client; read until short, send at once. What it costs is what the kernel costs.
- *   relay -l PORT -u PORT [-s]     both on 127.0.0.1; -s: a direction that fills a whole read goes on by splice(2)
+ *   relay -l [ADDRESS:]PORT -u [ADDRESS:]PORT [-s]     127.0.0.1; -s: a direction that fills a whole read goes on by splice(2)
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -45,10 +45,17 @@ static void die(const char *what)
 	exit(1);
 }
 
-static struct sockaddr_in address(int port)
+/* Port 0: it is none. */
+static struct sockaddr_in address(char *text)
 {
-	return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	char *port = strchr(text, ':');
+
+	if (port)
+		*port++ = 0;
+	if (!port || inet_pton(AF_INET, text, &a.sin_addr) == 1)
+		a.sin_port = htons((uint16_t)atoi(port ? port : text));
+	return a;
 }
 
 static void both_close(struct end *e)
@@ -200,14 +207,13 @@ static void watch(struct end *e)
 		die("epoll_ctl");
 }
 
-static void take(int client, int server_port)
+static void take(int client, const struct sockaddr_in *to)
 {
-	struct sockaddr_in a = address(server_port);
 	int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct end *c, *s;
 
 	/* Blocking: on loopback it is over at once. */
-	if (server < 0 || connect(server, (struct sockaddr *)&a, sizeof(a))) {
+	if (server < 0 || connect(server, (const struct sockaddr *)to, sizeof(*to))) {
 		close(client);
 		if (server >= 0)
 			close(server);
@@ -222,21 +228,20 @@ static void take(int client, int server_port)
 	watch(s);
 }
 
-static int listen_on(int port)
+static int listen_on(const struct sockaddr_in *here)
 {
-	struct sockaddr_in a = address(port);
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
 	int s = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
 
 	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (s < 0 || bind(s, (struct sockaddr *)&a, sizeof(a)) || listen(s, 4096))
+	if (s < 0 || bind(s, (const struct sockaddr *)here, sizeof(*here)) || listen(s, 4096))
 		die("listen");
 	if (epoll_ctl(set, EPOLL_CTL_ADD, s, &ev))
 		die("epoll_ctl");
 	return s;
 }
 
-static void run(int listener, int server_port)
+static void run(int listener, const struct sockaddr_in *to)
 {
 	struct epoll_event ev[256];
 
@@ -248,7 +253,7 @@ static void run(int listener, int server_port)
 
 			if (!e) {
 				while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-					take(fd, server_port);
+					take(fd, to);
 				continue;
 			}
 			e->rdhup |= (ev[i].events & (EPOLLRDHUP | EPOLLHUP)) != 0;
@@ -264,20 +269,21 @@ static void run(int listener, int server_port)
 int main(int argc, char **argv)
 {
 	struct rlimit files;
-	int port = 0, server = 0, o;
+	struct sockaddr_in here = { 0 }, server = { 0 };
+	int o;
 
 	while ((o = getopt(argc, argv, "l:u:s")) != -1) {
 		if (o == 'l')
-			port = atoi(optarg);
+			here = address(optarg);
 		else if (o == 'u')
-			server = atoi(optarg);
+			server = address(optarg);
 		else if (o == 's')
 			use_splice = true;
 		else
 			return 2;
 	}
-	if (!port || !server) {
-		fprintf(stderr, "usage: relay -l PORT -u PORT [-s]\n");
+	if (!here.sin_port || !server.sin_port) {
+		fprintf(stderr, "usage: relay -l [ADDRESS:]PORT -u [ADDRESS:]PORT [-s]\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);               /* splice() knows no MSG_NOSIGNAL */
@@ -285,5 +291,5 @@ int main(int argc, char **argv)
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
 	set = epoll_create1(EPOLL_CLOEXEC);
-	run(listen_on(port), server);
+	run(listen_on(&here), &server);
 }
