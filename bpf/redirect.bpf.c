@@ -9,6 +9,7 @@
 #include "kern/reason.h"
 #include "kern/maps.h"
 #include "lib/maps.h"
+#include "lib/memory.h"
 #include "lib/ratchet.h"
 #include "lib/pair.h"
 
@@ -37,21 +38,34 @@ static __always_inline void recheck(struct pair_end *self, const struct pair_end
 	self->gen = ctl->policy_gen;
 }
 
+/* Soon nothing but the plain send path of TCP will find memory: who talks now leaves the map (sockops). */
+static __always_inline void flee(struct pair_end *self, const struct ctl *ctl)
+{
+	__u32 off = END_NO_READ | END_NO_SEND;
+
+	if ((ctl->flags & CTL_LEAVE_MAP) && (self->flags & off) != off)
+		end_set(self, off);
+}
+
 /* Why nothing of this end may be redirected now; REASON_NONE = it may. */
-static __always_inline __u32 stopped(const struct pair_end *self, const struct pair_end *peer, struct sock *sk,
+static __always_inline __u32 stopped(struct pair_end *self, const struct pair_end *peer, struct sock *sk,
 				     const struct ctl *ctl)
 {
+	bool mute = (READ_ONCE(peer->flags) & END_NO_READ) || (self->flags & END_NO_SEND);
 	__u8 state = sk->__sk_common.skc_state;
+	enum memory memory = memory_of(sk);
 
+	if (memory == MEMORY_SHORT)
+		flee(self, ctl);
 	if (ctl->flags & CTL_KILL)
 		return REASON_KILLED;
 	/* What the peer has against being redirected to (ULP, RCVLOWAT, LEFT), it noted as its own reason. */
-	if ((READ_ONCE(peer->flags) & END_NO_READ) || (self->flags & END_NO_SEND))
+	if (mute)
 		return self->reason ? self->reason : peer->reason ? peer->reason : REASON_POLICY;
 	/* After shutdown() the stack answers EPIPE; tcp_bpf_sendmsg would not. */
 	if (state != TCP_STATE_ESTABLISHED && state != TCP_STATE_CLOSE_WAIT)
 		return REASON_NO_PEER;
-	return REASON_NONE;
+	return memory ? REASON_MEMORY : REASON_NONE;
 }
 
 static __always_inline int redirect(struct sk_msg_md *msg, struct pair_end *self, struct pair_end *peer)
@@ -130,8 +144,9 @@ int redirect_msg(struct sk_msg_md *msg)
 		why = ratchet_hold(&in, self->state, why);
 	if (!why)
 		return redirect(msg, self, peer);
-	/* Alone and on the stack: nothing redirected is on its way to a peer that wants no more. */
-	if ((READ_ONCE(peer->flags) & END_NO_READ) && !(self->flags & END_SAW_NO_READ) && sock_alone(self, sk))
+	/* Alone and on the stack for good: nothing redirected is on its way, or will ever be. */
+	if (((READ_ONCE(peer->flags) & END_NO_READ) || (self->flags & END_NO_SEND)) &&
+	    !(self->flags & END_SAW_NO_READ) && sock_alone(self, sk))
 		end_set(self, END_SAW_NO_READ);
 	return stack(self, in.size, why);
 }

@@ -326,8 +326,8 @@ static __always_inline int leave_alone(struct bpf_sock_ops *ops, struct sock_end
  * it then: the kernel drops the sender's lock between verdict and queue, and would answer EPIPE to the sender if the
  * socket had left by then. NO_READ stops new verdicts. It is certain that none is under way
  *  - if nothing was ever redirected to this end (redirect() counts before it looks at NO_READ), or
- *  - if the peer has since had a verdict that saw NO_READ, with no other thread in send() (END_SAW_NO_READ), or, when
- *    the peer just never sends again,
+ *  - if the peer has had a verdict that saw this NO_READ or its own NO_SEND, with no other thread in send()
+ *    (END_SAW_NO_READ), or, when the peer just never sends again,
  *  - after half a minute without a byte from it.
  */
 static __always_inline int leave_paired(struct bpf_sock_ops *ops, const struct sock_end *end, struct pair_end *self,

@@ -61,9 +61,16 @@ struct socket_wq {
 	struct wait_queue_head wait;
 };
 
+struct proto {
+	atomic64_t *memory_allocated;               /* pages of all TCP sockets of the node */
+	unsigned long *memory_pressure;             /* not 0: since when there is pressure */
+	long *sysctl_mem;                           /* net.ipv4.tcp_mem: pages, three of them */
+};
+
 struct sock_common {
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	struct proto *skc_prot;
 	atomic64_t skc_cookie;
 	unsigned long skc_flags;
 };

@@ -311,7 +311,7 @@ enum pair_side { SIDE_CLIENT, SIDE_SERVER };
 enum end_flag {                                     /* all set by atomic or, none is ever cleared */
 	END_NO_READ = 1u << 0,                      /* nothing may be redirected to this end any more */
 	END_NO_SEND = 1u << 1,                      /* this end redirects nothing any more */
-	END_SAW_NO_READ = 1u << 2,                  /* its verdict saw the peer's NO_READ, and nothing was under way */
+	END_SAW_NO_READ = 1u << 2,                  /* it redirects nothing any more, and nothing is under way */
 	END_SHARED = 1u << 3,                       /* more than one thread has sent on it */
 	END_LEFT = 1u << 4,                         /* it has left the sockhash */
 	END_CLOSED = 1u << 5,

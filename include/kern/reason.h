@@ -58,7 +58,8 @@
 	  "service has routes, the proxy has no listener in the client's namespace, failMode open: balanced at L4")    \
 	X(L7_UNSEEN_CLOSED, LB, "l7_unseen_closed",                                                                    \
 	  "service has routes, the proxy has no listener in the client's namespace, failMode closed: ECONNREFUSED")    \
-	X(ODST_FULL, ERR, "odst_full", "what a client dialled could not be kept for the proxy, which will refuse it")
+	X(ODST_FULL, ERR, "odst_full", "what a client dialled could not be kept for the proxy, which will refuse it") \
+	X(MEMORY, SC, "memory", "the node's TCP memory is under pressure (net.ipv4.tcp_mem): went to the stack")
 
 enum reason_class { REASON_CLASS_LB, REASON_CLASS_SC, REASON_CLASS_ERR };
 

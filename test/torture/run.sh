@@ -3,11 +3,17 @@
 # What can be done to TCP connections, done to short-circuited ones beside the real daemon. `make torture` runs this as
 # it is, `make test` with --short. --group=NAME runs one of the groups below; other words are names of cases
 # (weft-torture list) of the first group.
+# net.ipv4.tcp_mem belongs to the namespace that this was started in, and is put back there however a case ends.
+if [ -z "${HOST_NET:-}" ]; then
+	exec {HOST_NET}< /proc/self/ns/net
+	export HOST_NET TCP_MEM=$(cat /proc/sys/net/ipv4/tcp_mem 2>/dev/null)
+fi
 . "$(dirname "$0")/../lib/net.sh"
+at_exit() { [ -z "$TCP_MEM" ] || nsenter --net="/proc/self/fd/$HOST_NET" sysctl -qw net.ipv4.tcp_mem="$TCP_MEM"; }
 
 TOOL=$B/test/torture/weft-torture/weft-torture
 PINS=/sys/fs/bpf/weft/abi1/maps
-SHORT= ONLY=() GROUPS_ALL="plain syncookies nat synproxy agent broken"
+SHORT= ONLY=() GROUPS_ALL="plain memory syncookies nat synproxy agent broken"
 for arg in "$@"; do
 	case $arg in
 	--short) SHORT=1 ;;
@@ -189,6 +195,13 @@ broken() {  # suffix, object, cases that must fail...
 			RC=1
 		fi
 	done
+}
+
+# ---- no memory for TCP: of the whole machine, so nothing else runs meanwhile -------------------------------------
+group_memory() {
+	[ -n "$TCP_MEM" ] || { case_skip memory "net.ipv4.tcp_mem belongs to a namespace outside"; return; }
+	torture "memory-*"
+	at_exit
 }
 
 group_broken() {

@@ -190,7 +190,6 @@ static void program_cost(const struct bpf_object *o)
 static void all(const struct kit *k, const struct link *l)
 {
 	static const int sizes[] = {100, 4096}, writes[] = {1024, 16384, 65536};
-	int stats;
 
 	for (int veth = 0; veth < 2; veth++)
 		for (int i = 0; i < 2; i++) {
@@ -210,14 +209,18 @@ static void all(const struct kit *k, const struct link *l)
 		snprintf(name, sizeof(name), "veth one way, %d B writes", j.size);
 		compare(k, l, j, name, "Gbit/s");
 	}
-	stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
+}
+
+static void programs(const struct kit *k, const struct link *l)
+{
+	int stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	run(k, l, &(struct job){.mesh = true, .size = 100, .cpu = {0, 0}});
 	program_cost(k->redirect);
 	program_cost(k->sockops);
 	close(stats);
 }
 
-int cost(void)
+int cost(bool programs_only)
 {
 	struct err e = {0};
 	struct link l;
@@ -231,7 +234,9 @@ int cost(void)
 	} else {
 		k.ctl.flags |= CTL_LEAVE_MAP;
 		kit_ctl(&k);
-		all(&k, &l);
+		if (!programs_only)
+			all(&k, &l);
+		programs(&k, &l);
 	}
 	kit_close(&k);
 	return err ? 1 : 0;

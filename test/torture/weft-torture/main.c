@@ -35,7 +35,7 @@ static const struct layout layouts[] = {
 
 static const struct torture_case *const tables[] = {
 	order_cases,  close_cases, look_cases, send_cases,
-	refuse_cases, share_cases, many_cases, path_cases,
+	refuse_cases, share_cases, many_cases, path_cases, memory_cases,
 };
 #define NTABLES (sizeof(tables) / sizeof(tables[0]))
 

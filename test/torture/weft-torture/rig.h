@@ -72,7 +72,7 @@ struct torture_case {
 	}
 
 extern const struct torture_case order_cases[], close_cases[], look_cases[], send_cases[],
-	refuse_cases[], many_cases[], path_cases[], share_cases[];
+	refuse_cases[], many_cases[], path_cases[], share_cases[], memory_cases[];
 
 __attribute__((format(printf, 3, 4))) int fault(struct rig *r, int err, const char *fmt, ...);
 
