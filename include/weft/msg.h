@@ -73,6 +73,8 @@ struct msg {
 	struct slice class_name;                /* bolt: class of the content */
 	/* number of the protocol (bolt codec, Dubbo id); MSG_NO_STATUS = none */
 	int serialization;
+	/* the sender closes the connection when it was idle so long (Keep-Alive: timeout=N); 0 = not said */
+	uint32_t idle_ms;
 	/* from the frame or grpc-timeout; > 0 goes before the route's, else says nothing */
 	int32_t timeout_ms;
 

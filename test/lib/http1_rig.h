@@ -32,6 +32,7 @@ struct rig {
 	bool q_rechunked, r_rechunked;          /* a body of unknown length: its chunks are as its pieces came */
 	int down_err, up_err;                   /* other than -EAGAIN */
 	unsigned ups;                           /* connections to the server */
+	uint32_t idle_ms;                       /* of the last answer's head */
 };
 
 static inline void rig_note(struct rig *r, const char *text)
@@ -158,6 +159,7 @@ static inline int rig_up_head(void *arg, uint64_t id, struct msg *m, bool end)
 
 	assert_always(id == r->up_id);
 	rig_note_msg(r, "r", m, end);
+	r->idle_ms = m->idle_ms;
 	r->r_rechunked |= m->body_len < 0;
 	err = r->down.ops->put_head(&r->down, &r->down_id, m, end);
 	assert_always(!err);

@@ -130,7 +130,7 @@ static const struct conf_item pool_rows[] = {
 	CONF_ITEM(struct cluster_pool, max_requests_per_connection, "maxRequestsPerConnection", INT, .dflt = "0",
 		  .help = "then it is closed; 0: no limit"),
 	CONF_ITEM(struct cluster_pool, idle_ns, "idleTimeout", DURATION, .max = CONF_HOURS_MAX, .dflt = "60s",
-		  .help = "an idle connection is closed after it; 0s: never"),
+		  .help = "an idle connection is closed after it, or earlier if its host said so (Keep-Alive); 60s at most; 0s: 60s"),
 	CONF_ITEM(struct cluster_pool, http2_max_streams, "http2MaxStreams", INT, .min = 1, .max = 1 << 20, .dflt = "100",
 		  .help = "requests at a time on one HTTP/2 connection"),
 	CONF_END

@@ -84,6 +84,27 @@ static int keep_te(struct http1_head *h)
 	return HTTP1_IS(h->value, "trailers") ? keep(h) : 0;
 }
 
+/* "timeout=5, max=100" (RFC 2068 19.7.1.1); what is of another form says nothing. */
+static void note_idle(struct http1_head *h)
+{
+	static const char name[] = "timeout=";
+	const char *p = h->value.p, *end = p + h->value.n, *digits;
+	uint64_t s = 0;
+
+	while (p < end && ((size_t)(end - p) < sizeof(name) || strncasecmp(p, name, sizeof(name) - 1))) {
+		p = memchr(p, ',', (size_t)(end - p));
+		for (p = p ? p + 1 : end; p < end && (*p == ' ' || *p == '\t');)
+			p++;
+	}
+	if (p == end)
+		return;
+	digits = p += sizeof(name) - 1;
+	for (; p < end && *p >= '0' && *p <= '9'; p++)
+		s = s < UINT32_MAX ? s * 10 + (uint64_t)(*p - '0') : s;
+	if (p > digits && (p == end || *p == ',' || *p == ' ' || *p == '\t'))
+		h->m->idle_ms = !s ? 1 : s < UINT32_MAX / 1000 ? (uint32_t)s * 1000 : UINT32_MAX;
+}
+
 /* By length: nearly all headers are done with one comparison of numbers. */
 static int line_by_name(struct http1_head *h)
 {
@@ -107,7 +128,10 @@ static int line_by_name(struct http1_head *h)
 	case 10:
 		if (HTTP1_IS(name, "connection"))
 			return keep_connection(h);
-		return HTTP1_IS(name, "keep-alive") ? 0 : keep(h);
+		if (!HTTP1_IS(name, "keep-alive"))
+			break;
+		note_idle(h);
+		return 0;
 	case 14:
 		if (HTTP1_IS(name, "content-length"))
 			once(&h->length, &h->nlength, h);

@@ -12,6 +12,7 @@
 #include "proxy/worker.h"
 
 #define IDLE_MS_MAX 60000u                      /* whatever the cluster says: hosts close theirs soon after, mostly */
+#define IDLE_MARGIN_MS 1000u                    /* before the host's own time: a request on its way would meet its FIN */
 #define IDLE_MAX 1024u                          /* of one host on one worker */
 
 _Static_assert(sizeof(struct pool_key) == 40, "hashed as bytes: no padding");
@@ -120,11 +121,18 @@ void pool_closed(struct pool_host *h)
 
 /* ---- idle connections --------------------------------------------------------------------------------------- */
 
-static uint64_t idle_ns(const struct pool *p)
+/* When an idle one is too old. */
+static uint64_t due_ns(const struct upstream *u)
 {
-	uint32_t ms = cluster_conf(p->use)->pool.idle_ms;
+	uint32_t ms = cluster_conf(u->home->pool->use)->pool.idle_ms, host = u->idle_ms;
 
-	return (ms && ms < IDLE_MS_MAX ? ms : IDLE_MS_MAX) * MSEC;
+	if (!ms || ms > IDLE_MS_MAX)
+		ms = IDLE_MS_MAX;
+	if (host)
+		host = host < 2 * IDLE_MARGIN_MS ? host / 2 : host - IDLE_MARGIN_MS;
+	else
+		host = ms;
+	return u->idle_ns + (host < ms ? host : ms) * MSEC;
 }
 
 static struct upstream *oldest(struct pool_host *h)
@@ -138,25 +146,29 @@ static void close_idle(struct upstream *u)
 	upstream_close(u);
 }
 
+/* Not in the order of their age: each has its host's word. */
 static void close_old(struct timer *t)
 {
 	struct pool_host *h = t->arg;
 	struct loop *l = &h->pool->w->thread.loop;
-	uint64_t limit = idle_ns(h->pool), age;
+	uint64_t next = UINT64_MAX;
 
-	while (h->nidle) {
-		struct upstream *u = oldest(h);
+	for (struct list *x = h->idle.prev, *newer; x != &h->idle; x = newer) {
+		struct upstream *u = container_of(x, struct upstream, idle);
+		uint64_t due = due_ns(u);
 		bool last = h->nopen == 1;
 
-		age = l->now_ns > u->idle_ns ? l->now_ns - u->idle_ns : 0;
-		if (age < limit) {
-			timer_arm(l, &h->old, limit - age, close_old, h);
-			return;
+		newer = x->prev;
+		if (due > l->now_ns) {
+			next = due < next ? due : next;
+			continue;
 		}
 		close_idle(u);
 		if (last)
 			return;
 	}
+	if (next != UINT64_MAX)
+		timer_arm_at(l, &h->old, next, close_old, h);
 }
 
 static struct pool_host *some_idle(const struct pool *p)
@@ -210,12 +222,20 @@ bool pool_open(struct pool_host *h, struct pick *p)
 
 struct upstream *pool_take(struct pool_host *h)
 {
-	struct upstream *u;
+	uint64_t now = h->pool->w->thread.loop.now_ns;
+	struct upstream *u = NULL;
 
-	if (!h->nidle)
-		return NULL;
-	u = container_of(h->idle.next, struct upstream, idle);
-	pool_forget(u);
+	/* Held, so that it does not go with one that is too old, which the timer is about to find. */
+	h->nopen++;
+	while (h->nidle && !u) {
+		u = container_of(h->idle.next, struct upstream, idle);
+		pool_forget(u);
+		if (due_ns(u) <= now) {
+			upstream_close(u);
+			u = NULL;
+		}
+	}
+	h->nopen--;
 	return u;
 }
 
@@ -233,8 +253,8 @@ void pool_put(struct pool_host *h, struct upstream *u)
 	list_add(&h->idle, &u->idle);
 	h->nidle++;
 	stat_set(&h->pool->w->http->stat.idle_upstreams, stat_get(&h->pool->w->http->stat.idle_upstreams) + 1);
-	if (!timer_armed(&h->old))
-		timer_arm(l, &h->old, idle_ns(h->pool), close_old, h);
+	if (!timer_armed(&h->old) || h->old.due_ns > due_ns(u))
+		timer_arm_at(l, &h->old, due_ns(u), close_old, h);
 }
 
 void pool_forget(struct upstream *u)

@@ -246,6 +246,8 @@ int stream_up_head(struct stream *s, struct msg *m, bool end)
 		pass_info(s, m);
 		return 0;
 	}
+	if (m->idle_ms && s->up)
+		s->up->idle_ms = m->idle_ms;
 	s->info.first_byte_ns = stream_age_ns(s);
 	s->response_begun = true;
 	s->response_end = end;

@@ -18,6 +18,7 @@ struct upstream {
 	uint64_t id;                            /* of that stream in the codec */
 	struct list idle;                       /* among the idle ones of its host */
 	uint64_t idle_ns;                       /* since */
+	uint32_t idle_ms;                       /* the host closes it after so long, it said; 0: it did not */
 	uint32_t requests;                      /* with the one under way */
 	struct stock_wait *wait;                /* for a socket of the client's pod; NULL: not */
 	bool sent;                              /* some of this request went to the socket */

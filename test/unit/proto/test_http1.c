@@ -26,6 +26,29 @@ static void test_hop_by_hop_headers_stay_here(void **state)
 	expect(&r->to_server, "GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: TE\r\n\r\n");
 }
 
+static void test_time_of_an_idle_host(void **state)
+{
+	static const struct {
+		const char *value;
+		uint32_t ms;
+	} t[] = {
+		{ "timeout=5, max=100", 5000 }, { "max=100,TIMEOUT=60", 60000 }, { "timeout=0", 1 }, { "x, timeout=7 ", 7000 },
+		{ "timeout=99999999999", UINT32_MAX }, { "timeout=5s", 0 }, { "timeout", 0 }, { "timeout=", 0 }, { "timeout=,", 0 }, { "5", 0 }, { "", 0 },
+		{ ",", 0 }, { "max=1, ", 0 }, { "xtimeout=5", 0 },
+	};
+	struct rig *r = *state;
+	static char answer[128];
+
+	r->answer = answer;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\nKeep-Alive: %s\r\nContent-Length: 0\r\n\r\n", t[i].value);
+		ask(r, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+		if (r->idle_ms != t[i].ms)
+			fail_msg("%s: got %u", t[i].value, r->idle_ms);
+		assert_null(memmem(rig_text(&r->to_client).p, r->to_client.len, "Keep-Alive", 10));
+	}
+}
+
 static void test_absolute_form(void **state)
 {
 	struct rig *r = *state;
@@ -596,7 +619,7 @@ static void test_sniff(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_unchanged_head_is_the_same_bytes), T(test_hop_by_hop_headers_stay_here),
+		T(test_unchanged_head_is_the_same_bytes), T(test_time_of_an_idle_host), T(test_hop_by_hop_headers_stay_here),
 		T(test_answer_before_the_body), T(test_absolute_form), T(test_fields_of_a_request),
 		T(test_expectation_without_a_body), T(test_chunked_body_without_trailers),
 		T(test_body_of_known_length), T(test_chunked_request), T(test_trailers_both_ways),
