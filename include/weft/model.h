@@ -167,8 +167,11 @@ struct cluster_fact {
 	uint32_t ring_size;                     /* ring-hash: least number of points */
 	uint8_t fallback;                       /* enum subset_fallback */
 	bool proxy_protocol;                    /* a PROXY v2 header opens each connection */
+	bool absent;                            /* it is named, and nobody has given it: no hosts, no one's settings */
 	struct slice dns_host;                  /* hosts are its addresses; empty: they are facts */
 	uint16_t dns_port;
+	struct slice from_registry, from_service; /* hosts are those of that registry's service; empty: they are not */
+	uint16_t from_port;                     /* of the service; 0: the only one it has */
 	const struct subset_keys {
 		const struct slice *names;
 		size_t nnames;

@@ -108,6 +108,7 @@ static void on_published(void *arg, const struct diff *d)
 	tally_sweep(&a->tally, &listener_stat_desc, listener_is_there, a->publish.now);
 	tally_sweep(&a->tally, &host_stat_desc, host_is_there, a->publish.now);
 	health_update(&a->health, d);
+	discovery_update(&a->discovery, d);
 	dns_update(&a->dns, d);
 	l7_update(&a->l7, d);
 	pods_update(&a->pods, d, a->l7.units.n > 0);
@@ -396,6 +397,7 @@ static int start(struct agent *a, struct err *e)
 	kern_set_overlay(a->kern, &a->states.overlay);
 	health_init(&a->health, &a->loop, on_checked, a);
 	open_pods(a);
+	discovery_init(&a->discovery, &a->hub);
 	err = dns_init(&a->dns, &a->loop, &a->hub, NULL, e);
 	if (err)
 		return err;
@@ -421,6 +423,7 @@ static void stop(struct agent *a)
 	secrets_fini(&a->secrets);
 	health_fini(&a->health);
 	dns_fini(&a->dns);
+	discovery_fini(&a->discovery);
 	pods_fini(&a->pods);
 	l7_fini(&a->l7);
 	hub_fini(&a->hub);

@@ -4,6 +4,7 @@
  * leaves the kernel side pinned, so traffic goes on.
  */
 #pragma once
+#include "agent/discovery.h"
 #include "agent/dns.h"
 #include "agent/doors.h"
 #include "agent/factory.h"
@@ -56,6 +57,7 @@ struct agent {
 	struct sources sources;
 	struct states states;
 	struct health health;
+	struct discovery discovery;
 	struct dns dns;
 	struct reload reload;
 	struct http_server http;

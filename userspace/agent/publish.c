@@ -73,6 +73,30 @@ static void say_instead(const struct diff *d)
 	}
 }
 
+/* A cluster that somebody names and nobody has given, and the end of that. */
+static void say_absent(const struct diff *d)
+{
+	for (size_t i = 0; i < d->clusters.n; i++) {
+		const struct cluster *now = d->clusters.v[i].now, *old = d->clusters.v[i].old;
+		bool absent = now && now->conf->absent, was = old && old->conf->absent;
+		struct fact_mark by;
+		char name[128];
+
+		if (absent == was)
+			continue;
+		snprintf(name, sizeof(name), "%.*s", SLICE_ARG(now ? now->name : old->name));
+		if (!now)
+			log_info(name, "nobody names this cluster any more");
+		else if (!absent)
+			log_info(name, "this cluster is here, with %zu hosts", now->nhosts);
+		if (!absent)
+			continue;
+		by = fact_mark(&now->conf->fact);
+		log_warn(name, "no registry has given this cluster, which %.*s:%u names: its requests are answered 503 (NC)",
+			 SLICE_ARG(by.file), by.line);
+	}
+}
+
 void publish_now(struct publish *p)
 {
 	struct snapshot *old = p->now;
@@ -87,6 +111,7 @@ void publish_now(struct publish *p)
 	doors_sync(p->doors, p->now);
 	child_feed(p->child, &d);
 	say_instead(&d);
+	say_absent(&d);
 	log_debug("publish", "snapshot %llu: %zu clusters changed, %zu services", (unsigned long long)p->now->number,
 		  d.clusters.n, d.facts[FACT_SERVICE].n);
 	if (p->published)

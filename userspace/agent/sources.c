@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "agent/discovery.h"
 #include "base/mem.h"
 #include "conf/dump.h"
 #include "event/timer.h"
@@ -137,11 +138,18 @@ static void source_free(struct source *s)
 
 static const struct registry_ops own_ops = { .name = "config" };
 
+/* What no registry can bring is refused at once: a name that leads nowhere is a mistake then. */
+static void set_late(const struct sources *s, size_t nregistries)
+{
+	store_late(s->hub->store, nregistries ? SLICE_LIT(CONFIG_REGISTRY) : (struct slice){ NULL, 0 });
+}
+
 /* The configuration's own facts are one transaction: what they refuse, the whole configuration refuses. */
 static int give_own(struct sources *s, const struct config *c, struct err *e)
 {
 	s->own = source_new(s, SLICE_LIT(CONFIG_REGISTRY), own_ops.name);
 	s->own->registry.ops = &own_ops;
+	set_late(s, c->registries.n);
 	hub_sink.begin(&s->own->hub);
 	for (size_t i = 0; i < c->nfacts; i++)
 		hub_sink.put(&s->own->hub, fact_hold(c->facts[i]));
@@ -290,7 +298,9 @@ static void put_fact(struct change *c, struct store_tx *tx, const struct fact *f
 	struct fact_mark mark = fact_mark(f), its;
 	char *line, place[256];
 
-	if (old && !ours(c->s, old->place->registry)) {
+	/* What is absent is nobody's; what was found for a cluster is its giver's when that names its hosts itself now. */
+	if (old && !ours(c->s, old->place->registry) && !(f->kind == FACT_CLUSTER && ((const struct cluster_fact *)old)->absent) &&
+	    !(f->kind == FACT_HOST && slice_eq_str(old->place->registry, DISCOVERY_REGISTRY))) {
 		its = fact_mark(old);
 		line = mem_printf("%.*s:%u: %s %.*s: given by another registry already (%s); only that one may change it",
 				  SLICE_ARG(mark.file), mark.line, fact_words[f->kind], SLICE_ARG(f->key),
@@ -379,7 +389,9 @@ bool sources_change(struct sources *s, const struct config *c, const struct snap
 	struct change change = { .s = s, .now = c, .say = say, .arg = arg };
 
 	mark_leaving(s, c);
+	set_late(s, c->registries.n);
 	if (!change_facts(&change, now)) {
+		set_late(s, s->n);
 		for (size_t i = 0; i < s->n; i++)
 			s->v[i]->hub.leaving = false;
 		return false;

@@ -68,6 +68,7 @@ int vet_facts(const struct config *c, void (*line)(void *arg, const char *line),
 	struct store *s = store_new();
 	struct vetting v = { .say = line, .arg = arg, .tx = store_begin(s, SLICE_LIT(CONFIG_REGISTRY)) };
 
+	store_late(s, c->registries.n ? SLICE_LIT(CONFIG_REGISTRY) : (struct slice){ NULL, 0 });
 	for (size_t i = 0; i < c->nfacts; i++) {
 		v.fact = c->facts[i];
 		secret_each(c->facts[i], vet_secret, &v);

@@ -230,10 +230,29 @@ static json_t *host_json(const struct agent *a, const struct host *h)
 	return o;
 }
 
+/* What of it others give: a name's addresses, a service's hosts, or the cluster itself. */
+static void cluster_origin(const struct agent *a, const struct cluster *c, json_t *o)
+{
+	const char *dns = dns_words(&a->dns, c->name);
+	char why[320];
+	uint16_t port;
+
+	if (c->conf->absent)
+		json_object_set_new(o, "absent", json_true());
+	if (dns)
+		json_object_set_new(o, "dns", json_pack("{so ss}", "host", text(c->conf->dns_host), "state", dns));
+	if (!c->conf->from_service.n)
+		return;
+	if (discovery_find(a->publish.now, c->conf, &port, why, sizeof(why)))
+		snprintf(why, sizeof(why), "%zu hosts", c->nhosts);
+	json_object_set_new(o, "discovery", json_pack("{so so si so}", "registry", text(c->conf->from_registry), "service",
+						      text(c->conf->from_service), "port", c->conf->from_port, "state",
+						      dump_text(slice_str(why))));
+}
+
 static json_t *cluster_json(const struct agent *a, const struct cluster *c)
 {
 	static const char *const prefer[] = { "any", "region", "zone" };
-	const char *dns = dns_words(&a->dns, c->name);
 	json_t *hosts = json_array(), *o;
 
 	for (size_t i = 0; i < c->nhosts; i++)
@@ -242,8 +261,7 @@ static json_t *cluster_json(const struct agent *a, const struct cluster *c)
 		      prefer[c->conf->prefer], "generation", (int)c->generation, "source", mark_text(&c->conf->fact), "hosts",
 		      hosts);
 	view_counts_member(a, &cluster_http_stat_desc, c->name, o);
-	if (dns)
-		json_object_set_new(o, "dns", json_pack("{so ss}", "host", text(c->conf->dns_host), "state", dns));
+	cluster_origin(a, c, o);
 	return o;
 }
 

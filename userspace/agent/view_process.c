@@ -55,7 +55,7 @@ struct stat_set {
 	const void *values;
 };
 
-#define SETS 13
+#define SETS 14
 
 static void all_sets(struct agent *a, struct stat_set out[SETS])
 {
@@ -72,6 +72,7 @@ static void all_sets(struct agent *a, struct stat_set out[SETS])
 	out[10] = (struct stat_set){ &reload_stat_desc, &a->reload.stat };
 	out[11] = (struct stat_set){ &pods_stat_desc, &a->pods.stat };
 	out[12] = (struct stat_set){ &factory_stat_desc, &a->factory.stat };
+	out[13] = (struct stat_set){ &discovery_stat_desc, &a->discovery.stat };
 }
 
 void view_stats(struct agent *a, const struct http_request *rq, struct http_response *rs)

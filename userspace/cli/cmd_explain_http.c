@@ -135,7 +135,9 @@ static void put_backends(const json_t *o)
 			json_array_append(rows, host);
 		}
 		if (!json_array_size(json_object_get(backend, "hosts")))
-			json_array_append_new(rows, json_pack("{sO}", "of", backend));
+			json_array_append_new(rows, json_pack("{sO ss*}", "of", backend, "state",
+							      json_is_true(json_object_get(backend, "absent")) ?
+								      "absent: no registry has given it (503 NC)" : NULL));
 	}
 	if (json_array_size(rows)) {
 		printf("\n");

@@ -58,7 +58,21 @@ static void put_notes(const json_t *rows)
 	}
 }
 
-/* One row for each element of an inner array, with the outer row's name: a service's ports, a cluster's hosts. */
+/* Why a cluster has no host to show; nothing where it simply has none. */
+static void put_reason(json_t *flat, const json_t *row)
+{
+	json_t *found = json_object_get(row, json_object_get(row, "dns") ? "dns" : "discovery"), *words = json_object_get(found, "state");
+
+	if (json_is_true(json_object_get(row, "absent")))
+		json_object_set_new(flat, "state", json_string("absent: no registry has given it"));
+	else if (words)
+		json_object_set(flat, "state", words);
+}
+
+/*
+ * One row for each element of an inner array, with the outer row's name: a service's ports, a cluster's hosts. One without
+ * any has a row too when there is a reason.
+ */
 static json_t *flatten(const json_t *rows, const char *inner)
 {
 	json_t *out = json_array(), *row, *sub;
@@ -70,6 +84,14 @@ static json_t *flatten(const json_t *rows, const char *inner)
 
 			json_object_set(flat, "of", row);
 			json_array_append_new(out, flat);
+		}
+		if (!json_array_size(json_object_get(row, inner))) {
+			json_t *flat = json_object();
+
+			put_reason(flat, row);
+			if (json_object_size(flat) && !json_object_set(flat, "of", row))
+				json_array_append(out, flat);
+			json_decref(flat);
 		}
 	}
 	return out;

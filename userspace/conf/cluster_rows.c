@@ -37,12 +37,16 @@ static int check_subsets(const void *value, struct err *e)
 	return 0;
 }
 
-/* Not by rows: who gives a field that is refused is not to be told that others are missing. */
 static int check_discovery(const void *value, struct err *e)
 {
 	const struct cluster_discovery *d = value;
+	bool registry = d->type == DISCOVERY_REGISTRY || (d->type == DISCOVERY_AUTO && (d->registry.n || d->service.n));
 
-	return d->host.n && d->port ? 0 : err_add(e, -EINVAL, "want host and port");
+	if (registry && (!d->registry.n || !d->service.n || d->host.n))
+		return err_add(e, -EINVAL, "want registry and service, and no host");
+	if (!registry && (!d->host.n || !d->port || d->registry.n || d->service.n))
+		return err_add(e, -EINVAL, "want host and port, or registry and service");
+	return 0;
 }
 
 static int check_tls(const void *value, struct err *e)
@@ -59,7 +63,8 @@ static int check_tls(const void *value, struct err *e)
 static const char *const protocol_names[] = { "auto", "http", NULL };
 static const char *const prefer_names[] = { "any", "region", "zone", NULL };
 static const char *const state_names[] = { "ready", "draining", NULL };
-static const char *const discovery_names[] = { "dns", NULL };
+/* enum discovery_type */
+static const char *const discovery_names[] = { "auto", "dns", "registry", NULL };
 static const char *const fallback_names[] = { "none", "any", "default", NULL };
 static const char *const health_names[] = { "none", "tcp", "http", NULL };
 static const char *const health_tls_names[] = { "auto", "true", "false", NULL }; /* enum health_tls */
@@ -94,15 +99,15 @@ static const struct conf_item prefer_rows[] = {
 
 static const struct conf_item discovery_rows[] = {
 	CONF_LINE_ITEM(struct cluster_discovery, line),
-	CONF_ITEM(struct cluster_discovery, type, "type", ENUM, .names = discovery_names, .dflt = "dns",
-		  .help = "dns: the addresses of a host name"),
-	CONF_ITEM(struct cluster_discovery, host, "host", STRING, .max = NAME_MAX_BYTES, .help = "its name; must be given"),
+	CONF_ITEM(struct cluster_discovery, type, "type", ENUM, .names = discovery_names, .dflt = "auto",
+		  .help = "dns: the addresses of a host name; registry: the endpoints of a registry's service; auto: what is given"),
+	CONF_ITEM(struct cluster_discovery, host, "host", STRING, .max = NAME_MAX_BYTES, .help = "dns: the name"),
+	CONF_ITEM(struct cluster_discovery, registry, "registry", STRING, .max = NAME_MAX_BYTES,
+		  .help = "registry: its name, one of `registries`"),
+	CONF_ITEM(struct cluster_discovery, service, "service", STRING, .max = NAME_MAX_BYTES,
+		  .help = "registry: the service's name there"),
 	CONF_ITEM(struct cluster_discovery, port, "port", INT, .min = 1, .max = 65535,
-		  .help = "of each address; must be given"),
-	{ .name = "registry", .type = CONF_REFUSED,
-	  .help = "a registry gives its own clusters, with their endpoints: name such a cluster in `backends`" },
-	{ .name = "service", .type = CONF_REFUSED,
-	  .help = "a registry gives its own clusters, with their endpoints: name such a cluster in `backends`" },
+		  .help = "dns: of each address, must be given; registry: of the service, none: the only one it has"),
 	CONF_END
 };
 
@@ -230,7 +235,7 @@ const struct conf_item fact_cluster_rows[] = {
 	CONF_ITEMS(struct cluster_conf, endpoints, "endpoints", STRUCT, struct cluster_endpoint, .rows = endpoint_rows,
 		   .help = "who serves it; none: connections are refused"),
 	CONF_ITEM(struct cluster_conf, discovery, "discovery", STRUCT, .rows = discovery_rows, .check = check_discovery,
-		  .help = "where its endpoints come from, when not from `endpoints` or a registry"),
+		  .help = "where its endpoints come from; those of a registry's service may be beside `endpoints`"),
 	CONF_ITEM(struct cluster_conf, subsets, "subsets", STRUCT, .rows = subsets_rows, .check = check_subsets,
 		  .help = "parts of it that routes may choose"),
 	CONF_ITEM(struct cluster_conf, connect_ns, "connectTimeout", DURATION, DURATION_FROM_1MS, .dflt = "1s",

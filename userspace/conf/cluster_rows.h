@@ -30,8 +30,9 @@ struct cluster_conf {
 	struct conf_list endpoints;             /* of struct cluster_endpoint */
 	struct cluster_discovery {
 		uint32_t line;
-		uint8_t type;
+		uint8_t type;                   /* enum discovery_type */
 		struct slice host;
+		struct slice registry, service; /* empty: by host */
 		uint16_t port;
 	} discovery;
 	struct cluster_subsets {
@@ -79,6 +80,7 @@ struct cluster_conf {
 	} tls;
 };
 
+enum discovery_type { DISCOVERY_AUTO, DISCOVERY_DNS, DISCOVERY_REGISTRY };
 enum health_tls { HEALTH_TLS_AUTO, HEALTH_TLS_TRUE, HEALTH_TLS_FALSE };
 
 extern const struct conf_item fact_cluster_rows[];

@@ -187,6 +187,47 @@ static int check_names(struct conf_reader *r, const struct config *c, const stru
 	return err;
 }
 
+static bool has_registry(const struct config *c, struct slice name)
+{
+	const struct config_registry *v = c->registries.v;
+
+	for (size_t i = 0; i < c->registries.n; i++) {
+		if (slice_eq(v[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+/* "files, k8s"; cut to size. */
+static const char *registry_names(const struct config *c, char *out, size_t size)
+{
+	const struct config_registry *v = c->registries.v;
+	size_t n = 0;
+
+	snprintf(out, size, "there are none");
+	for (size_t i = 0; i < c->registries.n && n < size; i++)
+		n += snprintf(out + n, size - n, "%s%.*s", i ? ", " : "", SLICE_ARG(v[i].name));
+	return out;
+}
+
+/* Clusters found by a registry's service: that registry is one of these. Facts are in the order of the list. */
+static int check_discovery(struct conf_reader *r, const struct config *c, const struct conf_node *root)
+{
+	const struct conf_node *list = conf_member(root, "clusters");
+	char names[256];
+	size_t i = 0;
+	int err = 0;
+
+	for (const struct conf_node *n = list ? list->first : NULL; n; n = n->next, i++) {
+		const struct conf_node *d = conf_member(n, "discovery"), *name = d ? conf_member(d, "registry") : NULL;
+
+		if (name && name->kind == CONF_SCALAR && !has_registry(c, name->text))
+			err = conf_error(r, name, "clusters[%zu].discovery.registry: want the name of one of `registries` (%s), not %.*s", i,
+					 registry_names(c, names, sizeof(names)), SLICE_ARG(name->text));
+	}
+	return err;
+}
+
 static int fill(struct loading *l, const struct conf_choice *choices, struct config *c)
 {
 	static const struct conf_node empty = {.kind = CONF_MAPPING, .line = 1};
@@ -202,6 +243,8 @@ static int fill(struct loading *l, const struct conf_choice *choices, struct con
 		err = check_names(&r, c, root);
 	if (conf_facts(&r, root, SLICE_LIT(CONFIG_REGISTRY), keep_fact, c))
 		err = -EINVAL;
+	if (!err)
+		err = check_discovery(&r, c, root);
 	if (err)
 		return err;
 	name_node(c);

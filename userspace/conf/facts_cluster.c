@@ -153,7 +153,10 @@ static void set_cluster(struct cluster_fact *f, const struct cluster_conf *c)
 	f->ring_size = c->ring_size;
 	f->proxy_protocol = c->proxy_protocol;
 	f->dns_host = fact_slice(&f->fact, c->discovery.host);
-	f->dns_port = c->discovery.port;
+	f->dns_port = c->discovery.host.n ? c->discovery.port : 0;
+	f->from_registry = fact_slice(&f->fact, c->discovery.registry);
+	f->from_service = fact_slice(&f->fact, c->discovery.service);
+	f->from_port = c->discovery.service.n ? c->discovery.port : 0;
 	set_subsets(f, &c->subsets);
 	set_pool(f, &c->pool);
 	set_tls(f, &c->tls);
@@ -169,8 +172,8 @@ int make_cluster(struct making *m, const void *element)
 	const struct conf_node *at = c->endpoints.n ? making_part(m, "endpoints", 0) : NULL;
 	int err;
 
-	if (c->discovery.line && c->endpoints.n)
-		return making_error(m, m->node, "discovery", "want this or endpoints, not both");
+	if (c->discovery.host.n && c->endpoints.n)
+		return making_error(m, m->node, "discovery", "by host: want this or endpoints, not both");
 	if (c->health.tls == HEALTH_TLS_TRUE && !c->tls.line)
 		return making_error(m, m->node, "healthCheck.tls", "true speaks TLS as the cluster does, and it has no tls");
 	f = (struct cluster_fact *)fact_new(FACT_CLUSTER, c->name, &where);

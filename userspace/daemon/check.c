@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "agent/discovery.h"
 #include "agent/secrets.h"
 #include "agent/sources.h"
 #include "agent/vet.h"
@@ -32,11 +33,17 @@ static void note(const struct fact *f, const char *words)
 static void note_clusters(const struct snapshot *s)
 {
 	struct cluster_set all = snapshot_clusters(s);
-	char words[160];
+	char words[320];
 
 	for (size_t i = 0; i < all.n; i++) {
 		const struct cluster_fact *c = all.v[i]->conf;
+		uint16_t port;
 
+		if (c->absent)
+			note(&c->fact, "it is named here, and neither the configuration nor a registry that reads files gives it; "
+				       "until one does, its requests are answered 503 (NC)");
+		if (c->from_service.n && !discovery_find(s, c, &port, words, sizeof(words)))
+			note(&c->fact, words);
 		if (!lb_kernel_words[c->lb])
 			continue;
 		snprintf(words, sizeof(words), "%s is the proxy's; for services without routes %s in the kernel",

@@ -333,6 +333,8 @@ void tx_apply(struct store_tx *tx)
 	struct apply a = { .tx = tx, .store = tx->store };
 	uint64_t facts = 0;
 
+	tx_for(op, tx, FACT_CLUSTER)
+		tx->store->nabsent += absent_is(op->fact) - absent_is(op->now);
 	for (int k = 0; k < FACT_KINDS; k++) {
 		if (k != FACT_HOST)
 			kind_apply(&a, k);

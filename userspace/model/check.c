@@ -42,6 +42,8 @@ static bool owner_ok(struct check *c)
 
 	if (!now || !c->tx->registry.n || slice_eq(now->place->registry, c->tx->registry))
 		return true;
+	if (c->op->kind == FACT_CLUSTER && absent_is(now))
+		return true;
 	mark = fact_mark(now);
 	tx_refuse(c->tx, c->op, "given by another registry already (%s); only that one may change it",
 		  fact_mark_name(&mark, place, sizeof(place)));
@@ -129,6 +131,7 @@ static bool fields_ok(struct check *c)
 static void ref_check(void *arg, const struct field *f, const void *object, const struct field_spot *up)
 {
 	struct check *c = arg;
+	const struct fact *there;
 	struct slice key;
 	char path[160];
 
@@ -140,9 +143,12 @@ static void ref_check(void *arg, const struct field *f, const void *object, cons
 		return;
 	if (f->ref == FACT_CLUSTER && c->cluster.p && slice_eq(key, c->cluster))
 		return;
-	if (f->ref == FACT_CLUSTER && tx_after(c->tx, f->ref, key))
+	there = tx_after(c->tx, f->ref, key);
+	if (f->ref == FACT_CLUSTER && c->op->kind == FACT_HOST && absent_is(there))
+		there = NULL;                   /* a host's cluster is there before it or with it */
+	if (f->ref == FACT_CLUSTER && there)
 		c->cluster = key;
-	else if (!tx_after(c->tx, f->ref, key))
+	else if (!there)
 		tx_refuse(c->tx, c->op, "%s: no %s \"%.*s\": nobody has given one of that name",
 			  field_path(f, up, path, sizeof(path)), fact_words[f->ref], SLICE_ARG(key));
 }
@@ -212,16 +218,33 @@ static bool referrer_check(struct check *c, const struct fact *from)
 	return false;
 }
 
-/* Addresses that were found for a cluster go with it, whoever deletes it. */
+bool check_goes_along(const struct op *cluster)
+{
+	const struct cluster_fact *now = (const struct cluster_fact *)cluster->now;
+
+	return now && (!cluster->fact || absent_is(cluster->fact)) && (now->dns_host.n || now->from_service.n);
+}
+
 static bool goes_along(const struct check *c)
 {
 	const struct op *cluster = tx_op(c->tx, FACT_CLUSTER, c->op->cluster);
 
-	return cluster && !cluster->fact && cluster->now && ((const struct cluster_fact *)cluster->now)->dns_host.n;
+	return cluster && check_goes_along(cluster);
+}
+
+static void hosts_check(struct check *c)
+{
+	const struct entry *e = store_entry(c->tx->store, c->op->kind, c->op->key);
+
+	for (size_t i = 0; e && e->cluster && i < e->cluster->nhosts; i++) {
+		if (!referrer_check(c, &e->cluster->hosts[i]->fact))
+			return;
+	}
 }
 
 static void del_check(struct check *c)
 {
+	size_t before = c->tx->refused.n;
 	struct entry *e;
 
 	if (!c->op->now || (c->op->kind == FACT_HOST && goes_along(c)) || !owner_ok(c) || c->op->kind == FACT_HOST)
@@ -231,10 +254,8 @@ static void del_check(struct check *c)
 		if (!referrer_check(c, container_of(l, struct edge, link)->from->fact))
 			return;
 	}
-	for (size_t i = 0; e->cluster && i < e->cluster->nhosts; i++) {
-		if (!referrer_check(c, &e->cluster->hosts[i]->fact))
-			return;
-	}
+	if (c->op->kind == FACT_CLUSTER && c->tx->refused.n == before)
+		hosts_check(c);
 }
 
 void tx_check(struct store_tx *tx)
@@ -250,6 +271,8 @@ void tx_check(struct store_tx *tx)
 				put_check(&c);
 			else
 				del_check(&c);
+			if (k == FACT_CLUSTER && absent_is(op->fact))
+				hosts_check(&c);
 		}
 	}
 	for (int k = 0; k < FACT_KINDS; k++)

@@ -120,6 +120,8 @@ static void cluster_check(struct store_tx *tx, const struct op *op)
 		tx_refuse(tx, op, "connect_ms 0: at least 1");
 	if (c->dns_host.n && !c->dns_port)
 		tx_refuse(tx, op, "dns_port 0: 1 to 65535");
+	if (!c->from_registry.n != !c->from_service.n || (c->from_service.n && c->dns_host.n))
+		tx_refuse(tx, op, "from_registry and from_service: both or none, and no dns_host beside them");
 	if (!c->ring_size)
 		tx_refuse(tx, op, "ring_size 0: at least 1");
 	if (c->outlier.enabled && (!c->outlier.interval_ms || !c->outlier.base_ejection_ms))

@@ -18,6 +18,12 @@ struct store *store_new(void)
 	return s;
 }
 
+void store_late(struct store *s, struct slice registry)
+{
+	free((char *)CAST(store, s)->late.p);
+	s->late = registry.n ? (struct slice){ mem_dup(registry.p, registry.n), registry.n } : (struct slice){ NULL, 0 };
+}
+
 void entry_free(struct entry *e)
 {
 	cluster_drop(e->cluster);
@@ -44,6 +50,7 @@ void store_free(struct store *s)
 	routers_drop(s->service_routers, s->home);
 	routers_drop(s->listener_routers, s->home);
 	home_drop(s->home);
+	free((char *)s->late.p);
 	s->magic = 0;
 	free(s);
 }

@@ -23,6 +23,7 @@
 	X(COUNTER, routers_built, "listeners and services whose routes were compiled")                                 \
 	X(COUNTER, snapshots_built, "snapshots made")                                                                  \
 	X(COUNTER, snapshots_buried, "snapshots freed")                                                                \
+	X(GAUGE, absent, "clusters that are named now and that nobody has given")                                      \
 	X(GAUGE, facts, "facts accepted now")                                                                          \
 	X(GAUGE, hosts, "hosts accepted now")
 STAT_DECLARE(store_stat, STORE_STATS);
@@ -31,6 +32,11 @@ struct store;
 struct store_tx;
 
 struct store *store_new(void);
+/*
+ * Facts of this registry may name clusters that nobody has given: others may bring them, and until then there is a cluster
+ * that is absent. What any registry deletes and another's facts name becomes absent too. Empty (the default): refused.
+ */
+void store_late(struct store *s, struct slice registry);
 /* Every transaction must have ended and every snapshot must have been dropped. NULL is allowed. */
 void store_free(struct store *s);
 const struct store_stat *store_stats(const struct store *s);

@@ -46,6 +46,8 @@ struct store {
 	uint64_t number;                        /* last snapshot built */
 	size_t nhosts;
 	size_t nsnapshots, ntx;                 /* living */
+	struct slice late;                      /* own; registry whose facts may name what is not there; empty: none */
+	size_t nabsent;                         /* clusters that are absent */
 	struct store_stat stat;
 };
 
@@ -96,6 +98,14 @@ const struct fact *tx_after(const struct store_tx *tx, enum fact_kind kind, stru
 void tx_refuse(struct store_tx *tx, const struct op *op, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 struct fact_mark op_mark(const struct op *op);
 
-/* check.c: refuses what is wrong in sorted operations. apply.c: makes them so; cannot fail. */
+/* absent.c: whether there is a cluster that nobody has given; false for NULL. */
+bool absent_is(const struct fact *cluster);
+/* Operations for clusters that would be missing, behind those of the transaction; true: there are some. */
+bool absent_add(struct store_tx *tx);
+void absent_sweep(struct store *s);             /* after a commit: those that nobody names any more go */
+
+/* check.c: whether hosts that were found for this cluster go with it, whoever deletes it. */
+bool check_goes_along(const struct op *cluster);
+/* Refuses what is wrong in sorted operations. apply.c: makes them so; cannot fail. */
 void tx_check(struct store_tx *tx);
 void tx_apply(struct store_tx *tx);

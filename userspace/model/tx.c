@@ -271,7 +271,7 @@ static bool ops_cascade(struct store_tx *tx)
 		const struct op *op = &tx->ops.v[i];
 		const struct cluster *c = NULL;
 
-		if (!op->fact && op->now && ((const struct cluster_fact *)op->now)->dns_host.n)
+		if (check_goes_along(op))
 			c = store_entry(tx->store, FACT_CLUSTER, op->key)->cluster;
 		for (size_t h = 0; c && h < c->nhosts; h++)
 			if (!tx_op(tx, FACT_HOST, c->hosts[h]->fact.key))
@@ -297,6 +297,8 @@ bool store_commit(struct store_tx *tx, uint64_t version, struct registry_verdict
 	*v = (struct registry_verdict){ .version = version };
 	vec_reserve(&tx->ops, 1);               /* an empty transaction too is walked from here to there */
 	ops_prepare(tx);
+	if (s->late.n && absent_add(tx))
+		ops_prepare(tx);
 	if (ops_cascade(tx))
 		ops_prepare(tx);
 	tx_check(tx);
@@ -309,6 +311,9 @@ bool store_commit(struct store_tx *tx, uint64_t version, struct registry_verdict
 	tx_apply(tx);
 	tx->done = true;
 	stat_add(&s->stat.transactions, 1);
+	if (s->nabsent)
+		absent_sweep(s);
+	stat_set(&s->stat.absent, s->nabsent);
 	v->snapshot = s->number + (store_dirty(s) ? 1 : 0);
 	return true;
 }

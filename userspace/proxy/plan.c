@@ -151,6 +151,8 @@ void plans_attach(struct snapshot *s, const struct snapshot *before, struct shar
 		const struct cluster *c = set.v[i];
 		struct plan *p = plan_of(old, c, moved);
 
+		if (c->conf->absent)
+			continue;
 		if (!p)
 			p = plan_new(n, c, all->here, lbs, now_ns);
 		p->refs++;

@@ -33,6 +33,6 @@ struct plans;
 /* The snapshot must not have been sent yet. lbs: ends with NULL. now_ns: for hosts that are new. */
 void plans_attach(struct snapshot *s, const struct snapshot *before, struct shared *n, const struct lb_ops *const *lbs,
 		  uint64_t now_ns);
-/* Any thread that holds the snapshot. NULL: no such cluster. */
+/* Any thread that holds the snapshot. NULL: no such cluster, or one that is absent. */
 const struct plan *plans_find(const struct snapshot *s, struct slice cluster);
 uint64_t plan_key(const struct net_addr *a);    /* lb_host.key: the same on every node, and the kernel's */

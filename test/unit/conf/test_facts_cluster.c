@@ -94,15 +94,19 @@ static void everything_of_a_cluster(void **state)
 #define CLUSTER(rest) "clusters:\n- name: c\n  " rest "\n"
 
 static const struct bad bad[] = {
-	{ CLUSTER("discovery: {type: dns, host: a}"), "f:3: clusters[0].discovery: want host and port" },
-	{ CLUSTER("discovery: {type: srv, host: a, port: 1}"), "f:3: clusters[0].discovery.type: want dns, not srv" },
+	{ CLUSTER("discovery: {type: dns, host: a}"),
+	  "f:3: clusters[0].discovery: want host and port, or registry and service" },
+	{ CLUSTER("discovery: {type: srv, host: a, port: 1}"),
+	  "f:3: clusters[0].discovery.type: want auto, dns or registry, not srv" },
 	{ CLUSTER("discovery: {type: dns, host: a, port: 1}\n  endpoints: [{address: 10.0.0.1}]"),
-	  "f:2: clusters[0].discovery: want this or endpoints, not both" },
+	  "f:2: clusters[0].discovery: by host: want this or endpoints, not both" },
 	{ CLUSTER("discovery: {registry: k8s, service: a, port: 80}"),
-	  "f:3: clusters[0].discovery.registry: a registry gives its own clusters, with their endpoints: name such a cluster in "
-	  "`backends`\n"
-	  "f:3: clusters[0].discovery.service: a registry gives its own clusters, with their endpoints: name such a cluster in "
-	  "`backends`" },
+	  "f:3: clusters[0].discovery.registry: want the name of one of `registries` (there are none), not k8s" },
+	{ CLUSTER("discovery: {service: a, port: 80}"), "f:3: clusters[0].discovery: want registry and service, and no host" },
+	{ CLUSTER("discovery: {type: registry, host: a, port: 80}"),
+	  "f:3: clusters[0].discovery: want registry and service, and no host" },
+	{ CLUSTER("discovery: {type: dns, registry: k8s, service: a}"),
+	  "f:3: clusters[0].discovery: want host and port, or registry and service" },
 	{ CLUSTER("subsets: {keys: [version]}"), "f:3: clusters[0].subsets.keys[0]: want a list, not version" },
 	{ CLUSTER("subsets: {keys: [[]]}"), "f:3: clusters[0].subsets: keys: want at least one name in each list" },
 	{ CLUSTER("subsets: {fallback: default}"), "f:3: clusters[0].subsets: default: fallback default wants one" },
