@@ -98,7 +98,7 @@ static bool holds_line_end(struct slice s)
 {
 	size_t i = 0;
 
-	while (s.n - i >= 8 && !bytes_control(s.p + i))
+	while (s.n - i >= 8 && bytes_control(s.p + i) == 8)
 		i += 8;
 	for (; i < s.n; i++)
 		if (s.p[i] == '\0' || s.p[i] == '\r' || s.p[i] == '\n')

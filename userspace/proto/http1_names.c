@@ -93,16 +93,19 @@ bool http1_is_token(struct slice s)
 	return s.n && span(s, 0, TOKEN) == s.n;
 }
 
-/* Eight at a time; tabs and what is left byte by byte. */
+/* Eight at a time, what is left byte by byte. */
 const char *http1_value_end(const char *p, const char *end)
 {
-	for (;;) {
-		while (end - p >= 8 && !bytes_control(p))
-			p += 8;
-		for (int i = 0; i < 8; i++, p++)
-			if (p == end || ((uint8_t)*p < 0x20 && *p != '\t') || *p == 0x7f)
-				return p;
+	while (end - p >= 8) {
+		unsigned n = bytes_control(p);
+
+		p += n;
+		if (n < 8 && *p++ != '\t')
+			return p - 1;
 	}
+	while (p < end && ((uint8_t)*p >= 0x20 || *p == '\t') && *p != 0x7f)
+		p++;
+	return p;
 }
 
 /* host [":" port]; no comma, which the grammar allows and only tricks use. */
