@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <stdio.h>
 #include <string.h>
@@ -316,6 +317,28 @@ static int p_ktls(struct features_row *r)
 	return err;
 }
 
+/*
+ * Where br_netfilter shows bridged packets to IP's hooks, tproxy gives a packet its socket on the bridge, and the socket is
+ * forgotten when the packet goes up to IP, whose own hook is skipped then: nobody answers.
+ */
+static int p_tproxy(struct features_row *r)
+{
+	int fd = open("/proc/sys/net/bridge/bridge-nf-call-iptables", O_RDONLY | O_CLOEXEC), one = 1, err;
+	char on = '0';
+
+	if (fd >= 0 && read(fd, &on, 1) == 1 && on == '1')
+		snprintf(r->detail, sizeof(r->detail), "packets over a bridge are lost: net.bridge.bridge-nf-call-iptables is 1");
+	if (fd >= 0)
+		close(fd);
+	if (r->detail[0])
+		return -EOPNOTSUPP;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	err = fd < 0 || setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &one, sizeof(one)) ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
 /* Kernels before 5.11 charge maps to RLIMIT_MEMLOCK; later ones to the memory cgroup. Raising it may be forbidden. */
 static int p_memlock(struct features_row *r)
 {
@@ -398,6 +421,7 @@ static const struct probe {
 	{ "map batch update", FEATURES_OPTIONAL, "fast start; without it one call per entry", p_batch },
 	{ "sockmap link", FEATURES_OPTIONAL, "the verdict program has a link; without it the map holds it", p_sockmap_link },
 	{ "ktls", FEATURES_OPTIONAL, "nothing yet: TLS is done in the proxy (docs/tls.md)", p_ktls },
+	{ "transparent sockets", FEATURES_OPTIONAL, "listeners with `capture: tproxy` (docs/listeners.md)", p_tproxy },
 	{ "membarrier", FEATURES_OPTIONAL, "short grace periods; without it they are timed", p_membarrier },
 };
 _Static_assert(sizeof(probes) / sizeof(probes[0]) <= sizeof(((struct features *)0)->row) / sizeof(struct features_row), "");
