@@ -250,7 +250,9 @@ enum path_change { PATH_KEEP, PATH_PREFIX, PATH_FULL, PATH_REGEX }; /* what of t
 #define RETRY_ONS(X)                                                                                                   \
 	X(CONNECT_FAILURE, "connect-failure") X(REFUSED_STREAM, "refused-stream") X(RESET, "reset")                    \
 	X(RESET_BEFORE_REQUEST, "reset-before-request") X(5XX, "5xx") X(GATEWAY_ERROR, "gateway-error")                \
-	X(RETRIABLE_4XX, "retriable-4xx") X(RETRIABLE_CODES, "retriable-status-codes")
+	X(RETRIABLE_4XX, "retriable-4xx") X(RETRIABLE_CODES, "retriable-status-codes")                                 \
+	X(CANCELLED, "cancelled") X(DEADLINE_EXCEEDED, "deadline-exceeded") X(INTERNAL, "internal")                    \
+	X(RESOURCE_EXHAUSTED, "resource-exhausted") X(UNAVAILABLE, "unavailable")
 enum retry_on {
 #define RETRY_ON_ENUM_(NAME, word) RETRY_ON_##NAME,
 	RETRY_ONS(RETRY_ON_ENUM_)

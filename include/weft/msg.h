@@ -75,7 +75,7 @@ struct msg {
 	int serialization;
 	/* the sender closes the connection when it was idle so long (Keep-Alive: timeout=N); 0 = not said */
 	uint32_t idle_ms;
-	/* from the frame or grpc-timeout; > 0 goes before the route's, else says nothing */
+	/* from the frame or grpc-timeout, from the head on; the route's bounds it. <= 0: not said */
 	int32_t timeout_ms;
 
 	/* HTTP's, or mapped to HTTP's: what retries, health, counters read */

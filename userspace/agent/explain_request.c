@@ -9,6 +9,7 @@
 #include "conf/config.h"
 #include "model/dump.h"
 #include "model/routers.h"
+#include "proto/grpc.h"
 #include "weft/str.h"
 
 #define HEADERS_BYTES 8192
@@ -231,7 +232,11 @@ int explain_request_init(struct explain_request *q, const struct snapshot *s, co
 		host_and_port(&k);
 	if (!err)
 		err = owner(&k, word(q, rq, "listener"));
-	return err ? err : normalise(&k);
+	if (!err)
+		err = normalise(&k);
+	if (!err && slice_eq_str(q->m.method, "POST"))
+		grpc_recognise(&q->m, false);
+	return err;
 }
 
 void explain_request_fini(struct explain_request *q)

@@ -13,6 +13,7 @@
 #include "model/dump.h"
 #include "model/matcher.h"
 #include "model/rewrite.h"
+#include "proto/grpc.h"
 #include "weft/str.h"
 
 #define RUNNERS_UP_MAX 20
@@ -208,6 +209,20 @@ static void outcome(struct agent *a, json_t *o, const struct route_hit *hit, str
 		forward(a, o, hit, mt, q);
 }
 
+/* What a gRPC client hears where weft answers by itself. */
+static json_t *as_call(json_t *o, const struct msg *m)
+{
+	json_t *outcome = json_object_get(o, "outcome"), *status = json_object_get(outcome, "status");
+	int code = grpc_code_of_http((int)json_integer_value(status));
+
+	if (!(m->flags & MSG_GRPC))
+		return o;
+	json_object_set_new(o, "call", json_pack("{so so}", "service", dump_text(m->service), "method", dump_text(m->rpc_method)));
+	if (status)
+		json_object_set_new(outcome, "grpcStatus", json_pack("{si ss}", "code", code, "word", grpc_code_word(code)));
+	return o;
+}
+
 static json_t *answer(struct agent *a, struct explain_request *q, struct matcher *mt)
 {
 	struct others others = { .q = q, .list = json_array() };
@@ -225,11 +240,11 @@ static json_t *answer(struct agent *a, struct explain_request *q, struct matcher
 		json_object_set_new(o, "rule", rule_json(&hit));
 		json_object_set_new(o, "why", others.why ? json_sprintf("it %s", others.why) : json_string("no other rule matches"));
 		outcome(a, o, &hit, mt, q);
-		return o;
+		return as_call(o, &q->m);
 	}
 	json_object_set_new(o, "why", json_string(host.p ? "no rule matches" : "no route has this host"));
 	json_object_set_new(o, "outcome", json_pack("{ss si ss}", "type", "error", "status", 404, "why", "no route"));
-	return o;
+	return as_call(o, &q->m);
 }
 
 void view_explain_http(struct agent *a, const struct http_request *rq, struct http_response *rs)

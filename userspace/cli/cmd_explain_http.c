@@ -103,6 +103,9 @@ static void put_outcome(const json_t *o)
 		       json_string_length(render_path(o, "outcome.body")));
 	else if (!strcmp(type, "error"))
 		printf("  answer         %lld: %s\n", number(o, "outcome.status"), text(o, "outcome.why"));
+	if (render_path(o, "outcome.grpcStatus"))
+		printf("  as gRPC        200 with grpc-status %lld, %s\n", number(o, "outcome.grpcStatus.code"),
+		       text(o, "outcome.grpcStatus.word"));
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------- */
@@ -185,6 +188,8 @@ static void put(const json_t *o)
 
 	printf("%s %s://%s%s at %s %s\n", text(o, "request.method"), text(o, "request.scheme"), text(o, "request.authority"),
 	       text(o, "request.path"), service ? "service" : "listener", service ? text(o, "at.service") : text(o, "at.listener"));
+	if (json_object_get(o, "call"))
+		printf("  call           %s of service %s\n", text(o, "call.method"), text(o, "call.service"));
 	printf("  host           %s\n", text(o, "host"));
 	put_rule(o);
 	printf("  because        %s\n", text(o, "why"));

@@ -162,6 +162,8 @@ static void set_retry(struct fact *f, struct route_rule *r, const struct route_r
 		r->retry_on |= 1u << ((const uint8_t *)c->on.v)[i];
 	if (c->codes.n)
 		r->retry_on |= 1u << RETRY_ON_RETRIABLE_CODES;
+	for (size_t i = 0; i < c->grpc.n; i++)
+		r->retry_on |= 1u << (RETRY_ON_CANCELLED + ((const uint8_t *)c->grpc.v)[i]);
 	if (c->attempts && !c->on.n)
 		r->retry_on |= RETRY_SAFE;
 	r->retry_codes = making_statuses(f, &c->codes);

@@ -433,6 +433,8 @@ static const struct conf_item budget_rows[] = {
 	CONF_END
 };
 
+static const char *const grpc_words[] = { "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable", NULL };
+
 static const struct conf_item retry_rows[] = {
 	CONF_ITEM(struct route_retry, attempts, "attempts", INT, .max = RETRIES_MAX, .dflt = "0",
 		  .help = "tries beyond the first; each goes to another endpoint while there is one"),
@@ -440,7 +442,8 @@ static const struct conf_item retry_rows[] = {
 		   .help = "none: connect-failure, refused-stream, reset-before-request, which are always safe"),
 	CONF_ITEMS(struct route_retry, codes, "codes", STRING, struct slice, .check = check_status_range,
 		   .help = "statuses such as 503 or 500-599 that are tried again"),
-	{ .name = "grpcStatus", .type = CONF_REFUSED, .help = "gRPC is not part of this release" },
+	CONF_ITEMS(struct route_retry, grpc, "grpcStatus", ENUM, uint8_t, .names = grpc_words,
+		   .help = "statuses of gRPC that are tried again; the same words may stand in `on`"),
 	CONF_ITEM(struct route_retry, backoff_ns, "backoff", DURATION, .max = CONF_HOURS_MAX, .dflt = "25ms",
 		  .help = "the first pause is drawn from zero to it, each further one from twice as much"),
 	CONF_ITEM(struct route_retry, max_backoff_ns, "maxBackoff", DURATION, .max = CONF_HOURS_MAX, .dflt = "250ms",

@@ -65,6 +65,7 @@ struct route_retry {
 	uint32_t attempts;
 	struct conf_list on;                    /* of uint8_t, enum retry_on */
 	struct conf_list codes;                 /* of struct slice: "503", "500-599" */
+	struct conf_list grpc;                  /* of uint8_t: enum retry_on, from RETRY_ON_CANCELLED on */
 	uint64_t backoff_ns, max_backoff_ns;
 	struct route_budget {
 		uint32_t percent, min_per_second;

@@ -6,6 +6,7 @@
 #include "proxy/stream_priv.h"
 
 #include "proxy/downstream.h"
+#include "proxy/grpc_call.h"
 #include "proxy/upstream.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
@@ -170,6 +171,8 @@ void stream_up_trailers(struct stream *s)
 {
 	s->response_trailed = s->extra.nheaders;
 	s->response_end = true;
+	if (grpc_call(s))
+		grpc_call_trailers(s);
 	stream_run(s);
 }
 

@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "model/hold.h"
+#include "proto/grpc.h"
+#include "proxy/grpc_call.h"
 #include "proxy/journal.h"
 #include "proxy/record_line.h"
-#include "proxy/stream.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
 #include "weft/str.h"
@@ -147,6 +148,12 @@ static void termination(const struct stream *s, char out[2])
 #undef FLAG
 }
 
+/* Empty where no gRPC client got one. */
+static struct slice grpc_word(const struct stream *s)
+{
+	return slice_str(grpc_call(s) && s->info.wire_status != MSG_NO_STATUS ? grpc_code_word(s->info.wire_status) : "");
+}
+
 static void write_line(const struct stream *s)
 {
 	const struct stream_info *in = &s->info;
@@ -162,7 +169,8 @@ static void write_line(const struct stream *s)
 		.host = &s->host_addr, .tries = in->tries, .client = in->client, .identity = in->peer->identity,
 		.request_id = msg_get(m, SLICE_LIT("x-request-id")), .traceparent = msg_get(m, SLICE_LIT("traceparent")),
 		.forwarded_for = msg_get(m, SLICE_LIT("x-forwarded-for")), .user_agent = msg_get(m, SLICE_LIT("user-agent")),
-		.original = &in->peer->original, .sni = in->peer->sni,
+		.original = &in->peer->original, .sni = in->peer->sni, .service = m->service, .rpc_method = m->rpc_method,
+		.grpc_status = grpc_word(s),
 	};
 
 	r.flags = (struct slice){ flags, (size_t)record_flags(flags, sizeof(flags), in->flags) };

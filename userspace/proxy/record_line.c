@@ -8,7 +8,7 @@
 #include "weft/str.h"
 
 #define VALUE_MAX 1024u                         /* bytes of one value, as written */
-#define TEXTS 14u                               /* values that somebody else says, or that have no other bound */
+#define TEXTS 16u                               /* values that somebody else says, or that have no other bound */
 #define BYTE_MAX 6                              /* "\\u00xx" */
 #define TAIL 8u                                 /* room kept for what ends a line */
 
@@ -185,6 +185,9 @@ static void place_fields(struct line *l, const struct record *r)
 	text(l, "user_agent", r->user_agent);
 	addr(l, "original", r->original);
 	text(l, "sni", r->sni);
+	text(l, "service", r->service);
+	text(l, "rpc_method", r->rpc_method);
+	text(l, "grpc_status", r->grpc_status);
 }
 
 size_t record_line(const struct record *r, bool json, struct record_clock *c, char *out, size_t size)

@@ -32,6 +32,8 @@ struct record {
 	struct slice request_id, traceparent, forwarded_for, user_agent;
 	const struct net_addr *original;
 	struct slice sni;
+	struct slice service, rpc_method;
+	struct slice grpc_status;               /* its word */
 };
 
 /* With its newline; returns the length, at most size. Long values are cut. */

@@ -6,8 +6,8 @@
 #include <time.h>
 
 #include "proxy/downstream.h"
+#include "proxy/grpc_call.h"
 #include "proxy/record.h"
-#include "proxy/stream.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
 #include "weft/str.h"
@@ -41,17 +41,26 @@ static int say_why(struct stream *s)
 	return s->reply.text.p ? 0 : -ENOMEM;
 }
 
-static int head(struct stream *s)
+static int text_head(struct stream *s)
 {
 	struct msg *m = &s->response;
 	int err = 0;
 
-	m->kind = MSG_RESPONSE;
 	m->status = s->reply.status;
 	m->wire_status = s->reply.wire_status;
 	m->body_len = (int64_t)s->reply.text.n;
 	if (s->reply.text.n)
 		err = msg_push(m, SLICE_LIT("content-type"), s->reply.content_type);
+	return err;
+}
+
+static int head(struct stream *s)
+{
+	struct msg *m = &s->response;
+	int err;
+
+	m->kind = MSG_RESPONSE;
+	err = grpc_call(s) ? grpc_call_reply(s) : text_head(s);
 	if (!err && s->location.n)
 		err = msg_push(m, SLICE_LIT("location"), s->location);
 	if (!err)
@@ -62,7 +71,7 @@ static int head(struct stream *s)
 static int put(struct stream *s)
 {
 	struct codec *c = &s->down->leg.codec;
-	bool text = s->reply.text.n && !slice_eq_str(s->request.method, "HEAD");
+	bool text = s->response.body_len && !slice_eq_str(s->request.method, "HEAD");
 	int err = c->ops->put_head(c, &s->down_id, &s->response, !text);
 
 	/* What a host said before is nobody's any more. */

@@ -4,7 +4,8 @@
 #include "base/buf_pool.h"
 #include "base/clock.h"
 #include "base/rand.h"
-#include "proxy/stream.h"
+#include "proto/grpc.h"
+#include "proxy/grpc_call.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
 #include "weft/str.h"
@@ -33,6 +34,8 @@ void retry_start(struct stream *s)
 
 	r->idempotent = idempotent(&s->request);
 	r->keep = !s->request_end && (r->idempotent || s->hit.rule->retries);
+	if (grpc_call(s) && s->hit.rule->retries)
+		r->before = grpc_previous_attempts(&s->request);
 }
 
 void retry_keep(struct stream *s, struct slice d)
@@ -80,8 +83,21 @@ static bool in_ranges(const struct route_rule *r, int status)
 
 #define ON(name) (1u << RETRY_ON_##name)
 
-static bool status_asks(const struct route_rule *r, int status)
+/* As the head has it: behind a body it comes too late. */
+static bool grpc_asks(const struct route_rule *r, int code)
 {
+	static const uint32_t bits[GRPC_CODE_COUNT] = {
+		[GRPC_CANCELLED] = ON(CANCELLED), [GRPC_DEADLINE_EXCEEDED] = ON(DEADLINE_EXCEEDED), [GRPC_INTERNAL] = ON(INTERNAL),
+		[GRPC_RESOURCE_EXHAUSTED] = ON(RESOURCE_EXHAUSTED), [GRPC_UNAVAILABLE] = ON(UNAVAILABLE),
+	};
+
+	return code >= 0 && code < GRPC_CODE_COUNT && r->retry_on & bits[code];
+}
+
+static bool status_asks(const struct stream *s, const struct route_rule *r, int status)
+{
+	if (grpc_call(s) && grpc_asks(r, grpc_call_status(s)))
+		return true;
 	return (status >= 500 && r->retry_on & ON(5XX)) ||
 	       (status >= 502 && status <= 504 && r->retry_on & ON(GATEWAY_ERROR)) ||
 	       (status == 409 && r->retry_on & ON(RETRIABLE_4XX)) ||
@@ -89,8 +105,9 @@ static bool status_asks(const struct route_rule *r, int status)
 }
 
 /* No answer at all counts as one of 5xx, as Envoy has it. */
-static bool cause_asks(const struct route_rule *r, enum retry_cause cause, int status, bool unsent)
+static bool cause_asks(const struct stream *s, enum retry_cause cause, int status, bool unsent)
 {
+	const struct route_rule *r = s->hit.rule;
 	unsigned none = ON(5XX) | ON(GATEWAY_ERROR);
 
 	switch (cause) {
@@ -103,9 +120,21 @@ static bool cause_asks(const struct route_rule *r, enum retry_cause cause, int s
 	case RETRY_TIMEOUT:
 		return r->retry_on & (none | ON(RESET));
 	case RETRY_STATUS:
-		return status_asks(r, status);
+		return status_asks(s, r, status);
 	}
 	return false;
+}
+
+/* gRFC A6: how long to wait, or not to ask again. */
+static bool host_allows(struct stream *s, enum retry_cause cause)
+{
+	int64_t ms = cause == RETRY_STATUS && grpc_call(s) ? grpc_pushback_ms(&s->response) : GRPC_PUSHBACK_NONE;
+
+	s->retry.pushed = ms >= 0;
+	if (ms == GRPC_PUSHBACK_STOP || ms > RETRY_PUSHBACK_MAX_MS)
+		return false;
+	s->retry.pushback_ms = ms > 0 ? (uint32_t)ms : 0;
+	return true;
 }
 
 bool retry_wanted(struct stream *s, enum retry_cause cause, int status, bool unsent)
@@ -114,7 +143,7 @@ bool retry_wanted(struct stream *s, enum retry_cause cause, int status, bool uns
 	struct retry *r = &s->retry;
 
 	if (!rule || !rule->retries || s->response_said || !s->down || !replayable(s) ||
-	    !cause_asks(rule, cause, status, unsent))
+	    !cause_asks(s, cause, status, unsent) || !host_allows(s, cause))
 		return false;
 	if (!retry_left(s)) {
 		stream_flag(s, STREAM_RETRIES_SPENT, "retries spent");
@@ -150,6 +179,8 @@ uint64_t retry_pause_ns(struct stream *s)
 	uint32_t n = s->retry.done < 20 ? s->retry.done : 20;
 	uint64_t most = ((1ull << n) - 1) * rule->backoff_ms;
 
+	if (s->retry.pushed)
+		return s->retry.pushback_ms * MSEC;
 	if (rule->max_backoff_ms && most > rule->max_backoff_ms)
 		most = rule->max_backoff_ms;
 	return most ? rand_u64(&s->w->http->rand) % (most * MSEC) : 0;

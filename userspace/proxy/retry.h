@@ -9,12 +9,16 @@
 #include "weft/proto.h"
 
 #define RETRY_BODY_MAX (64u << 10)              /* of a request that can be sent again */
+#define RETRY_PUSHBACK_MAX_MS 60000             /* a host that asks for a longer pause asks for none */
 
 struct cluster_use;
 struct stream;
 
 struct retry {
 	uint32_t done;                          /* tries of the policy beyond the first */
+	uint32_t before;                        /* tries of the client's own, as a gRPC call says */
+	uint32_t pushback_ms;                   /* pause that the host asked for */
+	bool pushed;                            /* it did */
 	uint8_t connecting;                     /* hosts left because they could not be connected to */
 	bool idempotent;
 	bool again;                             /* a dead pooled connection was replaced already */
@@ -36,6 +40,6 @@ bool retry_wanted(struct stream *s, enum retry_cause cause, int status, bool uns
 uint32_t retry_left(const struct stream *s);
 /* Beside the policy, once: may a request that a pooled connection swallowed be sent again? */
 bool retry_pooled(struct stream *s, bool unsent);
-uint64_t retry_pause_ns(struct stream *s);      /* before the try that is `done` now; full jitter */
+uint64_t retry_pause_ns(struct stream *s);      /* before the try that is `done` now; full jitter, or as the host asked */
 void retry_end(struct stream *s);               /* gives back the budget */
 void retry_fini(struct stream *s);

@@ -219,14 +219,30 @@ static uint64_t idle_ns(const struct stream *s)
 	return s->hit.rule && s->hit.rule->idle_ms ? s->hit.rule->idle_ms * MSEC : s->state == STREAM_FLUSH ? FLUSH_NS : 0;
 }
 
-/* The frame's own time goes before the route's (msg.h). It counts from the end of the request. */
+uint64_t stream_caller_ns(const struct stream *s)
+{
+	uint64_t ms = s->request.timeout_ms > 0 ? (uint64_t)s->request.timeout_ms : 0;
+
+	if (ms && s->hit.rule->timeout_ms && s->hit.rule->timeout_ms < ms)
+		ms = s->hit.rule->timeout_ms;
+	return ms * MSEC;
+}
+
+/*
+ * The caller's own time runs from the head of its request, the route's from the request's end. Once the whole answer is
+ * here it is kept; how long the client may take for it is another matter.
+ */
 static uint64_t request_due(const struct stream *s, uint64_t due)
 {
-	uint64_t ms = s->request.timeout_ms > 0 ? (uint64_t)s->request.timeout_ms : s->hit.rule->timeout_ms;
+	uint64_t caller = stream_caller_ns(s);
 
-	if (!s->request_end || s->state == STREAM_TUNNEL || !ms)
+	if (s->state == STREAM_TUNNEL || s->response_end)
 		return due;
-	return earlier(due, s->info.begin_ns + s->info.request_end_ns, ms * MSEC);
+	if (caller)
+		return earlier(due, s->info.begin_ns + s->info.head_ns, caller);
+	if (!s->request_end)
+		return due;
+	return earlier(due, s->info.begin_ns + s->info.request_end_ns, s->hit.rule->timeout_ms * MSEC);
 }
 
 static uint64_t due(const struct stream *s)

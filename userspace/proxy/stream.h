@@ -132,4 +132,6 @@ void stream_end_try(struct stream *s, bool ok);
 void stream_abort(struct stream *s, enum stream_flag f, const char *detail);
 void stream_deadline(struct stream *s);         /* some time of it has changed */
 uint64_t stream_age_ns(const struct stream *s); /* never 0 */
+/* Of the time that the caller gave, or the route where that is less; from the request's head. 0: the caller gave none. */
+uint64_t stream_caller_ns(const struct stream *s);
 void streams_free(struct worker *w);            /* the worker's free ones */

@@ -3,6 +3,7 @@
 #include "proxy/stream_priv.h"
 
 #include "proxy/downstream.h"
+#include "proxy/grpc_call.h"
 #include "proxy/headers.h"
 #include "proxy/reply.h"
 #include "proxy/upstream.h"
@@ -31,6 +32,10 @@ enum stream_state step_respond(struct stream *s)
 	struct msg *m = &s->response;
 	bool end = s->response_end && !s->response_body.len && !s->response_trailed;
 
+	if (grpc_call(s) && grpc_call_foreign(s)) {
+		stream_end_try(s, true);
+		return STREAM_REPLY;
+	}
 	if (headers_response(s))
 		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
 	s->info.status = m->status;
@@ -67,6 +72,8 @@ enum stream_state stream_say(struct stream *s, int status, enum stream_flag f, c
 	stream_flag(s, f, detail);
 	cluster_wait_end(&s->wait);
 	stream_end_try(s, false);
+	if (s->response_said && grpc_call_end(s, status, detail))
+		return STREAM_RELAY;
 	if (s->response_said || !s->down) {
 		s->cut = s->close = true;
 		return STREAM_DONE;
@@ -85,12 +92,13 @@ void stream_refuse(struct stream *s, int status, enum stream_flag f, const char 
 enum stream_state step_reply(struct stream *s)
 {
 	close_behind(s, s->request_end ? s->reply.status : 400);
-	s->info.status = s->reply.status;
 	s->response_said = true;
 	if (reply_put(s)) {
 		s->cut = s->close = true;
 		return STREAM_DONE;
 	}
+	s->info.status = s->reply.status;
+	s->info.wire_status = s->reply.wire_status;
 	leg_touch(&s->down->leg);
 	s->response_end = true;
 	s->active_ns = s->w->thread.loop.now_ns;

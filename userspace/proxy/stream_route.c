@@ -11,6 +11,7 @@
 #include "model/routers.h"
 #include "proxy/downstream.h"
 #include "proxy/forward_proxy.h"
+#include "proxy/grpc_call.h"
 #include "proxy/headers.h"
 #include "proxy/refusal.h"
 #include "proxy/http.h"
@@ -21,6 +22,7 @@ int stream_head(struct stream *s, bool end)
 {
 	s->info.head_ns = stream_age_ns(s);
 	s->active_ns = s->w->thread.loop.now_ns;
+	grpc_call_begin(s);
 	/* Nothing follows an offered upgrade unless it is granted. */
 	if (end || s->request.upgrade.n) {
 		s->request_end = true;
@@ -159,6 +161,7 @@ static const char *canonical(struct stream *s, const struct listener *l)
 		return NULL;
 	m->path = path;
 	msg_touch(m);
+	grpc_call_begin(s);
 	return NULL;
 }
 

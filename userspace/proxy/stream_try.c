@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "proxy/downstream.h"
+#include "proxy/grpc_call.h"
 #include "proxy/headers.h"
 #include "proxy/upstream.h"
 #include "proxy/http.h"
@@ -24,7 +25,7 @@ static void settle_pick(struct stream *s, bool ok)
 		return;
 	s->picked = false;
 	if (s->response_begun) {
-		r.status = s->response.status;
+		r.status = grpc_call(s) ? grpc_call_outcome(s) : s->response.status;
 		r.took_ns = s->info.begin_ns + s->info.first_byte_ns - s->try_ns;
 		r.ok = ok && r.status < 500;
 	}
@@ -173,6 +174,8 @@ enum stream_state step_send(struct stream *s)
 		return grant(s);
 	s->info.upstream_proto = c->ops;
 	s->up_id = 0;
+	if (grpc_call(s) && grpc_call_try(s))
+		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
 	err = c->ops->put_head(c, &s->up_id, &s->request, end);
 	if (err)
 		return stream_say(s, 502, STREAM_UPSTREAM_RESET, "request cannot be said in the host's protocol");
@@ -205,7 +208,10 @@ void stream_up_reset(struct stream *s, enum proto_why why, bool unsent)
 	if (s->response_begun) {
 		stream_flag(s, f, detail);
 		stream_end_try(s, false);
-		stream_abort(s, f, detail);
+		if (grpc_call_end(s, 502, detail))
+			stream_run(s);
+		else
+			stream_abort(s, f, detail);
 		return;
 	}
 	if (pooled && !nonsense && retry_pooled(s, unsent) && !retry_rewind(s)) {
@@ -251,6 +257,8 @@ int stream_up_head(struct stream *s, struct msg *m, bool end)
 	s->info.first_byte_ns = stream_age_ns(s);
 	s->response_begun = true;
 	s->response_end = end;
+	if (grpc_call(s))
+		grpc_call_answer(s);
 	if (retry_wanted(s, RETRY_STATUS, m->status, false) && !retry_rewind(s))
 		stream_go(s, try_again(s));
 	stream_run(s);

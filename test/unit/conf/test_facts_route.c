@@ -77,7 +77,7 @@ static void what_is_done(void **state)
 		"               path: {type: ReplaceFullPath, value: /new}}]\n"
 		"  - filters: [{type: DirectResponse, status: 418, body: \"tea\\n\"}]\n"
 		"  - {filters: [{type: URLRewrite, path: {type: ReplaceRegularExpression, pattern: \"^/(.)\", value: /$1}}],\n"
-		"     backends: [{cluster: a}]}\n");
+		"     backends: [{cluster: a}], retry: {attempts: 1, on: [cancelled], grpcStatus: [unavailable, internal]}}\n");
 	const struct route_rule *r = route(c, "r")->rules;
 
 	(void)state;
@@ -118,6 +118,7 @@ static void what_is_done(void **state)
 	assert_true(slice_eq_str(r[2].direct_body, "tea\n"));
 	assert_int_equal(r[3].rewrite, PATH_REGEX);
 	assert_true(slice_eq_str(r[3].rewrite_regex, "^/(.)"));
+	assert_int_equal(r[3].retry_on, 1u << RETRY_ON_CANCELLED | 1u << RETRY_ON_INTERNAL | 1u << RETRY_ON_UNAVAILABLE);
 	config_free(c);
 }
 
@@ -200,12 +201,12 @@ static const struct bad bad[] = {
 	  AT ".retry.attempts: 101 is out of range, want a whole number from 0 to 100" },
 	{ RULE("{backends: [{cluster: c}], retry: {on: [timeout]}}"),
 	  AT ".retry.on[0]: want connect-failure, refused-stream, reset, reset-before-request, 5xx, gateway-error, "
-	     "retriable-4xx or retriable-status-codes, not timeout" },
+	     "retriable-4xx, retriable-status-codes, cancelled, deadline-exceeded, internal, resource-exhausted or unavailable, not timeout" },
 	{ RULE("{backends: [{cluster: c}], retry: {codes: [600]}}"),
 	  AT ".retry.codes[0]: want a status such as 503, or a range such as 500-599" },
 	{ RULE("{backends: [{cluster: c}], retry: {backoff: 1s}}"), AT ": retry.backoff: want at most maxBackoff" },
-	{ RULE("{backends: [{cluster: c}], retry: {grpcStatus: [unavailable]}}"),
-	  AT ".retry.grpcStatus: gRPC is not part of this release" },
+	{ RULE("{backends: [{cluster: c}], retry: {grpcStatus: [not-found]}}"),
+	  AT ".retry.grpcStatus[0]: want cancelled, deadline-exceeded, internal, resource-exhausted or unavailable, not not-found" },
 	{ RULE("{backends: [{cluster: c}], hash: [{cookie: {name: a, ttl: 1s, lifetimeType: Session}}]}"),
 	  AT ".hash[0].cookie: ttl: a cookie whose lifetimeType is Session has none" },
 	{ RULE("{backends: [{cluster: c}], hash: [{cookie: {name: a, ttl: 1s, sameSite: None, secure: false}}]}"),
