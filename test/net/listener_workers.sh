@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# New connections go to the worker that has fewest; without BPF the kernel's hash chooses, and nothing else changes.
+# New connections go to the worker that has fewest, those of clients of the same machine to one of their CPU while it has not
+# many more; without BPF the kernel's hash chooses, and nothing else changes.
 . "$(dirname "$0")/../lib/net.sh"
 export PYTHONPATH=$SRC/test/lib PYTHONDONTWRITEBYTECODE=1
 
-config() {  # kernel
+config() {  # kernel, workers
 	cat > "$T/weft.yaml" <<-YAML
 	kernel: $1
-	workers: 4
+	workers: ${2:-4}
 	listeners:
 	- {name: a, address: "127.0.0.1:7001", protocol: tcp, rules: [{backends: [{cluster: echo}]}]}
 	- {name: b, address: "[::1]:7002", protocol: tcp, rules: [{backends: [{cluster: echo}]}]}
@@ -15,7 +16,9 @@ config() {  # kernel
 	YAML
 }
 cat > "$T/spread.py" <<'PY'
-import json, relay_peers, socket, sys, time, subprocess
+import json, os, relay_peers, socket, sys, time, subprocess
+
+MOST = 32                                # of 100 among four: n + n / 4 + 2 for clients of that CPU, n for the others
 
 def listener(name):
     out = subprocess.run(["curl", "-s", "--unix-socket", "/run/weft/admin.sock", "http://w/listeners"], capture_output=True)
@@ -49,18 +52,42 @@ def check(what, worst, most):
     assert worst <= most, f"{what}: {worst} on one worker, at most {most} were wanted"
     print(f"  ok: {what}: {worst} on the busiest worker", flush=True)
 
+def from_cpu(cpu, n):
+    os.sched_setaffinity(0, {cpu})
+    return one_by_one(7001, "127.0.0.1", n)
+
+# Two workers, one on each of two CPUs: a few connections go to the client's CPU, many to both.
+if sys.argv[1] == "cpus":
+    end = time.monotonic() + 60            # a worker tells its CPU when it runs
+    while True:
+        conns = from_cpu(0, 2)
+        first = settled("a", 2)
+        conns += from_cpu(1, 2)
+        if first == 2 and settled("a", 4) == 2:
+            break
+        assert time.monotonic() < end, "connections do not go to the worker of their CPU"
+        for s in conns:
+            s.close()
+        settled("a", 0)
+    conns += from_cpu(1, 96)
+    check("100 connections, 98 of them from CPU 1", settled("a", 100), 58)
+    for s in conns:
+        s.close()
+    settled("a", 0)
+    sys.exit()
+
 conns = one_by_one(7001, "127.0.0.1", 100)
 if sys.argv[1] == "hash":
     check("100 connections among four workers by the hash", settled("a", 100), 100)
     sys.exit()
-check("100 connections among four workers, one by one", settled("a", 100), 26)
+check("100 connections among four workers, one by one", settled("a", 100), MOST)
 for s in conns[:60]:
     s.close()
 left = settled("a", 40)
 conns = conns[60:] + one_by_one(7001, "127.0.0.1", 60)
-check("and after 60 of them are others", settled("a", 100), max(26, left))
+check("and after 60 of them are others", settled("a", 100), max(MOST, left))
 more = one_by_one(7002, "::1", 100)
-check("another listener, over IPv6, counts them with its own", settled("b", 100), 26 + max(26, left) - 25)
+check("another listener, over IPv6, counts them with its own", settled("b", 100), MOST + max(MOST, left) - 25)
 for s in conns + more:
     s.close()
 settled("a", 0), settled("b", 0)
@@ -82,6 +109,26 @@ steered() { [ "$(choice)" = "['least-loaded', 'least-loaded']" ]; }
 wait_for 20 steered
 is "$(choice)" "['least-loaded', 'least-loaded']" "also after the agent was killed, with the same sockets"
 ok "least loaded" python3 "$T/spread.py" least
+weftd_stop
+
+# Two workers, held on two CPUs. Where there is one CPU, all is least loaded.
+config "{cgroup: $CG}" 2
+weftd_start
+wait_for 20 steered
+if [ "$(nproc)" -ge 2 ]; then
+	cpu=0
+	for task in /proc/"$(pgrep -P "$WEFTD_PID")"/task/*; do
+		case $(cat "$task/comm") in
+		*worker*)
+			taskset -pc $cpu "${task##*/}" > /dev/null
+			cpu=$((cpu + 1))
+			;;
+		esac
+	done
+	is "$cpu" 2 "two workers are held on two CPUs"
+	ok "the client's CPU" python3 "$T/spread.py" cpus
+	cat "$T/ok.out"
+fi
 weftd_stop
 
 config '{mode: "off"}'

@@ -417,7 +417,7 @@ static const struct probe {
 	  p_set_retval },
 	{ "bpf_skc_to_mptcp_sock", FEATURES_OPTIONAL, "MPTCP clients see the address they dialled", p_mptcp_sock },
 	{ "syscall program", FEATURES_OPTIONAL, "weft explain", p_syscall },
-	{ "sk_reuseport", FEATURES_OPTIONAL, "a listener's connections go to the least loaded worker, not by hash", p_reuseport },
+	{ "sk_reuseport", FEATURES_OPTIONAL, "a listener's connections go to the worker of their CPU or with fewest, not by hash", p_reuseport },
 	{ "map batch update", FEATURES_OPTIONAL, "fast start; without it one call per entry", p_batch },
 	{ "sockmap link", FEATURES_OPTIONAL, "the verdict program has a link; without it the map holds it", p_sockmap_link },
 	{ "ktls", FEATURES_OPTIONAL, "nothing yet: TLS is done in the proxy (docs/tls.md)", p_ktls },

@@ -2,6 +2,7 @@
 #include "proxy/listener.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -101,6 +102,14 @@ static void steer_settle(struct listeners *l)
 {
 	if (l->cell)
 		__atomic_store_n(&l->cell->base, __atomic_load_n(&l->cell->given, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+}
+
+void listeners_ran(struct listeners *l)
+{
+	int cpu = l->cell ? sched_getcpu() : -1;
+
+	if (cpu >= 0 && l->cell->cpu != (uint32_t)cpu + 1)
+		__atomic_store_n(&l->cell->cpu, (uint32_t)cpu + 1, __ATOMIC_RELAXED);
 }
 
 struct steer_letter {

@@ -79,6 +79,7 @@ bool listener_fits(const struct listener *conf, int fd);
 
 /* Control thread: where this worker's connections are counted from now on. Stays mapped as long as the worker. */
 void listeners_steer(struct worker *w, struct steer_cell *cell);
+void listeners_ran(struct listeners *l);        /* in each turn: notes the CPU for clients of the same one */
 
 /* ---- for the owners of connections ---------------------------------------------------------------------------- */
 

@@ -44,6 +44,8 @@ static void beat(struct loop *l, void *arg)
 	atomic_store_explicit(&w->buffers, buf_pool_bytes(), memory_order_relaxed);
 	if (w->beat)
 		atomic_store_explicit(w->beat, l->now_ns, memory_order_relaxed);
+	if (w->listeners)
+		listeners_ran(w->listeners);
 }
 
 /* ---- connections that others wait for --------------------------------------------------------------------------- */
