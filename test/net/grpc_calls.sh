@@ -327,6 +327,36 @@ def lines_of_the_access_log():
     is_(logged("/shop.Cart/Broken", "unavailable"), (200, "shop.Cart", "Broken", "UC"))
 
 
+def counted(service, method):
+    """What /metrics says of a method, by counter."""
+    s = socket.socket(socket.AF_UNIX)
+    s.connect("/run/weft/admin.sock")
+    s.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    text = b"".join(iter(lambda: s.recv(65536), b"")).decode()
+    label = f'{{service="{service}",method="{method}"}} '
+    return {x.split(label)[0][len("weft_grpc_"):-len("_total")]: int(x.split(label)[1]) for x in text.splitlines()
+            if x.startswith("weft_grpc_") and label in x}
+
+
+@case
+def counters_by_method():
+    app.on["/shop.Cart/Sum"] = in_turn(says(b"abc"), says(b"abc"), only(5), says(b"x", status=14), reply(b"", "503 Oh"), says(status=77))
+    for _ in range(6):
+        call("/shop.Cart/Sum")
+    app.on["/shop.Cart/Odd"] = only(12)
+    before = counted("", "other").get("unimplemented", 0)
+    for i in range(20):
+        app.on[f"/shop.Cart/Made{i}"] = only(12)
+        call(f"/shop.Cart/Made{i}")
+        call(f"/made.Up{i}/Do")
+    eventually(lambda: counted("shop.Cart", "Sum").get("calls") == 6)
+    n = counted("shop.Cart", "Sum")
+    is_((n["ok"], n["not_found"], n["unavailable"], n["unknown"], n["local"], n["tries"]), (2, 1, 2, 1, 1, 6))
+    is_((n["request_bytes"], n["response_bytes"], n["took_10s"]), (6 * 8, 2 * 8 + 6, 6))
+    eventually(lambda: counted("", "other").get("unimplemented", 0) >= before + 40)
+    is_((counted("shop.Cart", "Made1"), counted("made.Up1", "Do")), ({}, {}))
+
+
 run()
 PY
 T=$T PYTHONPATH=$SRC/test/lib $PY "$T/calls.py"

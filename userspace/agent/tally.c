@@ -24,7 +24,7 @@
 
 static const struct tally_set {
 	const struct stat_desc *desc;
-	const char *label;                      /* NULL: names are keys of hosts */
+	const char *label;                      /* NULL: names are of several parts */
 } sets[] = {
 	{ &listener_stat_desc, "listener" },
 	{ &cluster_stat_desc, "clusters" },
@@ -39,6 +39,7 @@ static const struct tally_set {
 	{ &regex_stat_desc, "worker" },
 	{ &route_stat_desc, "route" },
 	{ &cluster_http_stat_desc, "cluster" },
+	{ &call_stat_desc, NULL },
 	{ &host_stat_desc, NULL },
 };
 
@@ -157,8 +158,20 @@ static const char *host_labels(struct arena *a, struct slice key)
 			    six ? "]" : "", (int)(key.p + key.n - port - 1), port + 1);
 }
 
+/* "shop.Orders/Get"; one for all others has no slash. */
+static const char *call_labels(struct arena *a, struct slice name)
+{
+	const char *slash = name.n ? memchr(name.p, '/', name.n) : NULL;
+	struct slice service = { name.p, slash ? (size_t)(slash - name.p) : 0 };
+	struct slice method = slash ? (struct slice){ slash + 1, name.n - service.n - 1 } : name;
+
+	return arena_printf(a, "service=\"%s\",method=\"%s\"", stat_escape(a, service), stat_escape(a, method));
+}
+
 static const char *labels_of(struct arena *a, const struct row *r)
 {
+	if (r->set->desc == &call_stat_desc)
+		return call_labels(a, r->name);
 	return r->set->label ? arena_printf(a, "%s=\"%s\"", r->set->label, stat_escape(a, r->name)) : host_labels(a, r->name);
 }
 

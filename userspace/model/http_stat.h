@@ -35,7 +35,18 @@
 	X(COUNTER, records_lost, "lines of the access log that found no room")
 STAT_DECLARE(http_stat, HTTP_STATS);
 
-/* Of one route, or of one cluster. took_*: requests whose whole time was at most so many milliseconds. */
+/* took_*: requests whose whole time was at most so many milliseconds. */
+#define TOOK_STATS(X)                                                                                                  \
+	X(COUNTER, took_us, "time of all, microseconds")                                                               \
+	X(COUNTER, took_1ms, "requests of at most 1 ms")                                                               \
+	X(COUNTER, took_5ms, "requests of at most 5 ms")                                                               \
+	X(COUNTER, took_25ms, "requests of at most 25 ms")                                                             \
+	X(COUNTER, took_100ms, "requests of at most 100 ms")                                                           \
+	X(COUNTER, took_500ms, "requests of at most 500 ms")                                                           \
+	X(COUNTER, took_2500ms, "requests of at most 2.5 s")                                                           \
+	X(COUNTER, took_10s, "requests of at most 10 s")
+
+/* Of one route, or of one cluster. */
 #define TRAFFIC_STATS(X)                                                                                               \
 	X(COUNTER, requests, "requests that ended")                                                                    \
 	X(COUNTER, answers_2xx, "of them answered 2xx")                                                                \
@@ -46,15 +57,36 @@ STAT_DECLARE(http_stat, HTTP_STATS);
 	X(COUNTER, tries, "times that a host was asked")                                                               \
 	X(COUNTER, request_bytes, "bytes of requests' bodies")                                                         \
 	X(COUNTER, response_bytes, "bytes of answers' bodies")                                                         \
-	X(COUNTER, took_us, "time of all, microseconds")                                                               \
-	X(COUNTER, took_1ms, "requests of at most 1 ms")                                                               \
-	X(COUNTER, took_5ms, "requests of at most 5 ms")                                                               \
-	X(COUNTER, took_25ms, "requests of at most 25 ms")                                                             \
-	X(COUNTER, took_100ms, "requests of at most 100 ms")                                                           \
-	X(COUNTER, took_500ms, "requests of at most 500 ms")                                                           \
-	X(COUNTER, took_2500ms, "requests of at most 2.5 s")                                                           \
-	X(COUNTER, took_10s, "requests of at most 10 s")
+	TOOK_STATS(X)
 STAT_DECLARE(route_stat, TRAFFIC_STATS);
+
+/* Of one method of gRPC. Those by status are in the order of its codes. */
+#define CALL_STATS(X)                                                                                                  \
+	X(COUNTER, calls, "calls of gRPC that ended")                                                                  \
+	X(COUNTER, ok, "of them with status 0")                                                                        \
+	X(COUNTER, cancelled, "of them with status 1")                                                                 \
+	X(COUNTER, unknown, "of them with status 2, or one that is no code")                                           \
+	X(COUNTER, invalid_argument, "of them with status 3")                                                          \
+	X(COUNTER, deadline_exceeded, "of them with status 4")                                                         \
+	X(COUNTER, not_found, "of them with status 5")                                                                 \
+	X(COUNTER, already_exists, "of them with status 6")                                                            \
+	X(COUNTER, permission_denied, "of them with status 7")                                                         \
+	X(COUNTER, resource_exhausted, "of them with status 8")                                                        \
+	X(COUNTER, failed_precondition, "of them with status 9")                                                       \
+	X(COUNTER, aborted, "of them with status 10")                                                                  \
+	X(COUNTER, out_of_range, "of them with status 11")                                                             \
+	X(COUNTER, unimplemented, "of them with status 12")                                                            \
+	X(COUNTER, internal, "of them with status 13")                                                                 \
+	X(COUNTER, unavailable, "of them with status 14")                                                              \
+	X(COUNTER, data_loss, "of them with status 15")                                                                \
+	X(COUNTER, unauthenticated, "of them with status 16")                                                          \
+	X(COUNTER, no_status, "of them those whose client got none, or left before")                                   \
+	X(COUNTER, local, "of them those whose status is weft's own")                                                  \
+	X(COUNTER, tries, "times that a host was asked")                                                               \
+	X(COUNTER, request_bytes, "bytes of messages to hosts, with their frames")                                     \
+	X(COUNTER, response_bytes, "bytes of messages to clients, with their frames")                                  \
+	TOOK_STATS(X)
+STAT_DECLARE(call_stat, CALL_STATS);
 
 /* Of one host of a cluster: of each try, relayed connection and session. In brackets the flag of the access log. */
 #define HOST_STATS(X)                                                                                                  \

@@ -140,6 +140,7 @@ bool grpc_call_end(struct stream *s, int status, const char *detail)
 	s->extra = (struct msg){ .kind = MSG_TRAILERS, .arena = &s->arena };
 	if (push_status(&s->extra, code_of(s, status), slice_str(detail)))
 		return false;
+	s->reply.status = status;
 	s->response_end = s->response_trailed = true;
 	grpc_call_trailers(s);
 	stream_deadline(s);

@@ -18,6 +18,7 @@ struct http *http_new(struct worker *w)
 	h->matcher = matcher_new();
 	h->pipes.off = !w->splice;
 	rand_init(&h->rand);
+	traffic_init(&h->traffic);
 	list_init(&h->dirty);
 	list_init(&h->downstreams);
 	list_init(&h->pools);

@@ -48,37 +48,65 @@ static void count_status(struct http_stat *st, int status)
 		stat_add(by_class[status / 100 - 1], 1);
 }
 
-static void count_took(struct route_stat *st, uint64_t us)
+/* words: those of TOOK_STATS. */
+static void count_took(_Atomic uint64_t *words, uint64_t us)
 {
-	_Atomic uint64_t *const buckets[] = { &st->took_1ms, &st->took_5ms, &st->took_25ms, &st->took_100ms,
-					      &st->took_500ms, &st->took_2500ms, &st->took_10s };
 	static const uint64_t bounds_us[] = { 1000, 5000, 25000, 100000, 500000, 2500000, 10000000 };
 
-	stat_add(&st->took_us, us);
+	stat_add(words, us);
 	for (size_t i = 0; i < sizeof(bounds_us) / sizeof(bounds_us[0]); i++)
 		if (us <= bounds_us[i])
-			stat_add(buckets[i], 1);
+			stat_add(words + 1 + i, 1);
+}
+
+/* HTTP's, or what stands for the status of a gRPC call. */
+static int status_of(const struct stream *s)
+{
+	return grpc_call(s) && s->response_end ? grpc_call_outcome(s) : s->info.status;
 }
 
 static void count(struct route_stat *st, const struct stream *s)
 {
 	const struct stream_info *in = &s->info;
+	int status = status_of(s);
 
 	stat_add(&st->requests, 1);
-	if (in->status >= 200 && in->status < 300)
+	if (status >= 200 && status < 300)
 		stat_add(&st->answers_2xx, 1);
-	else if (in->status >= 300 && in->status < 400)
+	else if (status >= 300 && status < 400)
 		stat_add(&st->answers_3xx, 1);
-	else if (in->status >= 400 && in->status < 500)
+	else if (status >= 400 && status < 500)
 		stat_add(&st->answers_4xx, 1);
-	else if (in->status >= 500)
+	else if (status >= 500)
 		stat_add(&st->answers_5xx, 1);
 	if (s->cut || in->flags)
 		stat_add(&st->failed, 1);
 	stat_add(&st->tries, in->tries);
 	stat_add(&st->request_bytes, in->request_bytes);
 	stat_add(&st->response_bytes, in->response_bytes);
-	count_took(st, in->end_ns / 1000);
+	count_took(&st->took_us, in->end_ns / 1000);
+}
+
+/* A method that a host answered, with another status than that it does not have it, is one. */
+static void count_call(const struct stream *s)
+{
+	const struct stream_info *in = &s->info;
+	const struct msg *m = &s->request;
+	int code = in->wire_status;
+	bool own = s->reply.status, known = m->service.n && !own && code >= 0 && code != GRPC_UNIMPLEMENTED;
+	struct slice name = { m->service.p, m->service.n ? m->service.n + 1 + m->rpc_method.n : 0 };
+	struct call_stat *st = traffic_call(&s->w->http->traffic, name, known);
+
+	stat_add(&st->calls, 1);
+	if (code == MSG_NO_STATUS)
+		stat_add(&st->no_status, 1);
+	else
+		stat_add((_Atomic uint64_t *)st + 1 + (code < GRPC_CODE_COUNT ? code : GRPC_UNKNOWN), 1);
+	stat_add(&st->local, own && code != MSG_NO_STATUS);
+	stat_add(&st->tries, in->tries);
+	stat_add(&st->request_bytes, in->request_bytes);
+	stat_add(&st->response_bytes, in->response_bytes);
+	count_took(&st->took_us, in->end_ns / 1000);
 }
 
 /* A request that no host was found for counts for its cluster, too, if there is such a one. */
@@ -182,12 +210,14 @@ void record_write(const struct stream *s)
 {
 	struct http_stat *st = &s->w->http->stat;
 
-	count_status(st, s->info.status);
+	count_status(st, status_of(s));
 	stat_add(&st->request_bytes, s->info.request_bytes);
 	stat_add(&st->response_bytes, s->info.response_bytes);
 	if (s->cut)
 		stat_add(&st->cut, 1);
 	count_traffic(s);
+	if (grpc_call(s))
+		count_call(s);
 	if (record_wanted(s->w))
 		write_line(s);
 }

@@ -81,7 +81,7 @@ struct stream {
 	uint32_t cluster_slot;                  /* of the last one picked from */
 	struct cluster_wait wait;
 	struct retry retry;
-	struct proto_reply reply;               /* an answer of our own; its slices live in the arena, or are static */
+	struct proto_reply reply;               /* an answer of our own, status 0: none; its slices live in the arena, or are static */
 	struct slice location;                  /* of that answer, when it is a redirect */
 	struct relay_pipe *request_pipe, *response_pipe; /* bytes of the body that pass by the codecs; NULL: they do not */
 	struct stream_info info;

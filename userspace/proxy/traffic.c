@@ -54,8 +54,30 @@ struct route_stat *traffic_row(struct traffic *t, enum traffic_kind kind, uint32
 	return &r->stat;
 }
 
+struct call_stat *traffic_call(struct traffic *t, struct slice name, bool known)
+{
+	struct traffic_row *r = table_get(&t->calls, name);
+
+	if (!r && (!known || t->calls.n > TRAFFIC_CALLS_MAX)) {
+		name = SLICE_LIT(TRAFFIC_CALLS_OTHER);
+		r = table_get(&t->calls, name);
+	}
+	if (!r) {
+		r = add(t, TRAFFIC_CALL, name);
+		table_put(&t->calls, slice_str(r->name), r);
+	}
+	return &r->call;
+}
+
+void traffic_init(struct traffic *t)
+{
+	*t = (struct traffic){ 0 };
+	table_init(&t->calls, 0);
+}
+
 void traffic_fini(struct traffic *t)
 {
+	table_fini(&t->calls);
 	for (int k = 0; k < TRAFFIC_KINDS; k++) {
 		struct traffic_row *next;
 
@@ -64,6 +86,7 @@ void traffic_fini(struct traffic *t)
 			free(r->name);
 			free(r);
 		}
-		free(t->slot[k].v);
+		if (k < TRAFFIC_CALL)
+			free(t->slot[k].v);
 	}
 }
