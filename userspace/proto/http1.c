@@ -61,10 +61,10 @@ static void pass(struct codec *c, struct buf *in, struct slice d, bool end)
 	uint64_t id = h->id;
 
 	h->expects = false;
-	c->sink->data(c->sink_arg, id, in, d, end);
-	buf_drop(in, d.n);
 	if (end)
 		http1_next(c);
+	c->sink->data(c->sink_arg, id, in, d, end);
+	buf_drop(in, d.n);
 }
 
 static void end_of_data(struct codec *c)
@@ -73,8 +73,8 @@ static void end_of_data(struct codec *c)
 	uint64_t id = h->id;
 
 	h->rx = RX_DONE;
-	c->sink->data(c->sink_arg, id, NULL, (struct slice){ "", 0 }, true);
 	http1_next(c);
+	c->sink->data(c->sink_arg, id, NULL, (struct slice){ "", 0 }, true);
 }
 
 /* ---- heads ---- */
@@ -204,6 +204,7 @@ static int rx_trailers(struct codec *c, struct buf *in)
 	struct slice s = contiguous(in, max);
 	struct http1_head head;
 	uint64_t id = h->id;
+	struct msg *m;
 	ssize_t n;
 	int err;
 
@@ -223,9 +224,10 @@ static int rx_trailers(struct codec *c, struct buf *in)
 	if (err)
 		return err;
 	buf_drop(in, n);
+	m = h->m;
 	h->rx = RX_DONE;
-	c->sink->trailers(c->sink_arg, id, h->m);
 	http1_next(c);
+	c->sink->trailers(c->sink_arg, id, m);
 	return 1;
 }
 

@@ -92,6 +92,10 @@ void stream_data(struct stream *s, struct slice d, bool end)
 	s->info.request_bytes += d.n;
 	if (down->many)
 		s->unconsumed += d.n;
+	if (s->response_sent && !down->many) {
+		s->drained += d.n;
+		s->close |= s->drained > STREAM_DRAIN_MAX;
+	}
 	if (s->state >= STREAM_REPLY || s->response_end)
 		d.n = 0;
 	retry_keep(s, d);

@@ -96,6 +96,8 @@ int reply_put(struct stream *s)
 		err = say_why(s);
 	if (err)
 		return err;
+	if (s->reply.status == 204 || s->reply.status == 304)
+		s->reply.text = (struct slice){ 0 };    /* RFC 9110 15.3.5, 15.4.5 */
 	if (c->ops->put_reply)
 		return c->ops->put_reply(c, s->down_id, &s->request, &s->reply);
 	err = head(s);

@@ -194,7 +194,12 @@ void stream_abort(struct stream *s, enum stream_flag f, const char *detail)
 void stream_client_gone(struct stream *s, enum stream_flag why, const char *detail)
 {
 	s->down = NULL;
-	stream_abort(s, why, detail);
+	if (!s->draining) {
+		stream_abort(s, why, detail);
+		return;
+	}
+	stream_go(s, STREAM_DONE);
+	stream_run(s);
 }
 
 /* ---- time --------------------------------------------------------------------------------------------------- */
@@ -249,6 +254,8 @@ static uint64_t due(const struct stream *s)
 {
 	uint64_t at = earlier(UINT64_MAX, s->active_ns, idle_ns(s));
 
+	if (s->draining)
+		return s->wake_ns;
 	if (s->state == STREAM_BACKOFF)
 		at = earlier(at, s->wake_ns, 1);
 	if (!s->hit.rule)
@@ -267,13 +274,22 @@ void stream_deadline(struct stream *s)
 		timer_arm_at(l, &s->timer, s->due_ns, on_time, s);
 }
 
+/* Its answer is out: nothing is cut off. */
+static enum stream_state too_much(struct stream *s)
+{
+	s->close = true;
+	return STREAM_DONE;
+}
+
 /* Which time it was that ran out. */
 static void too_late(struct stream *s, uint64_t now)
 {
 	const struct route_rule *r = s->hit.rule;
 	enum stream_state next = STREAM_BLOCKED;
 
-	if (s->state == STREAM_BACKOFF && now >= s->wake_ns && (!r || request_due(s, UINT64_MAX) > now))
+	if (s->draining)
+		next = too_much(s);
+	else if (s->state == STREAM_BACKOFF && now >= s->wake_ns && (!r || request_due(s, UINT64_MAX) > now))
 		next = STREAM_PICK;
 	else if (r && request_due(s, UINT64_MAX) <= now)
 		next = stream_say(s, 504, STREAM_TIMEOUT, "request took longer than its timeout");

@@ -57,6 +57,7 @@ struct stream {
 	bool continued;                         /* 100 was said to the client */
 	bool close;                             /* the client's connection ends with this answer */
 	bool cut;                               /* the answer could not be ended */
+	bool draining;                          /* it is out, and the rest of the request is dropped so that the next one is found */
 	bool tunnel;                            /* CONNECT that ends here: the host's connection is bytes from the start */
 	bool flushing;                          /* FLUSH has waited for the codec to serialise */
 	bool picked;                            /* pick_done() is due */
@@ -86,7 +87,8 @@ struct stream {
 	struct relay_pipe *request_pipe, *response_pipe; /* bytes of the body that pass by the codecs; NULL: they do not */
 	struct stream_info info;
 	uint64_t active_ns;                     /* last byte either way */
-	uint64_t try_ns, wake_ns;               /* this try began; BACKOFF ends */
+	uint64_t try_ns, wake_ns;               /* this try began; BACKOFF, or draining, ends */
+	uint64_t drained;                       /* bytes of the request that came behind the answer's end */
 };
 
 /* ---- from the client's side --------------------------------------------------------------------------------- */

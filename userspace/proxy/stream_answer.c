@@ -2,6 +2,7 @@
 /* The answer: the host's, or one of our own, until its last byte is with the client's socket. */
 #include "proxy/stream_priv.h"
 
+#include "base/clock.h"
 #include "proxy/downstream.h"
 #include "proxy/grpc_call.h"
 #include "proxy/headers.h"
@@ -11,6 +12,20 @@
 #include "proxy/worker.h"
 #include "weft/str.h"
 
+#define DRAIN_NS (5 * SEC)                      /* for what is left of a request when its answer is out */
+
+/*
+ * What comes of the request behind the answer's end is read and dropped, if it is little (RFC 9112 9.3): the next request
+ * stands there. True: it will be too much. A host that answers well may go on reading, unless it said that it is done.
+ */
+static bool leaves_much(const struct stream *s)
+{
+	int64_t n = s->request.body_len;
+
+	return !s->down->many && (s->response_end || s->response.flags & MSG_CLOSE) && n >= 0 &&
+	       (uint64_t)n - s->info.request_bytes > STREAM_DRAIN_MAX;
+}
+
 /*
  * The connection cannot live on behind a request that will not be read, or when it is told to end: the head of the last
  * answer says so.
@@ -19,7 +34,7 @@ static void close_behind(struct stream *s, int status)
 {
 	struct codec *c = &s->down->leg.codec;
 
-	if (!downstream_draining(s->down) && (s->request_end || status < 400))
+	if (!downstream_draining(s->down) && (s->request_end || (status < 400 && !leaves_much(s))))
 		return;
 	s->close = true;
 	if (!(c->ops->flags & PROTO_MULTIPLEX) && c->ops->put_goaway)
@@ -63,7 +78,6 @@ enum stream_state step_relay(struct stream *s)
 		stream_end_try(s, true);
 	if (!s->response_sent)
 		return STREAM_BLOCKED;
-	s->close |= !s->request_end;
 	return STREAM_FLUSH;
 }
 
@@ -122,9 +136,28 @@ static bool one_of_many_flushed(struct stream *s)
 	return l->written >= s->flush_at;
 }
 
+/* Nothing of it goes anywhere any more. */
+static void drain(struct stream *s)
+{
+	s->draining = true;
+	s->wake_ns = s->w->thread.loop.now_ns + DRAIN_NS;
+	s->request_full = false;
+	buf_fini(&s->request_body);
+	leg_again(&s->down->leg);
+}
+
+static bool drained(struct stream *s)
+{
+	if (s->request_end || s->close)
+		return true;
+	if (!s->draining)
+		drain(s);
+	return false;
+}
+
 enum stream_state step_flush(struct stream *s)
 {
-	if (s->down->many ? one_of_many_flushed(s) : !s->down->leg.codec.out.len)
+	if (s->down->many ? one_of_many_flushed(s) : !s->down->leg.codec.out.len && drained(s))
 		return STREAM_DONE;
 	stream_deadline(s);
 	return STREAM_BLOCKED;

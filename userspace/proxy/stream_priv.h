@@ -4,6 +4,7 @@
 #include "proxy/stream.h"
 
 #define stream_MAGIC 0x57ea4001u
+#define STREAM_DRAIN_MAX (1u << 20)             /* bytes of a request that are read and dropped behind its answer */
 
 #define STREAM_STEP_(NAME, name) enum stream_state step_##name(struct stream *s);
 STREAM_STATES(STREAM_STEP_)
