@@ -352,6 +352,20 @@ static int open_admin(struct agent *a, struct err *e)
 	return http_server_open(&a->http, &a->loop, c->socket.p, tcp, admin_handle, a, e);
 }
 
+/* What was found by loading programs may show to be no good when it is tried. */
+static void on_judged(void *arg)
+{
+	struct agent *a = arg;
+	struct kern_status s;
+
+	kern_status(a->kern, &s);
+	if (!s.no_capture || !a->l7.on)
+		return;
+	log_warn("kernel", "services with routes are left to their fail mode: %s", s.no_capture);
+	l7_stop(&a->l7);
+	kern_served_changed(a->kern);
+}
+
 /* Services with routes, for clients on the node and in pods. */
 static void open_pods(struct agent *a)
 {
@@ -411,7 +425,7 @@ static int start(struct agent *a, struct err *e)
 	if (store_dirty(a->store))
 		publish_now(&a->publish);
 	reload_init(&a->reload, a);
-	judge_start(&a->judge, &a->loop, a->kern);
+	judge_start(&a->judge, &a->loop, a->kern, on_judged, a);
 	return start_proxy(a, e);
 }
 

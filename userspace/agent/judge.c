@@ -15,10 +15,31 @@
 
 const char *const judge_state_names[] = { "not run", "running", "done", "failed" };
 
+/* The words of the first fatal case stay; short of one, of the last case that did not pass. */
+static void verdict_words(struct kern_verdict *v, const struct selftest_result *c, bool *fatal)
+{
+	if (c->verdict == SELFTEST_PASS)
+		return;
+	if (c->cls == SELFTEST_ROUTES) {
+		if (c->verdict == SELFTEST_FAIL)
+			snprintf(v->no_routes, sizeof(v->no_routes), "self-test %s: %.100s", c->name, c->detail);
+		return;
+	}
+	if (*fatal || (c->cls == SELFTEST_RESTRICTING && !v->usable))
+		return;
+	*fatal = c->cls == SELFTEST_FATAL;
+	if (!strcmp(c->name, "splice"))
+		snprintf(v->why, sizeof(v->why), "only to workloads that say `splice: never` (%.100s)", c->detail);
+	else
+		snprintf(v->why, sizeof(v->why), "self-test %s: %s%s%.100s", c->name, selftest_verdict_text(c->verdict),
+			 c->detail[0] ? ": " : "", c->detail);
+}
+
 struct kern_verdict judge_verdict(const struct judge_answer *a)
 {
 	const struct selftest_report *r = &a->report;
 	struct kern_verdict v = { 0 };
+	bool fatal = false;
 
 	if (a->err) {
 		snprintf(v.why, sizeof(v.why), "the self-test could not run: %.120s", a->words);
@@ -28,20 +49,8 @@ struct kern_verdict judge_verdict(const struct judge_answer *a)
 	v.splice_safe = r->splice_safe;
 	v.leave_map = r->leave_safe;
 	v.credit = r->credit;
-	for (uint32_t i = 0; i < r->n; i++) {
-		const struct selftest_result *c = &r->result[i];
-
-		if (c->verdict == SELFTEST_PASS || (c->cls == SELFTEST_RESTRICTING && !v.usable))
-			continue;
-		if (!strcmp(c->name, "splice")) {
-			snprintf(v.why, sizeof(v.why), "only to workloads that say `splice: never` (%.100s)", c->detail);
-			continue;
-		}
-		snprintf(v.why, sizeof(v.why), "self-test %s: %s%s%.100s", c->name, selftest_verdict_text(c->verdict),
-			 c->detail[0] ? ": " : "", c->detail);
-		if (c->cls == SELFTEST_FATAL)
-			break;
-	}
+	for (uint32_t i = 0; i < r->n; i++)
+		verdict_words(&v, &r->result[i], &fatal);
 	return v;
 }
 
@@ -69,6 +78,7 @@ static void finish(struct judge *j)
 		j->fatal = true;
 		loop_stop(j->loop);
 	}
+	j->done(j->arg);
 }
 
 static void on_answer(struct loop_io *io, unsigned events)
@@ -140,11 +150,11 @@ static bool start(struct judge *j, const char *cgroup)
 	return true;
 }
 
-void judge_start(struct judge *j, struct loop *l, struct kern *k)
+void judge_start(struct judge *j, struct loop *l, struct kern *k, void (*done)(void *arg), void *arg)
 {
 	struct kern_status s;
 
-	*j = (struct judge){ .loop = l, .kern = k };
+	*j = (struct judge){ .loop = l, .kern = k, .done = done, .arg = arg };
 	kern_status(k, &s);
 	if (s.rung == KERN_RUNG_OFF)
 		return;
@@ -174,5 +184,5 @@ void judge_metrics(const struct judge *j, struct buf *out)
 			"# TYPE weft_kernel_selftest gauge\n");
 	for (uint32_t i = 0; j->state == JUDGE_DONE && i < r->n; i++)
 		buf_printf(out, "weft_kernel_selftest{case=\"%s\",class=\"%s\"} %d\n", r->result[i].name,
-			   r->result[i].cls == SELFTEST_FATAL ? "fatal" : "restricting", r->result[i].verdict == SELFTEST_PASS);
+			   selftest_class_text(r->result[i].cls), r->result[i].verdict == SELFTEST_PASS);
 }

@@ -25,11 +25,13 @@ struct judge {
 		char words[512];
 		struct selftest_report report;
 	} answer;
+	void (*done)(void *arg);
+	void *arg;
 	bool fatal;                             /* kernel.mode is required, and this kernel does not do */
 };
 
-/* Nothing happens when the kernel side cannot short-circuit anyway. cgroup: as of kern_status. */
-void judge_start(struct judge *j, struct loop *l, struct kern *k);
+/* Nothing happens when the kernel side is off. done: kern has been told the answer. */
+void judge_start(struct judge *j, struct loop *l, struct kern *k, void (*done)(void *arg), void *arg);
 void judge_stop(struct judge *j);               /* accepts a zeroed one */
 /* What a report allows; the same for weft doctor. */
 struct kern_verdict judge_verdict(const struct judge_answer *a);

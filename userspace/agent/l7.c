@@ -147,6 +147,18 @@ void l7_update(struct l7 *l, const struct diff *d)
 		hub_sink.commit(&l->source, ++l->version);
 }
 
+void l7_stop(struct l7 *l)
+{
+	bool open = false;
+
+	for (struct table_entry *e = table_next(&l->units, NULL); e; e = table_next(&l->units, e))
+		((struct unit *)e->value)->wants = false;
+	drop_unwanted(l, &open);
+	if (open)
+		hub_sink.commit(&l->source, ++l->version);
+	l->on = false;
+}
+
 /* ---- what the kernel side asks -------------------------------------------------------------------------------- */
 
 bool l7_adopted(struct l7 *l, uint64_t snapshot)

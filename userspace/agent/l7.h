@@ -24,6 +24,7 @@ struct l7 {
 
 void l7_init(struct l7 *l, struct hub *h, bool on);
 void l7_fini(struct l7 *l);                     /* before the hub; accepts a zeroed one */
+void l7_stop(struct l7 *l);                     /* no listeners from now on, whatever services ask for */
 /* After d->now was published: the listeners that it asks for come with the next snapshot. */
 void l7_update(struct l7 *l, const struct diff *d);
 /* Every worker of the proxy has that snapshot. True: l7_served() answers otherwise than before. */

@@ -26,7 +26,7 @@ json_t *report_selftest(const struct judge_answer *a)
 		const struct selftest_result *r = &a->report.result[i];
 
 		json_array_append_new(list, json_pack("{ss ss ss si ss}", "case", r->name, "class",
-						      r->cls == SELFTEST_FATAL ? "fatal" : "restricting", "verdict",
+						      selftest_class_text(r->cls), "verdict",
 						      selftest_verdict_text(r->verdict), "microseconds", (int)r->us, "detail",
 						      r->detail));
 	}

@@ -71,7 +71,7 @@ static void print_doctor(const json_t *d)
 		       json_string_value(json_object_get(row, "name")), json_string_value(json_object_get(row, "use")),
 		       *json_string_value(json_object_get(row, "detail")) ? ": " : "",
 		       json_string_value(json_object_get(row, "detail")));
-	printf("\nknown-answer tests of the short-circuit:\n");
+	printf("\nknown-answer tests:\n");
 	json_array_foreach(json_object_get(d, "selfTest"), i, row)
 		printf("  %-8s %-24s %-12s %s\n", json_string_value(json_object_get(row, "verdict")),
 		       json_string_value(json_object_get(row, "case")), json_string_value(json_object_get(row, "class")),

@@ -644,7 +644,8 @@ void kern_status(const struct kern *k, struct kern_status *out)
 		.pin_dir = k->loaded ? k->pins.dir : "", .attached = k->attached, .judged = k->judged,
 		.snapshot = k->attached ? k->synced : 0, .flags = k->loaded ? k->apply.ctl->flags : 0,
 		.credit = k->loaded ? k->apply.ctl->credit : CREDIT_NONE, .loaded = k->how,
-		.no_capture = !k->loaded ? k->why : k->load.part[OBJECT_CAPTURE].on ? NULL : k->load.part[OBJECT_CAPTURE].why,
+		.no_capture = !k->loaded ? k->why : !k->load.part[OBJECT_CAPTURE].on ? k->load.part[OBJECT_CAPTURE].why
+			      : k->verdict.no_routes[0] ? k->verdict.no_routes : NULL,
 	};
 }
 

@@ -65,6 +65,7 @@ struct kern_verdict {
 	bool leave_map;                         /* leaving the sockhash keeps FIONREAD, MSG_PEEK, poll and order right */
 	enum credit_source credit;
 	char why[160];                          /* of what is not so; "" = nothing to say */
+	char no_routes[160];                    /* why services with routes cannot be had; "" = they can */
 };
 
 #define KERN_STATS(X)                                                                                                  \

@@ -40,6 +40,13 @@ const char *selftest_verdict_text(enum selftest_verdict v)
 	return v < sizeof(text) / sizeof(text[0]) ? text[v] : "?";
 }
 
+const char *selftest_class_text(enum selftest_class c)
+{
+	static const char *const text[] = {"fatal", "restricting", "routes"};
+
+	return c < sizeof(text) / sizeof(text[0]) ? text[c] : "?";
+}
+
 static uint64_t now_us(void)
 {
 	struct timespec t;
@@ -143,9 +150,14 @@ static uint32_t watch(pid_t pid, struct shared *sh)
 static void conclude(struct selftest_report *r)
 {
 	r->works = true;
-	for (uint32_t i = 0; i < r->n; i++)
-		if (r->result[i].cls == SELFTEST_FATAL && r->result[i].verdict != SELFTEST_PASS)
+	for (uint32_t i = 0; i < r->n; i++) {
+		const struct selftest_result *c = &r->result[i];
+
+		if (c->cls == SELFTEST_FATAL && c->verdict != SELFTEST_PASS)
 			r->works = false;
+		if (c->cls == SELFTEST_ROUTES && c->verdict == SELFTEST_FAIL)
+			r->no_routes = true;
+	}
 	r->splice_safe = passed(r, "splice");
 	r->leave_safe = passed(r, "leave") && passed(r, "leave-reader");
 	r->credit = best_credit(r);
@@ -177,7 +189,7 @@ static int judge(struct kit *k, struct shared *sh)
 {
 	int err = 0;
 
-	for (int i = 0; i < 2 && !err && !sh->report.works; i++) {
+	for (int i = 0; i < 2 && !err && (!sh->report.works || sh->report.no_routes); i++) {
 		memset(sh, 0, sizeof(*sh));
 		if (!(err = run(k, sh)))
 			conclude(&sh->report);

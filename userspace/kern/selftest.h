@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Known-answer tests of the kernel short-circuit, run at start in a cgroup and network namespaces of their own, with
+ * Known-answer tests of the kernel short-circuit, and of what services with routes need, run at start in a cgroup and network namespaces of their own, with
  * maps of their own. What a kernel cannot do right is found here and not by its version. Takes about a second.
  *
- * Fatal cases turn the short-circuit off when they fail; restricting ones only narrow it (selftest_report says how).
+ * Fatal cases turn the short-circuit off when they fail; restricting ones only narrow it (selftest_report says how); those
+ * of routes leave services with routes to their fail mode.
  * A case that hangs is killed and counts as failed.
  */
 #pragma once
@@ -13,7 +14,7 @@
 
 struct err;
 
-enum selftest_class { SELFTEST_FATAL, SELFTEST_RESTRICTING };
+enum selftest_class { SELFTEST_FATAL, SELFTEST_RESTRICTING, SELFTEST_ROUTES };
 enum selftest_verdict { SELFTEST_NOT_RUN, SELFTEST_PASS, SELFTEST_FAIL, SELFTEST_SKIP };
 
 struct selftest_result {
@@ -32,6 +33,7 @@ struct selftest_report {
 	bool works;                             /* no fatal case failed, and each was run */
 	bool splice_safe;                       /* splice(2) reads redirected data: no promise is needed */
 	bool leave_safe;                        /* CTL_LEAVE_MAP may be set */
+	bool no_routes;                         /* a case of routes failed; not that one was skipped */
 	uint32_t credit;                        /* enum credit_source that holds here */
 };
 
@@ -49,5 +51,6 @@ struct selftest_progs {
 int selftest_run(const struct selftest_progs *progs, const char *cgroup, struct selftest_report *report,
 		 struct err *e);
 
-/* The worst that the results say, for tables and logs: "pass", "fail", "skip", "not run". */
+/* For tables and logs: "pass", "fail", "skip", "not run"; "fatal", "restricting", "routes". */
 const char *selftest_verdict_text(enum selftest_verdict v);
+const char *selftest_class_text(enum selftest_class c);

@@ -5,6 +5,7 @@
  */
 #include "kern/selftest_priv.h"
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,7 @@
 #ifndef FIONREAD
 #define FIONREAD 0x541B
 #endif
+#define SO_ORIGINAL_DST 80                      /* IP6T_SO_ORIGINAL_DST too */
 #define FULL_BYTES (64u << 20)                  /* a writer that gets this far has no backpressure */
 #define SAY(...) snprintf(detail, room, __VA_ARGS__)
 
@@ -532,6 +534,61 @@ static int case_leave_reader(struct kit *k, char *detail, size_t room)
 	return err;
 }
 
+/* Who accepts is told what was dialled, in place of the kernel's own answer. */
+static int original(struct kit *k, int family, char *detail, size_t room)
+{
+	struct origin vip = {.service = 1, .vip_port = htons(80)};
+	struct duo_opts o = {.family = family, .dialled = &vip, .flow_map = k->map[KIT_FLOW]};
+	union {
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} told = {0};
+	bool six = family == AF_INET6, right;
+	socklen_t len = sizeof(told);
+	struct duo d;
+	int err;
+
+	inet_pton(AF_INET6, six ? "2001:db8::60" : "::ffff:192.0.2.60", &vip.vip);
+	if ((err = duo_open(&d, &o))) {
+		SAY("connect over loopback: %s", strerror(-err));
+		return err;
+	}
+	err = getsockopt(d.server, six ? IPPROTO_IPV6 : IPPROTO_IP, SO_ORIGINAL_DST, &told, &len) ? -errno : 0;
+	right = six ? told.v6.sin6_port == vip.vip_port && !memcmp(&told.v6.sin6_addr, &vip.vip, 16)
+		    : told.v4.sin_port == vip.vip_port && told.v4.sin_addr.s_addr == vip.vip.w[3];
+	if (err) {
+		SAY("SO_ORIGINAL_DST says: %s", strerror(-err));
+	} else if (!right) {
+		SAY("SO_ORIGINAL_DST tells something else than was dialled");
+		err = -EPROTO;
+	}
+	duo_close(&d);
+	return err;
+}
+
+static bool has_ipv6(void)
+{
+	int s = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	bool has = s >= 0 && !bind(s, (void *)&a, sizeof(a));
+
+	if (s >= 0)
+		close(s);
+	return has;
+}
+
+static int case_original(struct kit *k, char *detail, size_t room)
+{
+	int err;
+
+	if (!k->capture) {
+		SAY("the programs cannot be loaded here");
+		return 1;
+	}
+	err = original(k, AF_INET, detail, room);
+	return err || !has_ipv6() ? err : original(k, AF_INET6, detail, room);
+}
+
 const struct selftest_case selftest_cases[] = {
 	{"credit-count", SELFTEST_RESTRICTING, case_credit_count},
 	{"credit-empty", SELFTEST_RESTRICTING, case_credit_empty},
@@ -548,6 +605,7 @@ const struct selftest_case selftest_cases[] = {
 	{"leave", SELFTEST_RESTRICTING, case_leave},
 	{"leave-reader", SELFTEST_RESTRICTING, case_leave_reader},
 	{"splice", SELFTEST_RESTRICTING, case_splice},
+	{"original-destination", SELFTEST_ROUTES, case_original},
 };
 const size_t selftest_ncases = sizeof(selftest_cases) / sizeof(selftest_cases[0]);
 _Static_assert(sizeof(selftest_cases) / sizeof(selftest_cases[0]) <= SELFTEST_CASES_MAX, "");

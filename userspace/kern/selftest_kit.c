@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bpf/capture.skel.h"
 #include "bpf/redirect.skel.h"
 #include "bpf/sockops.skel.h"
 #include "bpf/sockopt.skel.h"
@@ -25,7 +26,7 @@
 static const char *const map_names[KIT_NMAPS] = {
 	[KIT_CTL] = "ctl_map",	  [KIT_SOCK] = "sock_map",	   [KIT_WAIT] = "wait_map",
 	[KIT_PAIR] = "pair_map",  [KIT_WORKLOAD] = "workload_map", [KIT_REASON] = "reason_map",
-	[KIT_END] = "end_map",    [KIT_EVENT] = "event_map",
+	[KIT_END] = "end_map",    [KIT_EVENT] = "event_map",	   [KIT_FLOW] = "flow_map",
 };
 
 /* Maps that share_maps() has to make small: the cases need few entries, and arrays take their memory at once. */
@@ -71,6 +72,34 @@ static int load(struct bpf_object **out, const void *elf, size_t len, struct bpf
 	}
 	bpf_object__close(o);
 	return err_errno(e, err, "load the %s programs", what);
+}
+
+/* Maybe: a kernel without it has no services with routes, which another part of weft finds and says. */
+static int load_capture(struct kit *k)
+{
+	struct capture_bpf *c = capture_bpf__open();
+	struct bpf_map *m;
+	int err = c ? 0 : -errno;
+
+	if (!err) {
+		c->rodata->has_mptcp_sock = false; /* no case needs it, and older kernels have none */
+		bpf_object__for_each_map(m, c->obj)
+			shrink(m);
+		err = share_maps(k->sockops, c->obj);
+	}
+	if (!err)
+		err = capture_bpf__load(c);
+	if (!err)
+		err = bpf_prog_attach(bpf_program__fd(c->progs.capture_dialled), k->cgroup, BPF_CGROUP_SOCK_OPS,
+				      BPF_F_ALLOW_MULTI);
+	if (!err)
+		err = bpf_prog_attach(bpf_program__fd(c->progs.getsockopt_odst), k->cgroup, BPF_CGROUP_GETSOCKOPT,
+				      BPF_F_ALLOW_MULTI);
+	if (err)
+		capture_bpf__destroy(c);
+	else
+		k->capture = c;
+	return err;
 }
 
 static int attach(struct bpf_object *o, int fd, enum bpf_attach_type type, unsigned flags, struct err *e)
@@ -165,6 +194,7 @@ int kit_open(struct kit *k, const struct selftest_progs *progs, const char *cgro
 	    (err = attach(k->sockops, k->cgroup, BPF_CGROUP_SOCK_OPS, BPF_F_ALLOW_MULTI, e)) ||
 	    (err = attach(k->sockopt, k->cgroup, BPF_CGROUP_SETSOCKOPT, BPF_F_ALLOW_MULTI, e)))
 		return err;
+	load_capture(k);
 	k->ctl = (struct ctl){.magic = CTL_MAGIC, .abi = MAPS_ABI, .max_outstanding = 1 << 20, .keepalive_s = 600,
 			      .flags = CTL_SHORT_CIRCUIT | CTL_UNMANAGED_OK | CTL_NO_SPLICE | CTL_SELFTEST,
 			      .credit = CREDIT_MSG_TOT_LEN};
@@ -199,6 +229,7 @@ static void cgroup_remove(const char *path)
 /* Closing the descriptors detaches nothing from a cgroup, but removing the cgroup does. */
 void kit_close(struct kit *k)
 {
+	capture_bpf__destroy(k->capture);
 	bpf_object__close(k->sockopt);
 	bpf_object__close(k->redirect);
 	bpf_object__close(k->sockops);

@@ -52,7 +52,24 @@ static int listen_on(union address *a, socklen_t len, bool defer)
 	return s;
 }
 
-static int dial(struct duo *d, const union address *a, socklen_t len)
+/* As the connect program leaves it of a client that dialled a service and is sent to a. */
+static int dialled(const struct duo *d, const union address *a, const struct duo_opts *o)
+{
+	struct flow f = {.peer[0] = *o->dialled};
+	struct origin *to = &f.peer[0];
+
+	if (a->sa.sa_family == AF_INET6) {
+		memcpy(to->backend_addr.b, &a->v6.sin6_addr, 16);
+		to->backend_port = a->v6.sin6_port;
+	} else {
+		to->backend_addr.w[2] = htonl(0xffff);
+		to->backend_addr.w[3] = a->v4.sin_addr.s_addr;
+		to->backend_port = a->v4.sin_port;
+	}
+	return bpf_map_update_elem(o->flow_map, &d->client, &f, BPF_ANY) ? -errno : 0;
+}
+
+static int dial(struct duo *d, const union address *a, socklen_t len, const struct duo_opts *o)
 {
 	socklen_t n = sizeof(d->cookie);
 	int one = 1, mark = (int)SELFTEST_MARK, err;
@@ -62,6 +79,8 @@ static int dial(struct duo *d, const union address *a, socklen_t len)
 		return -errno;
 	setsockopt(d->client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(d->client, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+	if (o->dialled && (err = dialled(d, a, o)))
+		return err;
 	do
 		err = connect(d->client, &a->sa, len) ? -errno : 0;
 	while (err == -EINTR);
@@ -81,7 +100,7 @@ int duo_open(struct duo *d, const struct duo_opts *o)
 	d->listener = listen_on(&a, len, o->defer);
 	if (d->listener < 0)
 		return d->listener;
-	if (!(err = dial(d, &a, len)) && !o->early && !o->defer)
+	if (!(err = dial(d, &a, len, o)) && !o->early && !o->defer)
 		err = duo_accept(d);
 	if (err)
 		duo_close(d);

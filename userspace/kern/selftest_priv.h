@@ -14,11 +14,13 @@
 #include "kern/selftest.h"
 
 struct bpf_object;
+struct capture_bpf;
 
-enum kit_map { KIT_CTL, KIT_SOCK, KIT_WAIT, KIT_PAIR, KIT_WORKLOAD, KIT_REASON, KIT_END, KIT_EVENT, KIT_NMAPS };
+enum kit_map { KIT_CTL, KIT_SOCK, KIT_WAIT, KIT_PAIR, KIT_WORKLOAD, KIT_REASON, KIT_END, KIT_EVENT, KIT_FLOW, KIT_NMAPS };
 
 struct kit {
 	struct bpf_object *sockops, *redirect, *sockopt;
+	struct capture_bpf *capture;            /* NULL: this kernel does not take it */
 	int map[KIT_NMAPS];
 	int cgroup;                             /* directory descriptor; -1 = none */
 	char path[256];                         /* of the private cgroup */
@@ -46,6 +48,8 @@ struct duo_opts {
 	int family;                             /* AF_INET | AF_INET6; 0 = AF_INET */
 	bool defer;                             /* TCP_DEFER_ACCEPT; the server is accepted by duo_accept() */
 	bool early;                             /* leave the server unaccepted */
+	const struct origin *dialled;           /* the address of a service, sent here; by flow_map */
+	int flow_map;
 };
 
 int duo_open(struct duo *d, const struct duo_opts *o);
