@@ -54,6 +54,11 @@ static int check_listener(struct making *m, const struct listener_conf *c)
 		return making_error(m, m->node, "netFilters", "not for udp");
 	if (c->net_filters.n > 1)
 		return making_error(m, m->node, "netFilters", "proxy-protocol is given twice");
+	if (c->capture == CAPTURE_EBPF)
+		return making_error(m, m->node, "capture", "ebpf is for the listeners that weft opens for services with routes; "
+				    "for other destinations want redirect or tproxy");
+	if (c->capture == CAPTURE_REDIRECT && c->protocol == LISTENER_UDP)
+		return making_error(m, m->node, "capture", "redirect is for TCP alone; for udp want tproxy");
 	if (offers_other(c))
 		return making_error(m, m->node, "tls.alpn", "want http/1.1, and for http also h2");
 	if (c->limits.target_bytes > c->limits.head_bytes)

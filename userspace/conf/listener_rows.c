@@ -158,7 +158,7 @@ const struct conf_item fact_listener_rows[] = {
 	CONF_ITEM(struct listener_conf, protocol, "protocol", ENUM, .names = listener_protocols, .dflt = "http",
 		  .help = "http-proxy: applications name it as their HTTP proxy"),
 	CONF_ITEM(struct listener_conf, capture, "capture", ENUM, .names = capture_names, .dflt = "none",
-		  .help = "how it learns where a client wanted to go"),
+		  .help = "how it learns where a client wanted to go; ebpf is for weft's own listeners, of services with routes"),
 	CONF_ITEM(struct listener_conf, tls, "tls", STRUCT, .rows = tls_rows, .check = check_tls, .help = "given: it speaks TLS"),
 	CONF_ITEMS(struct listener_conf, net_filters, "netFilters", STRUCT, struct listener_filter, .rows = net_filter_rows,
 		   .help = "what is done with bytes before the protocol sees them"),

@@ -176,6 +176,11 @@ static const struct bad bad[] = {
 	  "f:5: listeners[0].rules[0].sources[0]: want an address or a block such as 10.0.0.0/8 or 2001:db8::/32" },
 	{ LISTENER("protocol: udp\n  rules: [{backends: [{cluster: c}]}]\n  netFilters: [{type: proxy-protocol}]"),
 	  "f:2: listeners[0].netFilters: not for udp" },
+	{ LISTENER("protocol: udp\n  rules: [{backends: [{cluster: c}]}]\n  capture: redirect"),
+	  "f:2: listeners[0].capture: redirect is for TCP alone; for udp want tproxy" },
+	{ ROUTED("capture: ebpf"),
+	  "f:2: listeners[0].capture: ebpf is for the listeners that weft opens for services with routes; for other destinations "
+	  "want redirect or tproxy" },
 	{ ROUTED("netFilters: [{type: waf}]"), "f:5: listeners[0].netFilters[0].type: want one of: proxy-protocol; not waf" },
 	{ ROUTED("tls: {}"), "f:5: listeners[0].tls: certificates is missing" },
 	{ ROUTED("tls: {certificates: []}"), "f:5: listeners[0].tls: certificates: want at least one" },
