@@ -87,12 +87,21 @@ static void say(const struct shared_cluster *c, const struct shared_host *h, con
 		log_info(subject, "host %s port %u is back", ip_name(&h->addr.ip, ip), h->addr.port);
 }
 
-/* One may always go where there are two: with few hosts a share of them is less than one. */
+/*
+ * One may always go where there are two: with few hosts a share of them is less than one. Hosts that a reload has taken
+ * away, and that old connections still hold, are none of them.
+ */
 static bool may_eject(const struct shared_cluster *c)
 {
-	if (!c->ejected)
-		return c->hosts.n > 1;
-	return (c->ejected + 1ull) * 100 <= c->hosts.n * (uint64_t)c->outlier->max_ejection_percent;
+	uint64_t hosts = 0, ejected = 0;
+
+	for (struct table_entry *e = table_next(&c->hosts, NULL); e; e = table_next(&c->hosts, e)) {
+		const struct shared_host *h = e->value;
+
+		hosts += h->plan == c->plan;
+		ejected += h->plan == c->plan && shared_host_state(h) & HOST_EJECTED;
+	}
+	return ejected ? (ejected + 1) * 100 <= hosts * c->outlier->max_ejection_percent : hosts > 1;
 }
 
 static bool eject(struct outlier *o, struct shared_cluster *c, struct shared_host *h, const char *why, uint64_t now_ns)

@@ -65,6 +65,7 @@ static struct plan *plan_new(struct shared *n, const struct cluster *c, const st
 	p->cluster = c;
 	p->ops = ops_of(lbs, c->conf->lb);
 	p->shared = shared_cluster_hold(n, c->name);
+	p->shared->plan++;
 	for (size_t i = 0; i < c->nhosts; i++) {
 		const struct host *h = c->hosts[i];
 		struct net_addr a = { h->ip, h->port };
@@ -75,6 +76,7 @@ static struct plan *plan_new(struct shared *n, const struct cluster *c, const st
 		ph->host = h;
 		ph->key = plan_key(&a);
 		ph->shared = shared_host_hold(n, p->shared, ph->key, &a, now_ns);
+		ph->shared->plan = p->shared->plan;
 		ph->near = part_near(here, h, c->conf->prefer);
 		near += ph->near;
 		p->n++;

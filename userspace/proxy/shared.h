@@ -29,7 +29,8 @@ struct shared_host {
 	_Atomic uint32_t state;                 /* HOST_*; writer: control thread */
 	_Atomic uint64_t since_ns;              /* it came, or came back: slow start. 0 = it was always there. Control thread */
 	_Atomic uint32_t run[RUNS];             /* errors in a row; writers: all workers, and only while there are errors */
-	uint32_t times;                         /* ejected in succession; control thread, this and below */
+	uint32_t plan;                          /* the last one with it: its cluster's number; control thread, this and below */
+	uint32_t times;                         /* ejected in succession */
 	uint64_t until_ns;                      /* of the ejection */
 	uint64_t done, failed;                  /* sums at the last sweep */
 	_Atomic bool counted;                   /* is one of the SHARED_COUNTED_MAX; writer: the worker that comes first */
@@ -50,6 +51,7 @@ struct shared_cluster {
 	_Atomic uint32_t version;               /* counts changes of hosts' states */
 	struct table hosts;                     /* by key; control thread */
 	uint32_t ejected;                       /* control thread, this and below */
+	uint32_t plan;                          /* number of the newest; hosts of older ones may be held by what goes on there */
 	uint64_t sweep_ns;                      /* when the next one is due */
 	const struct outlier_detection *outlier; /* of the newest snapshot; NULL: off */
 	bool seen;                              /* has been in a snapshot before the one that is planned now */

@@ -250,6 +250,27 @@ static void test_settings_change(void **state)
 	kit_fini(&k);
 }
 
+/* A host that a reload took away is none of those that are left, though a request still goes on there. */
+static void test_the_last_one_stays(void **state)
+{
+	struct pick held;
+	struct kit k;
+
+	(void)state;
+	start(&k, usual, 2);
+	while (kit_pick(&k, 0, "web", &held) != 2)
+		pick_done(&held, NULL);
+	kit_begin(&k);
+	store_del(k.tx, FACT_HOST, SLICE_LIT("web|10.0.0.2|80"));
+	kit_commit(&k);
+	fail_all(&k, 1);
+	assert_int_equal(heard.n, 0);
+	assert_int_equal(stat_get(&k.outlier.stat.ejections_refused), 1);
+	assert_true(given(&k, 0, 1));
+	pick_done(&held, NULL);
+	kit_fini(&k);
+}
+
 /* ---- workers as threads ------------------------------------------------------------------------------------- */
 
 struct hand {
@@ -306,7 +327,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_in_a_row_over_workers), cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_not_too_many),	      cmocka_unit_test(test_share_of_failures),
-		cmocka_unit_test(test_settings_change),	      cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_settings_change),	      cmocka_unit_test(test_the_last_one_stays),
+		cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
