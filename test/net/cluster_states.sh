@@ -12,6 +12,7 @@ routes:
 - name: all
   rules:
   - {matches: [{path: {value: /eject}}], backends: [{cluster: eject}]}
+  - {matches: [{path: {value: /again}}], retry: {attempts: 1, on: [retriable-4xx], backoff: 1ms, budget: {percent: 100}}, backends: [{cluster: eject}]}
   - {matches: [{path: {value: /check}}], backends: [{cluster: check}]}
   - {matches: [{path: {value: /limit}}], backends: [{cluster: limit}]}
   - {matches: [{path: {value: /wait}}], backends: [{cluster: wait}]}
@@ -129,6 +130,16 @@ def errors_in_a_row_eject_for_all_workers():
     until(lambda: not cluster("eject")["hosts"][1].get("ejected"))
     over_many("/eject", 60)
     assert asked("/eject")[1] > 5
+
+
+@case
+def an_answer_that_is_asked_for_again_says_no_more_of_its_host_than_one_that_is_not():
+    fresh()
+    until(lambda: not any(h.get("ejected") for h in cluster("eject")["hosts"]))
+    hosts[1].on["/again"] = reply(status="409 Conflict")
+    is_(set(over_many("/again", 60)), {200})
+    assert asked("/again")[1] > 10, asked("/again")
+    is_([h.get("ejected") for h in cluster("eject")["hosts"]], [None, None, None])
 
 
 @case

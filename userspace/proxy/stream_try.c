@@ -50,10 +50,10 @@ static void start_over(struct stream *s)
 	buf_fini(&s->response_body);
 }
 
-/* Another try is granted. */
-static enum stream_state try_again(struct stream *s)
+/* Another try is granted. answered: the status says whether the host did well, as it does of an answer that is passed on. */
+static enum stream_state try_again(struct stream *s, bool answered)
 {
-	stream_end_try(s, false);
+	stream_end_try(s, answered);
 	start_over(s);
 	stat_add(&s->w->http->stat.retries, 1);
 	s->wake_ns = s->w->thread.loop.now_ns + retry_pause_ns(s);
@@ -66,7 +66,7 @@ enum stream_state stream_try_failed(struct stream *s, enum retry_cause cause, bo
 	if (!retry_wanted(s, cause, status, unsent) || retry_rewind(s))
 		return stream_say(s, status, f, detail);
 	pick_flag(&s->pick, f);
-	return try_again(s);
+	return try_again(s, false);
 }
 
 enum stream_state step_backoff(struct stream *s)
@@ -260,7 +260,7 @@ int stream_up_head(struct stream *s, struct msg *m, bool end)
 	if (grpc_call(s))
 		grpc_call_answer(s);
 	if (retry_wanted(s, RETRY_STATUS, m->status, false) && !retry_rewind(s))
-		stream_go(s, try_again(s));
+		stream_go(s, try_again(s, true));
 	stream_run(s);
 	return 0;
 }
