@@ -319,6 +319,18 @@ static void test_another_protocol_gets_no_answer(void **state)
 	assert_true(r->to_client.len > sizeof(RIG_ANSWER));
 }
 
+/* CONNECT offers no upgrade that a 101 could take. */
+static void test_a_101_is_no_answer_to_connect(void **state)
+{
+	struct rig *r = *state;
+
+	r->answer = NULL;
+	ask(r, "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n");
+	reply(r, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+	assert_int_equal(r->up_err, -EPROTO);
+	assert_string_equal(r->up.detail, "101 to what nobody asked for");
+}
+
 static void test_room_and_reset(void **state)
 {
 	struct rig *r = *state;
@@ -628,6 +640,7 @@ int main(void)
 		T(test_http_10_client_gets_no_chunks), T(test_server_that_closes),
 		T(test_goaway_says_close_with_the_next_answer), T(test_bytes_behind_an_answer),
 		T(test_another_protocol_gets_no_answer),
+		T(test_a_101_is_no_answer_to_connect),
 		T(test_room_and_reset), T(test_continue_is_passed_on),
 		T(test_refused_expectation_ends_the_connection), T(test_http_10_client_gets_no_1xx),
 		T(test_flood_of_1xx), T(test_websocket_granted), T(test_websocket_refused), T(test_connect),
