@@ -402,6 +402,8 @@ struct listener {
 	uint32_t head_ms;                       /* for a request's head */
 	uint32_t max_head_bytes, max_headers, max_target_bytes;
 	uint32_t max_connections;               /* per node; 0 = no limit */
+	uint32_t age_ms, grace_ms;              /* of a connection: until it is asked to go, and behind that; 0 = never */
+	uint32_t max_conn_requests;             /* of one connection; 0 = no limit */
 };
 
 enum fail_mode { FAIL_OPEN, FAIL_CLOSED };      /* what an L7 service does while no proxy worker beats */

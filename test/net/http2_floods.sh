@@ -16,40 +16,21 @@ clusters:
 YAML
 weftd_start
 cat > "$T/cases.py" <<'PY'
-from http_rig import *
+from http2_raw import *
 
 host = Host(9001)
-DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 
 
-def frame(kind, flags, stream, payload=b""):
-    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
-
-
-def field(name, value):
-    return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
-
-
-def ask(stream, path="/", flags=5, **more):
-    fields = {":method": "GET", ":scheme": "http", ":path": path, ":authority": "a", **more}
-    return frame(HEADERS, flags, stream, b"".join(field(*f) for f in fields.items()))
-
-
-class Flooder(Client):
+class Flooder(Frames):
     """Sends, and reads only when it is refused."""
 
-    def __init__(self):
-        super().__init__()
-        self.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0))
-
-    def goaway(self):
+    def end(self):
         """The code of the GOAWAY that ends the connection; the proxy closes behind it."""
         code = None
         try:
             while True:
-                head = self.exactly(9)
-                payload = self.exactly(int.from_bytes(head[:3], "big"))
-                if head[3] == GOAWAY:
+                kind, _, _, payload = self.frame()
+                if kind == GOAWAY:
                     code = int.from_bytes(payload[4:8], "big")
         except (EOFError, ConnectionResetError):
             return code
@@ -59,7 +40,7 @@ class Flooder(Client):
 def flood(make, batch=50, reads=True):
     f = Flooder()
     if reads:
-        f.thread = threading.Thread(target=lambda: setattr(f, "code", f.goaway()), daemon=True)
+        f.thread = threading.Thread(target=lambda: setattr(f, "code", f.end()), daemon=True)
         f.thread.start()
     sent, until = 0, time.monotonic() + LIMIT
     try:
@@ -142,14 +123,54 @@ def heads_of_several_times_their_limit():
 
 
 @case
+def headers_without_a_name():
+    flood(lambda i: ask(2 * i + 1, **{"": "x"}))
+
+
+@case
+def crumbs_of_cookies():
+    head = b"".join(field(*f) for f in {":method": "GET", ":scheme": "http", ":path": "/", ":authority": "a"}.items())
+    flood(lambda i: frame(HEADERS, 5, 2 * i + 1, head + field("cookie", "a=b") * 500), batch=10)
+
+
+@case
+def heads_over_their_limit():
+    flood(lambda i: ask(2 * i + 1, **{f"x{n}": "y" * 100 for n in range(120)}), batch=10)
+
+
+@case
+def windows_that_open_and_close():
+    flood(lambda i: frame(SETTINGS, 0, 0, b"\0\4" + (i % 2 << 16).to_bytes(4, "big")))
+
+
+@case
+def every_request_of_a_flood_is_cancelled_at_the_host():
+    started = threading.Semaphore(0)
+
+    def stay(c, r):
+        started.release()
+        c.rest()
+        return "close"
+    host.on["/stay"] = stay
+    f = Flooder()
+    before = host.conns
+    for i in range(0, 90, 10):
+        f.send(b"".join(ask(2 * n + 1, "/stay") for n in range(i, i + 10)))
+        for _ in range(10):
+            assert started.acquire(timeout=LIMIT)
+        f.send(b"".join(frame(RST, 0, 2 * n + 1, b"\0\0\0\x08") for n in range(i, i + 10)))
+    eventually(lambda: host.open <= 1)
+    is_(host.conns - before <= 90, True, f"{host.conns - before} connections for 90 requests")
+    is_(len([r for r in host.requests if r.path == "/stay"]), 90)
+    f.close()
+    host.forget()
+
+
+@case
 def windows_of_one_byte():
     f = Flooder()
     f.send(frame(SETTINGS, 0, 0, b"\0\x04\0\0\0\x01") + ask(1))
-    head = f.exactly(9)
-    while head[3] != DATA:
-        f.exactly(int.from_bytes(head[:3], "big"))
-        head = f.exactly(9)
-    is_(int.from_bytes(head[:3], "big"), 1)
+    is_(len(f.until_frame(DATA)[3]), 1)
     f.close()
 
 
@@ -183,12 +204,8 @@ def more_streams_than_allowed_are_refused():
     host.on["/stay"] = stay
     f = Flooder()
     f.send(b"".join(ask(2 * i + 1, "/stay") for i in range(101)))
-    head = f.exactly(9)
-    while head[3] != RST:
-        f.exactly(int.from_bytes(head[:3], "big"))
-        head = f.exactly(9)
-    is_(int.from_bytes(head[5:9], "big"), 201)
-    is_(f.exactly(4), b"\0\0\0\x07")
+    _, _, stream, code = f.until_frame(RST)
+    is_((stream, code), (201, b"\0\0\0\x07"))
     f.close()
 
 

@@ -332,6 +332,7 @@ static int start_proxy(struct agent *a, struct err *e)
 		.workers = a->config->workers ? a->config->workers : (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
 		.splice = may_splice(a),
 		.spin = a->config->proxy.spin == CONFIG_SPIN_ADAPTIVE,
+		.drain_ms = (unsigned)(a->config->proxy.drain_ns / MSEC),
 		.log_level = log_level_name(log_level()),
 	};
 	ssize_t n = readlink("/proc/self/exe", a->program, sizeof(a->program) - 1);

@@ -24,7 +24,7 @@
 #define BACKOFF_MAX (30 * SEC)
 #define WELL_NS (60 * SEC)                      /* a proxy that lived this long starts anew with the shortest back-off */
 #define PATIENCE_NS (10 * SEC)                  /* with a proxy that says nothing, whose worker hangs, or that does not go */
-#define STOP_MS 5000
+#define STOP_MS 5000                            /* beyond what its requests may take */
 #define LISTEN_FD 3
 
 STAT_DEFINE(child_stat, "proxy", CHILD_STATS);
@@ -411,10 +411,10 @@ static int listen_on(const char *path)
 
 static _Noreturn void become_proxy(const struct child *c, int listen_fd)
 {
-	char workers[16];
+	char workers[16], drain[16];
 	char *argv[] = { (char *)c->conf.program, "--role=proxy", "--workers", workers, "--log-level", (char *)c->conf.log_level,
-			 NULL, NULL, NULL };
-	unsigned n = 6;                         /* of argv, so far */
+			 "--drain", drain, NULL, NULL, NULL };
+	unsigned n = 8;                         /* of argv, so far */
 	sigset_t none;
 
 	if (!c->conf.splice)
@@ -422,6 +422,7 @@ static _Noreturn void become_proxy(const struct child *c, int listen_fd)
 	if (c->conf.spin)
 		argv[n++] = "--spin";
 	snprintf(workers, sizeof(workers), "%u", c->conf.workers);
+	snprintf(drain, sizeof(drain), "%u", c->conf.drain_ms);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* dup2 onto itself would keep close-on-exec. */
@@ -565,7 +566,7 @@ void child_stop(struct child *c)
 	pidfd = c->pid ? pidfd_of(c->pid) : -1;
 	if (pidfd >= 0) {
 		kill(c->pid, SIGTERM);
-		if (!wait_exit(pidfd, STOP_MS)) {
+		if (!wait_exit(pidfd, (int)c->conf.drain_ms + STOP_MS)) {
 			log_warn("proxy", "process %d does not stop: it is killed", c->pid);
 			kill(c->pid, SIGKILL);
 			wait_exit(pidfd, STOP_MS);

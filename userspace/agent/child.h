@@ -32,6 +32,7 @@ struct child_conf {
 	unsigned workers;
 	bool splice;                            /* the proxy may */
 	bool spin;                              /* its workers do */
+	unsigned drain_ms;                      /* for requests under way when it is stopped */
 	const char *log_level;
 };
 

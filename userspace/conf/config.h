@@ -74,6 +74,7 @@ struct config {
 	} telemetry;
 	struct config_proxy {
 		uint8_t spin;                   /* enum config_spin */
+		uint64_t drain_ns;
 	} proxy;
 	struct config_overload {
 		uint64_t memory;                /* bytes; 0 = no limit, as connections */

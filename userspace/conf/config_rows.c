@@ -155,6 +155,8 @@ static const char *const spin_names[] = { "off", "adaptive", NULL }; /* enum con
 static const struct conf_item proxy_rows[] = {
 	CONF_ITEM(struct config_proxy, spin, "spin", ENUM, .names = spin_names, .dflt = "off",
 		  .help = "adaptive: workers ask for events for up to 50us before they sleep, while events come that fast"),
+	CONF_ITEM(struct config_proxy, drain_ns, "drain", DURATION, .max = 600000000000ll, .dflt = "5s",
+		  .help = "when it is stopped: how long requests that are under way may take; at most 10m"),
 	CONF_END
 };
 

@@ -61,6 +61,12 @@ static int check_listener(struct making *m, const struct listener_conf *c)
 		return making_error(m, m->node, "capture", "redirect is for TCP alone; for udp want tproxy");
 	if (offers_other(c))
 		return making_error(m, m->node, "tls.alpn", "want http/1.1, and for http also h2");
+	if (streams(c) && (c->timeouts.age_ns || c->timeouts.grace_ns))
+		return making_error(m, m->node, "timeouts", "connectionAge and connectionGrace are not for tcp and udp");
+	if (streams(c) && c->limits.connection_requests)
+		return making_error(m, m->node, "limits.connectionRequests", "not for tcp and udp");
+	if (c->timeouts.grace_ns && !c->timeouts.age_ns)
+		return making_error(m, m->node, "timeouts.connectionGrace", "want connectionAge, behind which it begins");
 	if (c->limits.target_bytes > c->limits.head_bytes)
 		return making_error(m, m->node, "limits.targetBytes", "want at most headBytes");
 	return 0;
@@ -172,6 +178,9 @@ static void set_listener(struct listener *f, const struct listener_conf *c)
 	f->max_headers = c->limits.headers;
 	f->max_target_bytes = (uint32_t)c->limits.target_bytes;
 	f->max_connections = c->limits.connections;
+	f->age_ms = making_ms(c->timeouts.age_ns);
+	f->grace_ms = making_ms(c->timeouts.grace_ns);
+	f->max_conn_requests = c->limits.connection_requests;
 	set_tls(f, &c->tls);
 	set_rules(f, &c->rules);
 }

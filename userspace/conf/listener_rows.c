@@ -136,6 +136,10 @@ static const struct conf_item timeouts_rows[] = {
 		  .help = "between two requests; tcp, udp: without a byte; 0s: none"),
 	CONF_ITEM(struct listener_timeouts, head_ns, "head", DURATION, .min = 1000000, .max = CONF_HOURS_MAX, .dflt = "10s",
 		  .help = "for a TLS handshake, and for the head of a request"),
+	CONF_ITEM(struct listener_timeouts, age_ns, "connectionAge", DURATION, .max = CONF_HOURS_MAX, .dflt = "0s",
+		  .help = "http: so old, and a tenth more or less, a connection is asked to go: GOAWAY, or `Connection: close`; 0s: never"),
+	CONF_ITEM(struct listener_timeouts, grace_ns, "connectionGrace", DURATION, .max = CONF_HOURS_MAX, .dflt = "0s",
+		  .help = "http: behind connectionAge, for what is under way; then it is closed; 0s: no limit"),
 	CONF_END
 };
 
@@ -147,6 +151,8 @@ static const struct conf_item limits_rows[] = {
 	CONF_ITEM(struct listener_limits, target_bytes, "targetBytes", SIZE, .min = 64, .max = HEAD_BYTES_MAX, .dflt = "16KiB",
 		  .help = "of a request's target; more: status 414"),
 	CONF_ITEM(struct listener_limits, connections, "connections", INT, .dflt = "0", .help = "at a time, per node; 0: no limit"),
+	CONF_ITEM(struct listener_limits, connection_requests, "connectionRequests", INT, .dflt = "0",
+		  .help = "http: of one connection, which is asked to go with the last one; 0: no limit"),
 	CONF_END
 };
 

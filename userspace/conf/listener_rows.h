@@ -43,11 +43,11 @@ struct listener_conf {
 	bool merge_slashes, request_id;
 	uint8_t escaped_slashes;                /* 1: refused */
 	struct listener_timeouts {
-		uint64_t idle_ns, head_ns;
+		uint64_t idle_ns, head_ns, age_ns, grace_ns;
 	} timeouts;
 	struct listener_limits {
 		uint64_t head_bytes, target_bytes;
-		uint32_t headers, connections;
+		uint32_t headers, connections, connection_requests;
 	} limits;
 };
 

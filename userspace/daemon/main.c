@@ -18,14 +18,15 @@
 struct options {
 	const char *config, *instance, *log_level, *role, *tool;
 	bool check, json, no_splice, spin;
-	unsigned workers;
+	unsigned workers, drain_ms;
 };
 
-enum { OPT_CHECK = 256, OPT_INSTANCE, OPT_LOG_LEVEL, OPT_NO_SPLICE, OPT_ROLE, OPT_SPIN, OPT_TOOL, OPT_WORKERS, OPT_VERSION };
+enum { OPT_CHECK = 256, OPT_DRAIN, OPT_INSTANCE, OPT_LOG_LEVEL, OPT_NO_SPLICE, OPT_ROLE, OPT_SPIN, OPT_TOOL, OPT_WORKERS, OPT_VERSION };
 
 static const struct option longs[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "check", no_argument, NULL, OPT_CHECK },
+	{ "drain", required_argument, NULL, OPT_DRAIN },
 	{ "instance", required_argument, NULL, OPT_INSTANCE },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "no-splice", no_argument, NULL, OPT_NO_SPLICE },
@@ -74,6 +75,9 @@ static int take(struct options *o, int opt)
 	case OPT_CHECK:
 		o->check = true;
 		return 0;
+	case OPT_DRAIN:
+		o->drain_ms = strtoul(optarg, &end, 10);
+		return *end ? bad("--drain", optarg, "milliseconds") : 0;
 	case OPT_INSTANCE:
 		o->instance = optarg;
 		return name_ok(optarg) ? 0 : bad("--instance", optarg, "1 to 32 of a-z, 0-9 and -");
@@ -103,7 +107,8 @@ static int take(struct options *o, int opt)
 static int run_proxy(const struct options *o)
 {
 	struct proxy_conf c = { .listen_fd = PROXY_LISTEN_FD, .workers = o->workers ? o->workers : 1,
-				.lbs = builtin_lbs, .splice = !o->no_splice, .spin_ns = o->spin ? PROXY_SPIN_NS : 0 };
+				.lbs = builtin_lbs, .splice = !o->no_splice, .spin_ns = o->spin ? PROXY_SPIN_NS : 0,
+				.drain_ms = o->drain_ms };
 	enum log_level level = LOG_LEVEL_INFO;
 	struct err e = { 0 };
 

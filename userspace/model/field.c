@@ -311,6 +311,9 @@ static const struct field listener_rows[] = {
 	DFLT(listener, max_headers, HEADERS_MAX, 100),
 	DFLT(listener, max_target_bytes, HEAD_BYTES_MAX, 16384),
 	UINT(listener, max_connections, UINT32_MAX),
+	UINT(listener, age_ms, UINT32_MAX),
+	UINT(listener, grace_ms, UINT32_MAX),
+	UINT(listener, max_conn_requests, UINT32_MAX),
 };
 
 static const struct field service_fact_rows[] = {

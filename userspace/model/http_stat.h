@@ -19,6 +19,7 @@
 	X(COUNTER, malformed_unsupported, "of them for a version, method or expectation that is not supported")        \
 	X(COUNTER, malformed_abuse, "of them for a flood of frames")                                                   \
 	X(COUNTER, http2, "client connections that speak HTTP/2")                                                      \
+	X(COUNTER, aged, "client connections asked to go for their age or the number of their requests")                \
 	X(COUNTER, streams_refused, "requests refused because their connection has too many under way")                \
 	X(COUNTER, forwarded_refused, "Forwarded headers that were dropped or not believed")                          \
 	X(COUNTER, head_timeouts, "requests whose head took too long")                                                 \

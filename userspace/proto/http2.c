@@ -97,8 +97,20 @@ static void reset_sent(struct http2 *h, const nghttp2_frame *f)
 	http2_glitch(h);
 }
 
+static int ping(struct http2 *h, uint64_t token)
+{
+	uint8_t bytes[8];
+
+	memcpy(bytes, &token, sizeof(bytes));
+	return nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, bytes) ? -ENOMEM : 0;
+}
+
 static void goaway_sent(struct http2 *h, const nghttp2_frame *f)
 {
+	h->notice_waits = false;
+	if (h->ping_waits && ping(h, h->ping_token))
+		http2_fail(h, PROTO_OVERLOAD, "out of memory");
+	h->ping_waits = false;
 	if (f->goaway.error_code != NGHTTP2_NO_ERROR)
 		http2_fail(h, http2_why(f->goaway.error_code), nghttp2_http2_strerror(f->goaway.error_code));
 }
@@ -297,6 +309,8 @@ static int put_goaway(struct codec *c, bool final, enum proto_why why)
 	if (!final && !c->server)
 		return 0;
 	h->goaway_out = true;
+	h->goaway_final |= final;
+	h->notice_waits |= !final;
 	err = final ? nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE, last, http2_code(why), NULL, 0) :
 		      nghttp2_submit_shutdown_notice(h->session);
 	return err ? -ENOMEM : 0;
@@ -304,10 +318,13 @@ static int put_goaway(struct codec *c, bool final, enum proto_why why)
 
 static int put_ping(struct codec *c, uint64_t token)
 {
-	uint8_t bytes[8];
+	struct http2 *h = http2_of(c);
 
-	memcpy(bytes, &token, sizeof(bytes));
-	return nghttp2_submit_ping(http2_of(c)->session, NGHTTP2_FLAG_NONE, bytes) ? -ENOMEM : 0;
+	if (!h->notice_waits)
+		return ping(h, token);
+	h->ping_waits = true;
+	h->ping_token = token;
+	return 0;
 }
 
 static void consumed(struct codec *c, uint64_t id, size_t n)

@@ -340,13 +340,15 @@ static enum proto_why why_refused(int status)
 	       status == 431 || status == 414 ? PROTO_HEAD_TOO_LARGE : PROTO_UNSUPPORTED;
 }
 
-/* A server says what is wrong with a request that could be understood; what was malformed is reset. */
+/* A server says what is wrong with a request that could be understood; what was malformed is reset. Either way it is odd. */
 static void refuse(struct http2 *h, struct http2_stream *s, int status)
 {
-	if (h->c->server && status != 400 && !s->headed)
+	if (h->c->server && status != 400 && !s->headed) {
 		http2_put_refusal(h, s, status);
-	else
+		http2_glitch(h);
+	} else {
 		nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->wire, NGHTTP2_PROTOCOL_ERROR);
+	}
 	http2_stream_lost(h, s, why_refused(status));
 }
 

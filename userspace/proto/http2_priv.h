@@ -103,6 +103,9 @@ struct http2 {
 	uint32_t pings;                         /* since the last frame of a stream */
 	uint32_t code;                          /* of the last GOAWAY; 0: as c->why says */
 	bool goaway_in, goaway_out;
+	bool notice_waits, ping_waits;          /* for the first GOAWAY to go out; for that, too: nghttp2 sends pings first */
+	uint64_t ping_token;                    /* of that ping */
+	bool goaway_final;                      /* said, or about to be: which stream is the last one is settled */
 	bool stopping;                          /* failed by the head of a frame; those before it are being read */
 	bool failed;                            /* c->why is set; nothing more is taken in */
 	bool closed;                            /* and was told */

@@ -27,7 +27,9 @@ static int begin_request(struct http2 *h, int32_t wire)
 	if (!s)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	nghttp2_session_set_stream_user_data(h->session, wire, s);
-	s->m = begin(h, s, MSG_REQUEST);
+	/* Behind the last GOAWAY nothing is begun: it says so, and the client may ask elsewhere. */
+	s->ours = h->goaway_final;
+	s->m = h->goaway_final ? NULL : begin(h, s, MSG_REQUEST);
 	if (s->m)
 		return 0;
 	s->gone = true;

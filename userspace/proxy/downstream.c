@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/downstream.h"
+#include "proxy/downstream_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +20,6 @@
 
 #define downstream_MAGIC 0xd0574ea1u
 #define SNIFF_BYTES 24u                         /* of HTTP/2's preface */
-#define DRAIN_TOKEN 0x7766746472616e31ull       /* of the ping behind the first GOAWAY */
 #define STREAMS_MAX 100u                        /* at once on one connection, until their last byte is sent */
 #define PIPELINED_MAX LEG_READ_MAX              /* bytes read ahead of requests behind the one under way */
 
@@ -28,7 +27,6 @@ static const struct leg_events leg_events;
 static const struct proto_sink sink;
 
 static void on_time(struct timer *t);
-static void end(struct downstream *d);
 
 const struct listener *downstream_conf(const struct downstream *d)
 {
@@ -42,27 +40,49 @@ bool downstream_draining(const struct downstream *d)
 	return d->last || !d->listener->conf || w->http->stopping || w->level != OVERLOAD_NONE;
 }
 
-static bool busy(const struct downstream *d)
-{
-	return !list_empty(&d->streams);
-}
-
 /* ---- time --------------------------------------------------------------------------------------------------- */
 
-/* Armed for what is earlier than before only: what is later is found when the timer comes. */
-static void enter(struct downstream *d, enum downstream_phase phase, uint64_t ms)
+static uint64_t next_due(const struct downstream *d)
 {
-	struct loop *l = &d->leg.w->thread.loop;
+	uint64_t age = downstream_age_due(d);
 
+	return d->due_ns < age ? d->due_ns : age;
+}
+
+/* For what is earlier than before only: what is later is found when the timer comes. */
+static void arm(struct downstream *d)
+{
+	uint64_t due = next_due(d);
+
+	if (due != UINT64_MAX && (!timer_armed(&d->timer) || d->timer.due_ns > due))
+		timer_arm_at(&d->leg.w->thread.loop, &d->timer, due, on_time, d);
+}
+
+void downstream_enter(struct downstream *d, enum downstream_phase phase, uint64_t ms)
+{
 	d->phase = phase;
-	d->due_ns = ms ? l->now_ns + ms * MSEC : UINT64_MAX;
-	if (ms && (!timer_armed(&d->timer) || d->timer.due_ns > d->due_ns))
-		timer_arm_at(l, &d->timer, d->due_ns, on_time, d);
+	d->due_ns = ms ? d->leg.w->thread.loop.now_ns + ms * MSEC : UINT64_MAX;
+	arm(d);
 }
 
 static void idle(struct downstream *d)
 {
-	enter(d, DOWNSTREAM_IDLE, d->listener->conf ? d->listener->conf->idle_ms : 0);
+	downstream_enter(d, DOWNSTREAM_IDLE, d->listener->conf ? d->listener->conf->idle_ms : 0);
+}
+
+static void head_begins(struct downstream *d)
+{
+	downstream_enter(d, DOWNSTREAM_HEAD, d->listener->conf ? d->listener->conf->head_ms : 0);
+}
+
+void downstream_rest(struct downstream *d)
+{
+	if (!d->many || (!d->last && !d->away))
+		idle(d);
+	else if (d->told && !d->heard && !d->away)
+		downstream_enter(d, DOWNSTREAM_IDLE, DOWNSTREAM_HEAR_MS);
+	else
+		downstream_farewell(d);
 }
 
 static struct stream *first(const struct downstream *d)
@@ -75,23 +95,32 @@ static struct stream *newest(const struct downstream *d)
 	return container_of(d->streams.prev, struct stream, node);
 }
 
+static void too_late(struct downstream *d)
+{
+	if (d->phase == DOWNSTREAM_HEAD && downstream_busy(d) && newest(d)->state == STREAM_HEAD) {
+		stat_add(&d->leg.w->http->stat.head_timeouts, 1);
+		stream_refuse(newest(d), 408, STREAM_CLIENT_MALFORMED, "request's head took too long");
+	} else if (d->phase == DOWNSTREAM_IDLE && d->told) {
+		downstream_farewell(d);
+	} else if (d->phase == DOWNSTREAM_IDLE && d->many) {
+		downstream_drain_one(d);
+	} else {
+		downstream_end(d);
+	}
+}
+
 static void on_time(struct timer *t)
 {
 	struct downstream *d = CAST(downstream, t->arg);
 	struct worker *w = d->leg.w;
+	uint64_t now = w->thread.loop.now_ns;
 
-	if (d->due_ns == UINT64_MAX)
-		return;
-	if (w->thread.loop.now_ns < d->due_ns) {
-		timer_arm_at(&w->thread.loop, t, d->due_ns, on_time, d);
-		return;
-	}
-	if (d->phase == DOWNSTREAM_HEAD && busy(d) && newest(d)->state == STREAM_HEAD) {
-		stat_add(&w->http->stat.head_timeouts, 1);
-		stream_refuse(newest(d), 408, STREAM_CLIENT_MALFORMED, "request's head took too long");
-	} else {
-		end(d);
-	}
+	if (now >= downstream_age_due(d))
+		downstream_aged(d);
+	else if (now >= d->due_ns)
+		too_late(d);
+	if (d->magic)
+		arm(d);
 	legs_flush(w);
 }
 
@@ -165,13 +194,12 @@ static void leave(struct downstream *d, struct stream *s)
 	d->nstreams--;
 }
 
-/* Closes now, or behind decode(); streams that are left lose their client. */
-static void end(struct downstream *d)
+void downstream_end(struct downstream *d)
 {
 	d->ending = true;
 	if (d->leg.decoding || !d->magic)
 		return;
-	while (busy(d)) {
+	while (downstream_busy(d)) {
 		struct stream *s = first(d);
 
 		leave(d, s);
@@ -199,76 +227,14 @@ int downstream_open(struct worker *w, struct listener_use *l, const struct arriv
 	list_add_tail(&w->http->downstreams, &d->all);
 	err = listener_conn_open(l, &d->leg.conn, take_a, &leg_conn_events);
 	if (err)
-		end(d);
+		downstream_end(d);
 	return err;
-}
-
-/* GOAWAY twice: what is on its way to us after the first one is still answered (RFC 9113 6.8). */
-static void drain_many(struct downstream *d)
-{
-	struct codec *c = &d->leg.codec;
-
-	if (d->told)
-		return;
-	d->told = true;
-	c->ops->put_goaway(c, false, PROTO_DRAINING);
-	c->ops->put_ping(c, DRAIN_TOKEN);
-	leg_touch(&d->leg);
-}
-
-/* The last GOAWAY, and the end behind it. */
-static void farewell(struct downstream *d)
-{
-	struct codec *c = &d->leg.codec;
-
-	if (d->refused)
-		return;
-	c->ops->put_goaway(c, true, PROTO_NONE);
-	d->refused = true;
-	enter(d, DOWNSTREAM_BUSY, DOWNSTREAM_LINGER_MS);
-	leg_touch(&d->leg);
-}
-
-static void drain(struct downstream *d)
-{
-	d->last = true;
-	if (d->many) {
-		if (busy(d))
-			drain_many(d);
-		else
-			farewell(d);
-		return;
-	}
-	if (d->phase == DOWNSTREAM_IDLE && !busy(d) && !d->leg.in.len)
-		end(d);
-}
-
-void downstream_drain(struct worker *w, const struct listener_use *l)
-{
-	list_for(x, &w->http->downstreams) {
-		struct downstream *d = container_of(x, struct downstream, all);
-
-		if (!l || d->listener == l)
-			drain(d);
-	}
-	legs_flush(w);
-}
-
-void downstream_drain_netns(struct worker *w, uint64_t netns)
-{
-	list_for(x, &w->http->downstreams) {
-		struct downstream *d = container_of(x, struct downstream, all);
-
-		if (d->leg.conn.peer->netns == netns)
-			drain(d);
-	}
-	legs_flush(w);
 }
 
 void downstream_close_all(struct worker *w)
 {
 	while (!list_empty(&w->http->downstreams))
-		end(container_of(w->http->downstreams.next, struct downstream, all));
+		downstream_end(container_of(w->http->downstreams.next, struct downstream, all));
 	legs_flush(w);
 }
 
@@ -281,10 +247,10 @@ void downstream_close_all(struct worker *w)
 static void linger(struct downstream *d)
 {
 	if (d->leg.broken || d->leg.conn.eof || conn_shut(&d->leg.conn)) {
-		end(d);
+		downstream_end(d);
 		return;
 	}
-	enter(d, DOWNSTREAM_LINGER, DOWNSTREAM_LINGER_MS);
+	downstream_enter(d, DOWNSTREAM_LINGER, DOWNSTREAM_LINGER_MS);
 	downstream_pump(d);
 }
 
@@ -302,7 +268,7 @@ static void cut(struct downstream *d, const struct stream *s)
 	else if (!d->leg.broken)
 		conn_write(&d->leg.conn, &c->out);
 	if (how)
-		end(d);
+		downstream_end(d);
 }
 
 /* Some of it may be here already, but others are in the middle of something: not now. */
@@ -326,12 +292,8 @@ static void one_of_many_done(struct downstream *d, const struct stream *s)
 	else if (!s->request_end)
 		c->ops->put_reset(c, s->down_id, PROTO_NONE);
 	leg_touch(&d->leg);
-	if (busy(d))
-		return;
-	if (d->last || d->away)
-		farewell(d);
-	else
-		idle(d);
+	if (!downstream_busy(d))
+		downstream_rest(d);
 }
 
 void downstream_stream_done(struct downstream *d, struct stream *s)
@@ -350,8 +312,8 @@ void downstream_stream_done(struct downstream *d, struct stream *s)
 	else if (!live && (!s->request_end || d->leg.in.len))
 		linger(d);
 	else if (!live)
-		end(d);
-	else if (!busy(d))
+		downstream_end(d);
+	else if (!downstream_busy(d))
 		next_request(d);
 }
 
@@ -390,7 +352,8 @@ static struct msg *on_begin(void *arg, uint64_t id, enum msg_kind kind)
 		return NULL;
 	list_add_tail(&d->streams, &s->node);
 	d->nstreams++;
-	enter(d, DOWNSTREAM_HEAD, d->listener->conf ? d->listener->conf->head_ms : 0);
+	head_begins(d);
+	downstream_count(d);
 	return &s->request;
 }
 
@@ -440,8 +403,8 @@ static void on_reset(void *arg, uint64_t id, enum proto_why why)
 	leave(d, s);
 	stream_client_gone(s, nonsense ? STREAM_CLIENT_MALFORMED : STREAM_CLIENT_CLOSED,
 			   nonsense ? "request breaks a rule of HTTP/2" : "client reset the stream");
-	if (!busy(d) && d->phase != DOWNSTREAM_LINGER)
-		idle(d);
+	if (!downstream_busy(d) && d->phase != DOWNSTREAM_LINGER)
+		downstream_rest(d);
 }
 
 static void on_opaque(void *arg, uint64_t id)
@@ -474,30 +437,26 @@ static void on_goaway(void *arg, uint64_t last, enum proto_why why)
 	(void)last;
 	(void)why;
 	d->away = true;
-	if (!busy(d))
+	if (!downstream_busy(d))
 		d->ending = true;
 }
 
-/* The client has seen the first GOAWAY: what it begins now is not answered, and the last one says so. */
 static void on_ping(void *arg, uint64_t token, bool ack)
 {
-	struct downstream *d = CAST(downstream, arg);
-	struct codec *c = &d->leg.codec;
-
-	if (ack && d->told && token == DRAIN_TOKEN)
-		c->ops->put_goaway(c, true, PROTO_NONE);
+	if (ack)
+		downstream_heard(CAST(downstream, arg), token);
 }
 
 /* A bucket that leaks. */
 static int on_glitch(void *arg)
 {
 	struct downstream *d = CAST(downstream, arg);
-	uint64_t now = d->leg.w->thread.loop.now_ns;
-	uint64_t forgiven = (now - d->odd_ns) * DOWNSTREAM_ODD_PER_S / SEC;
+	uint32_t now = (uint32_t)(d->leg.w->thread.loop.now_ns / MSEC);
+	uint64_t forgiven = (uint64_t)(now - d->odd_ms) * DOWNSTREAM_ODD_PER_S / 1000;
 
 	if (forgiven) {
 		d->odd -= forgiven < d->odd ? (uint32_t)forgiven : d->odd;
-		d->odd_ns = now;
+		d->odd_ms = now;
 	}
 	return ++d->odd > DOWNSTREAM_ODD_BURST;
 }
@@ -511,14 +470,14 @@ static void malformed(struct downstream *d)
 	const char *detail = d->leg.codec.detail;
 
 	refusal_note(d->leg.w->http, d->listener->name, d->leg.conn.peer, d->leg.codec.why, detail, d->leg.w->thread.loop.now_ns);
-	while (busy(d)) {
+	while (downstream_busy(d)) {
 		struct stream *s = first(d);
 
 		leave(d, s);
 		stream_client_gone(s, STREAM_CLIENT_MALFORMED, detail ? detail : "client spoke nonsense");
 	}
 	d->refused = true;
-	enter(d, DOWNSTREAM_BUSY, DOWNSTREAM_LINGER_MS);
+	downstream_enter(d, DOWNSTREAM_BUSY, DOWNSTREAM_LINGER_MS);
 	leg_touch(&d->leg);
 }
 
@@ -528,8 +487,11 @@ static bool speak(struct downstream *d, const struct proto_ops *ops)
 	if (d->many)
 		stat_add(&d->leg.w->http->stat.http2, 1);
 	d->leg.codec.ops = ops;
-	if (state_new(d) && !leg_init(&d->leg, ops, d->leg.codec.state, true, &d->listener->limits, &sink, d))
+	if (state_new(d) && !leg_init(&d->leg, ops, d->leg.codec.state, true, &d->listener->limits, &sink, d)) {
+		if (d->last && d->many)
+			downstream_tell(d);
 		return true;
+	}
 	d->ending = true;
 	return false;
 }
@@ -543,7 +505,7 @@ static bool choose(struct downstream *d)
 	if (m != PROTO_MORE)
 		return speak(d, m == PROTO_YES ? &proto_http2 : &proto_http1);
 	if (d->phase != DOWNSTREAM_HEAD)
-		enter(d, DOWNSTREAM_HEAD, d->listener->conf ? d->listener->conf->head_ms : 0);
+		head_begins(d);
 	return false;
 }
 
@@ -558,16 +520,16 @@ static bool decode(struct downstream *d)
 	}
 	if (!d->leg.ready && !choose(d)) {
 		if (d->ending)
-			end(d);
+			downstream_end(d);
 		return d->magic;
 	}
 	if (!state_take(d)) {
-		end(d);
+		downstream_end(d);
 		return false;
 	}
 	err = leg_decode(&d->leg);
 	if (d->ending) {
-		end(d);
+		downstream_end(d);
 		return false;
 	}
 	if (err && err != -EAGAIN) {
@@ -583,7 +545,7 @@ static size_t room(struct downstream *d)
 	struct stream *s;
 
 	/* Bodies of many streams are held back by their windows. */
-	if (d->phase == DOWNSTREAM_LINGER || !busy(d) || d->many)
+	if (d->phase == DOWNSTREAM_LINGER || !downstream_busy(d) || d->many)
 		return LEG_READ_MAX;
 	s = newest(d);
 	if (s->request_end)
@@ -594,7 +556,7 @@ static size_t room(struct downstream *d)
 /* Behind a whole request the client has nothing to say that could not wait a moment; but where others may follow it. */
 static bool waits_for_client(const struct downstream *d)
 {
-	return !busy(d) || !newest(d)->request_end || d->leg.opaque || d->leg.codec.ops->flags & PROTO_MULTIPLEX;
+	return !downstream_busy(d) || !newest(d)->request_end || d->leg.opaque || d->leg.codec.ops->flags & PROTO_MULTIPLEX;
 }
 
 static void pump(struct downstream *d)
@@ -603,7 +565,7 @@ static void pump(struct downstream *d)
 
 	if (!d->magic || d->refused || l->decoding)
 		return;
-	if (l->opaque && busy(d)) {
+	if (l->opaque && downstream_busy(d)) {
 		stream_run(first(d));
 		return;
 	}
@@ -613,10 +575,10 @@ static void pump(struct downstream *d)
 		size_t most;
 		ssize_t n;
 
-		if (busy(d) && !d->many && !l->in.len && stream_request_passes(newest(d))) {
+		if (downstream_busy(d) && !d->many && !l->in.len && stream_request_passes(newest(d))) {
 			/* As below. */
-			if (l->conn.hup && d->magic && busy(d) && newest(d)->request_full)
-				end(d);
+			if (l->conn.hup && d->magic && downstream_busy(d) && newest(d)->request_full)
+				downstream_end(d);
 			return;
 		}
 		most = room(d);
@@ -628,7 +590,7 @@ static void pump(struct downstream *d)
 		if (n == -EAGAIN)
 			return;
 		if (n <= 0) {
-			end(d);
+			downstream_end(d);
 			return;
 		}
 		if (!decode(d) || conn_drained(&l->conn))
@@ -675,10 +637,12 @@ static void open_now(struct leg *l)
 
 	listener_conn_opened(d->listener, &l->conn);
 	l->codec.ops = &proto_http1;
-	if (!conf || !settled(d, conf))
-		end(d);
-	else
-		idle(d);
+	if (!conf || !settled(d, conf)) {
+		downstream_end(d);
+		return;
+	}
+	downstream_age_begin(d);
+	downstream_rest(d);
 }
 
 static void open_failed(struct leg *l, int err)
@@ -687,7 +651,7 @@ static void open_failed(struct leg *l, int err)
 
 	stat_add(&d->listener->stat->never_opened, 1);
 	listener_conn_failed(d->listener, &l->conn, err);
-	end(d);
+	downstream_end(d);
 }
 
 static void readable(struct leg *l)
@@ -700,7 +664,7 @@ static void sent(struct leg *l)
 	struct downstream *d = container_of(l, struct downstream, leg);
 
 	if (d->ending) {
-		end(d);
+		downstream_end(d);
 		return;
 	}
 	if (d->refused && !l->codec.out.len) {
@@ -718,7 +682,7 @@ static void sent(struct leg *l)
 static void broken(struct leg *l, int err)
 {
 	(void)err;
-	end(container_of(l, struct downstream, leg));
+	downstream_end(container_of(l, struct downstream, leg));
 }
 
 static void refused(struct leg *l)

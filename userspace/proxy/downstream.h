@@ -13,6 +13,7 @@ struct listener_use;
 struct stream;
 struct worker;
 
+#define DOWNSTREAM_HEAR_MS 2000u                /* for the client to answer the ping behind the first GOAWAY */
 #define DOWNSTREAM_LINGER_MS 1000u              /* for the client to read the last answer before it would see a reset */
 
 enum downstream_phase {
@@ -32,17 +33,21 @@ struct downstream {
 	uint8_t phase;                          /* enum downstream_phase */
 	bool many;                              /* its codec has many streams at once */
 	bool away;                              /* the client begins no more streams */
-	bool told;                              /* the client knows that it may not begin others: it heard the first GOAWAY */
+	bool told;                              /* the first GOAWAY is said: the client may not begin others */
+	bool heard;                             /* and its ping was answered: nothing else is on its way */
 	bool last;                              /* no request after the one under way */
 	bool refused;                           /* the codec has said its last words */
 	bool ending;                            /* closed in the middle of decode() */
+	bool aged;                              /* age is when its grace is over */
+	uint32_t age;                           /* tenths of a second of the loop's clock: when it is to go; 0: never */
 	struct leg leg;
 	struct listener_use *listener;
 	struct list all;                        /* in the worker's list */
 	struct list streams;                    /* oldest first */
 	unsigned nstreams;
+	uint32_t begun;                         /* requests so far, where they are limited */
 	uint32_t odd;                           /* things counted, less what time has forgiven */
-	uint64_t odd_ns;                        /* when that was */
+	uint32_t odd_ms;                        /* when that was */
 	struct timer timer;                     /* may be armed for earlier than due_ns */
 	uint64_t due_ns;                        /* UINT64_MAX: never */
 };
@@ -53,9 +58,13 @@ struct downstream {
  * request, and NULL there means to drain. 0 or -errno: then the descriptor is closed and l was left.
  */
 int downstream_open(struct worker *w, struct listener_use *l, const struct arrival *take_a);
-/* Idle connections of l (NULL: of all) close, busy ones after the answer that is under way, which says so. */
+/*
+ * Idle connections of l (NULL: of all) close, busy ones after the answer that is under way, which says so. Those of HTTP/2 hear
+ * GOAWAY twice first.
+ */
 void downstream_drain(struct worker *w, const struct listener_use *l);
 void downstream_drain_netns(struct worker *w, uint64_t netns); /* the same for those that came from a namespace */
+bool downstreams_quiet(const struct worker *w); /* no answer is under way, and every client has read what was for it */
 void downstream_close_all(struct worker *w);    /* at the worker's end, at once */
 
 /* ---- for its streams ---------------------------------------------------------------------------------------- */

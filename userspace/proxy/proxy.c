@@ -54,7 +54,9 @@ struct proxy {
 	const struct lb_ops *const *lbs;
 	struct feed *feed;                      /* the newest agent's; stays when its connection ends */
 	VEC(struct feed *) retired;             /* whose snapshots some worker may still hold */
-	struct timer bury, alive, rotate;
+	struct timer bury, alive, rotate, drain;
+	unsigned drain_ms, nquiet;
+	bool draining;
 	struct tlsctx_maker *tls;
 	struct ticket_stat tickets;
 	void *tickets_page;                     /* keys that outlive this process; NULL: no agent gave one */
@@ -380,7 +382,15 @@ static void on_closed(void *arg, struct feed *f, const char *why)
 
 static const struct feed_events events = { on_snapshot, on_beat_fd, on_steer_fd, on_socket, on_state, on_log,
 					   on_pod_socket, on_overload, on_tickets, on_closed };
-static const struct worker_events worker_events = { adopted, want, look };
+static void is_quiet(struct worker *w)
+{
+	struct proxy *p = w->arg;
+
+	if (++p->nquiet == p->nworkers)
+		loop_stop(&p->loop);
+}
+
+static const struct worker_events worker_events = { adopted, want, look, is_quiet };
 
 static bool peer_allowed(const struct proxy *p, int fd)
 {
@@ -438,12 +448,28 @@ static void on_agent(struct loop_io *io, unsigned ev)
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
+static void drained_long_enough(struct timer *t)
+{
+	struct proxy *p = t->arg;
+
+	log_warn("proxy", "requests are under way after %u ms: they are cut off", p->drain_ms);
+	loop_stop(&p->loop);
+}
+
 static void on_signal(int signo, void *arg)
 {
 	struct proxy *p = arg;
 
-	log_info("proxy", "stopping on %s", strsignal(signo));
-	loop_stop(&p->loop);
+	if (p->draining || !p->drain_ms) {
+		log_info("proxy", "stopping on %s", strsignal(signo));
+		loop_stop(&p->loop);
+		return;
+	}
+	log_info("proxy", "stopping on %s, as soon as no request is under way", strsignal(signo));
+	p->draining = true;
+	timer_arm(&p->loop, &p->drain, p->drain_ms * MSEC, drained_long_enough, p);
+	for (unsigned i = 0; i < p->nworkers; i++)
+		worker_drain(&p->workers[i]);
 }
 
 static void stop_workers(struct proxy *p)
@@ -517,6 +543,7 @@ static void close_all(struct proxy *p)
 	timer_disarm(&p->loop, &p->bury);
 	timer_disarm(&p->loop, &p->alive);
 	timer_disarm(&p->loop, &p->rotate);
+	timer_disarm(&p->loop, &p->drain);
 	tlsctx_maker_free(p->tls);
 	if (p->tickets_page)
 		munmap(p->tickets_page, TLSCTX_TICKET_PAGE);
@@ -534,6 +561,7 @@ int proxy_run(const struct proxy_conf *c, struct err *e)
 
 	p->agent_uid = geteuid();
 	p->lbs = c->lbs;
+	p->drain_ms = c->drain_ms;
 	p->tls = tlsctx_maker_new();
 	p->tickets_fd = -1;
 	shared_init(&p->shared, c->workers);

@@ -15,8 +15,9 @@ struct proxy_conf {
 	unsigned workers;                       /* 1 .. WORKERS_MAX */
 	const struct lb_ops *const *lbs;        /* balancers there are, NULL-ended; daemon/builtin.c */
 	uint64_t spin_ns;                       /* workers spin so long before they sleep; 0: they do not */
+	unsigned drain_ms;                      /* how long requests that are under way may take when it is told to end */
 	bool splice;                            /* its processes were not promised never to splice */
 };
 
-/* Runs until SIGTERM or SIGINT. 0 or -errno with words. */
+/* Runs until SIGTERM or SIGINT: then until no request is under way, drain_ms at most, or a second one. 0 or -errno with words. */
 int proxy_run(const struct proxy_conf *c, struct err *e);

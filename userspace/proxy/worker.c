@@ -19,6 +19,8 @@
 #include "proxy/tcp.h"
 #include "proxy/udp.h"
 
+#define QUIET_NS (5 * MSEC)                     /* between two looks whether requests are under way */
+
 struct wake_letter {                            /* "there is a snapshot for you" */
 	struct letter letter;
 	struct worker *worker;
@@ -219,7 +221,7 @@ static void stop(struct thread *t, void *arg)
 {
 	struct worker *w = arg;
 
-	(void)t;
+	timer_disarm(&t->loop, &w->quiet);
 	http_free(w->http);
 	w->http = NULL;
 	tcps_free(w->tcps);
@@ -288,7 +290,7 @@ static void new_level(struct letter *x)
 	struct worker *w = m->worker;
 
 	w->level = m->level;
-	w->hold = m->hold;
+	w->hold = m->hold || (w->http && w->http->stopping);
 	free(m);
 	if (w->level >= OVERLOAD_SOFT && w->http)
 		pool_drop_idle(w);
@@ -306,6 +308,57 @@ void worker_overload(struct worker *w, enum overload_level level, bool hold)
 	m->level = level;
 	m->hold = hold;
 	mailbox_post(&w->thread.mail, &m->letter, new_level);
+}
+
+/* ---- draining ----------------------------------------------------------------------------------------------- */
+
+struct drain_letter {
+	struct letter letter;
+	struct worker *worker;
+};
+
+static void told_quiet(struct letter *x)
+{
+	struct drain_letter *m = container_of(x, struct drain_letter, letter);
+
+	m->worker->on->quiet(m->worker);
+	free(m);
+}
+
+static void drain_letter_post(struct mailbox *to, struct worker *w, void (*fn)(struct letter *))
+{
+	struct drain_letter *m = mem_alloc(sizeof(*m));
+
+	m->worker = w;
+	mailbox_post(to, &m->letter, fn);
+}
+
+static void look_quiet(struct timer *t)
+{
+	struct worker *w = t->arg;
+
+	if (downstreams_quiet(w))
+		drain_letter_post(w->up, w, told_quiet);
+	else
+		timer_arm(&w->thread.loop, t, QUIET_NS, look_quiet, w);
+}
+
+static void begin_drain(struct letter *x)
+{
+	struct drain_letter *m = container_of(x, struct drain_letter, letter);
+	struct worker *w = m->worker;
+
+	free(m);
+	if (!w->http || w->http->stopping)
+		return;
+	w->hold = w->http->stopping = true;
+	downstream_drain(w, NULL);
+	timer_arm(&w->thread.loop, &w->quiet, 0, look_quiet, w);
+}
+
+void worker_drain(struct worker *w)
+{
+	drain_letter_post(&w->thread.mail, w, begin_drain);
 }
 
 struct spin_letter {

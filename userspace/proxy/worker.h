@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "event/thread.h"
+#include "event/timer.h"
 #include "model/hold.h"
 #include "model/overload.h"
 #include "proxy/cluster.h"
@@ -29,6 +30,7 @@ struct worker_events {
 	/* Sockets of a pod's namespace; those that come go to worker_socket(). */
 	void (*want)(struct worker *w, uint64_t netns, uint8_t family, uint32_t n);
 	void (*look)(struct worker *w, struct slice cluster); /* worker_look() at all the others */
+	void (*quiet)(struct worker *w);        /* behind worker_drain(), once: no request is under way any more */
 };
 
 struct worker {
@@ -47,6 +49,7 @@ struct worker {
 	enum overload_level level;              /* as the control thread said last; the thread's own, as hold */
 	bool hold;                              /* nothing new is accepted */
 	struct udps *udps;                      /* from the first udp listener on */
+	struct timer quiet;                     /* armed while it drains */
 	bool splice;                            /* bulk may go through pipes */
 	_Atomic uint64_t *beat;                 /* its word in the kernel's map, or NULL; set by letter, worker_set_beat() */
 	_Atomic int64_t buffers;                /* bytes, buf_pool_bytes(), at its last beat */
@@ -67,6 +70,8 @@ void worker_look(struct worker *w, struct slice cluster); /* control thread: clu
 void worker_ask_again(struct worker *w);        /* control thread: nothing comes of what was wanted: another agent */
 /* Control thread: the level is another. hold: listeners let new connections wait. */
 void worker_overload(struct worker *w, enum overload_level level, bool hold);
+/* Control thread: nothing new is accepted, clients are asked to go, and on->quiet() tells when no request is under way. */
+void worker_drain(struct worker *w);
 void worker_spin(struct worker *w, uint64_t ns); /* control thread: as loop.spin_ns */
 /* Control thread. The word must stay mapped until the worker stops or the next call's letter was delivered. */
 void worker_set_beat(struct worker *w, _Atomic uint64_t *word);

@@ -66,8 +66,8 @@ static void everything_of_a_listener(void **state)
 		"  mergeSlashes: true\n"
 		"  escapedSlashes: reject\n"
 		"  requestID: false\n"
-		"  timeouts: {idle: 5s, head: 1500us}\n"
-		"  limits: {headBytes: 8KiB, headers: 20, targetBytes: 1KiB, connections: 7}\n");
+		"  timeouts: {idle: 5s, head: 1500us, connectionAge: 30m, connectionGrace: 9s}\n"
+		"  limits: {headBytes: 8KiB, headers: 20, targetBytes: 1KiB, connections: 7, connectionRequests: 8}\n");
 	const struct listener *l = listener(c, "l");
 
 	(void)state;
@@ -95,6 +95,9 @@ static void everything_of_a_listener(void **state)
 	assert_int_equal(l->max_headers, 20);
 	assert_int_equal(l->max_target_bytes, 1024);
 	assert_int_equal(l->max_connections, 7);
+	assert_int_equal(l->age_ms, 1800000);
+	assert_int_equal(l->grace_ms, 9000);
+	assert_int_equal(l->max_conn_requests, 8);
 	config_free(c);
 }
 
