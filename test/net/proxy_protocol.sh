@@ -18,7 +18,8 @@ routes:
 - {name: all, rules: [{matches: [{path: {value: /told}}], backends: [{cluster: told}]}, {backends: [{cluster: plain}]}]}
 clusters:
 - {name: plain, endpoints: [{address: "127.0.0.1:9001"}]}
-- {name: told, proxyProtocol: true, endpoints: [{address: "127.0.0.1:9002"}]}
+- {name: told, proxyProtocol: true, endpoints: [{address: "127.0.0.1:9002"}], panicThreshold: 0,
+    healthCheck: {type: http, path: /, interval: 100ms, unhealthyThreshold: 1, healthyThreshold: 1}}
 YAML
 # 9001: HTTP; 9002: takes a PROXY header of version 2 first. Both say what they were told.
 cat > "$T/host.py" <<'PY'
@@ -109,3 +110,10 @@ is "$(ask 8080 /told 'PROXY TCP4 9.9.9.9 10.0.0.1 1 80\r\n')" "9.9.9.9:1 to 10.0
 like "$(ask 8081 /told '')" '^127.0.0.1:[0-9]+ to 127.0.0.1:8081 127.0.0.1$' "the client itself"
 is "$(ask 8083 / "$V2")" "1.2.3.4:4660 to 10.0.0.1:80" "through a tcp listener"
 case_pass towards_hosts
+
+checked() { admin /clusters | python3 -c 'import json, sys
+print([c["hosts"][0]["health"] for c in json.load(sys.stdin)["clusters"] if c["name"] == "told"][0])'; }
+unknown() { [ "$(checked)" = "not checked yet" ]; }
+wait_for 60 eval '! unknown'
+is "$(checked)" healthy "the check of a host that wants the header"
+case_pass checks

@@ -13,6 +13,7 @@
 #include "net/conn.h"
 #include "net/sock.h"
 #include "net/tlsctx.h"
+#include "netio/proxy_protocol.h"
 #include "netio/tls.h"
 #include "weft/log.h"
 #include "weft/str.h"
@@ -292,11 +293,23 @@ static void too_late(struct timer *t)
 	finish(t->arg, "no answer in time");
 }
 
+/* The PROXY header of a check is nobody's (LOCAL), and for the port that requests go to: another one is not behind it. */
+static unsigned layers_of(const struct check *c, struct net_layer out[2])
+{
+	unsigned n = 0;
+
+	if (c->cluster->conf->proxy_protocol && addr_of(c).port == c->host->port)
+		out[n++] = (struct net_layer){ .ops = &proxy_protocol_out_ops };
+	if (conf_of(c)->tls)
+		out[n++] = (struct net_layer){ .ops = &tls_ops, .conf = c->tls };
+	return n;
+}
+
 static int dial(struct check *c, struct err *e)
 {
 	const struct net_addr a = addr_of(c);
 	const struct sock_options o = { .nodelay = true };
-	struct net_layer layer = { .ops = &tls_ops };
+	struct net_layer layers[2];
 	int err = conf_of(c)->tls ? use_tls(c, e) : 0, fd;
 
 	if (err)
@@ -304,8 +317,7 @@ static int dial(struct check *c, struct err *e)
 	fd = a.port ? sock_connect(&a, NULL, &o) : -EDESTADDRREQ;
 	if (fd < 0)
 		return fd;
-	layer.conf = c->tls;
-	err = conn_open(&c->conn, c->health->loop, fd, false, &layer, conf_of(c)->tls, conf_of(c)->timeout_ms, &events);
+	err = conn_open(&c->conn, c->health->loop, fd, false, layers, layers_of(c, layers), conf_of(c)->timeout_ms, &events);
 	return err || !conf_of(c)->tls ? err : conn_ask_for(&c->conn, host_of(c));
 }
 
