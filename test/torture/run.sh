@@ -9,7 +9,8 @@ if [ -z "${HOST_NET:-}" ]; then
 	export HOST_NET TCP_MEM=$(cat /proc/sys/net/ipv4/tcp_mem 2>/dev/null)
 fi
 . "$(dirname "$0")/../lib/net.sh"
-at_exit() { [ -z "$TCP_MEM" ] || nsenter --net="/proc/self/fd/$HOST_NET" sysctl -qw net.ipv4.tcp_mem="$TCP_MEM"; }
+tcp_mem() { nsenter --net="/proc/self/fd/$HOST_NET" sysctl -qw net.ipv4.tcp_mem="$1"; }
+at_exit() { [ -z "$TCP_MEM" ] || tcp_mem "$TCP_MEM"; }
 
 TOOL=$B/test/torture/weft-torture/weft-torture
 PINS=/sys/fs/bpf/weft/abi1/maps
@@ -202,6 +203,16 @@ group_memory() {
 	[ -n "$TCP_MEM" ] || { case_skip memory "net.ipv4.tcp_mem belongs to a namespace outside"; return; }
 	torture "memory-*"
 	at_exit
+	# What the kernel can do does not depend on the moment.
+	tcp_mem "1 2 100000000"
+	"$B/weft" doctor > "$T/doctor.out"
+	at_exit
+	if grep -qE '^ +pass +pair ' "$T/doctor.out"; then
+		case_pass memory-selftest
+	else
+		case_fail memory-selftest "$(grep -E '^kernel|pair ' "$T/doctor.out")"
+		RC=1
+	fi
 }
 
 group_broken() {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/pods.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,8 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/doors.h"
-#include "agent/netns.h"
+#include "agent/pod_ns.h"
 #include "agent/processes.h"
 #include "base/clock.h"
 #include "kern/cgroup.h"
@@ -27,184 +25,13 @@
 
 STAT_DEFINE(pods_stat, "pods", PODS_STATS);
 
-struct pods_row {                               /* one managed workload */
-	char *name, *path;                      /* path: of its cgroup */
-	uint64_t cgroup;                        /* id; 0: there is none yet */
-	int watch;                              /* of its cgroup.events; -1: none */
-	bool due;                               /* to be looked at soon */
-	bool wanted;                            /* by the snapshot being looked at */
-};
-
-/* ---- one namespace -------------------------------------------------------------------------------------------- */
-
-static void soon(struct pods *p);
-
-static void entry_del(struct pod_ns *n)
-{
-	if (n->in_map)
-		kern_pod(n->pods->kern, n->cookie, NULL);
-	n->in_map = false;
-}
-
-/* Where doors are open, at the addresses that the facts say. */
-static bool entry_of(const struct pod_ns *n, struct pod_place *out)
-{
-	struct addr16 *to[OWN_FAMILIES] = { &out->v4, &out->v6 };
-	bool any = false;
-
-	*out = (struct pod_place){ .port = htons(PODS_PORT) };
-	for (int i = 0; i < OWN_FAMILIES; i++) {
-		const struct door *d = n->given.has[i] ? doors_find(n->pods->doors, slice_str(n->name[i])) : NULL;
-
-		if (!d || !d->n || memcmp(&d->place.addr.ip, &n->given.ip[i], sizeof(n->given.ip[i])))
-			continue;
-		memcpy(to[i], &n->given.ip[i], sizeof(*to[i]));
-		any = true;
-	}
-	return any;
-}
-
-static void entry_put(struct pod_ns *n)
-{
-	struct pod_place want;
-
-	if (!entry_of(n, &want)) {
-		entry_del(n);
-		return;
-	}
-	if (n->in_map && !memcmp(&want, &n->entry, sizeof(want)))
-		return;
-	n->in_map = !kern_pod(n->pods->kern, n->cookie, &want);
-	n->entry = want;
-}
-
-static void addrs_look(struct pod_ns *n)
-{
-	int err = own_addrs_read(n->addrs_io.fd, !n->row, &n->addrs);
-
-	if (err)
-		log_warn(n->name[OWN_V4], "its addresses cannot be read: %s", strerror(-err));
-	if (memcmp(&n->addrs, &n->given, sizeof(n->addrs)))
-		soon(n->pods);
-}
-
-static void on_addrs(struct loop_io *io, unsigned events)
-{
-	(void)events;
-	addrs_look(io->arg);
-}
-
-static void ns_free(struct pod_ns *n)
-{
-	if (n->addrs_io.active) {
-		loop_del(n->pods->loop, &n->addrs_io);
-		close(n->addrs_io.fd);
-	}
-	if (n->fd >= 0)
-		close(n->fd);
-	free(n->name[OWN_V4]);
-	free(n->name[OWN_V6]);
-	free(n);
-}
-
-static void ns_name(struct pod_ns *n)
-{
-	n->name[OWN_V4] = n->netns ? mem_printf(PODS_PREFIX "/%llu", (unsigned long long)n->netns) : mem_str(PODS_PREFIX);
-	n->name[OWN_V6] = mem_printf("%s/6", n->name[OWN_V4]);
-}
-
-/* fd -1: the namespace that we are in. *addrs_fd: a socket of it. */
-static int ns_enter(struct pod_ns *n, int *addrs_fd)
-{
-	int back = -1, err = n->fd < 0 ? 0 : netns_enter(n->fd, &back);
-
-	if (err)
-		return err;
-	err = netns_cookie(&n->cookie);
-	*addrs_fd = own_addrs_open();
-	if (back >= 0)
-		netns_leave(back);
-	return *addrs_fd < 0 ? *addrs_fd : n->fd < 0 ? 0 : err;
-}
-
-/* NULL: it cannot be entered, which is said. Without cookies of sockets the agent's own has 0, others are not to be had. */
-static struct pod_ns *ns_open(struct pods *p, const struct pods_row *r, int take_fd)
-{
-	struct pod_ns *n = mem_alloc(sizeof(*n));
-	int addrs_fd = -1, err;
-
-	n->pods = p;
-	n->row = r;
-	n->fd = take_fd;
-	err = ns_enter(n, &addrs_fd);
-	n->netns = take_fd < 0 ? 0 : n->cookie;
-	ns_name(n);
-	if (!err)
-		err = loop_add(p->loop, &n->addrs_io, addrs_fd, LOOP_READ, on_addrs, n);
-	if (!err) {
-		addrs_look(n);
-		return n;
-	}
-	stat_add(&p->stat.unreachable, 1);
-	log_warn(r ? r->name : "agent", "a network namespace of it cannot be entered: %s", strerror(-err));
-	if (addrs_fd >= 0)
-		close(addrs_fd);
-	ns_free(n);
-	return NULL;
-}
-
-/* The entry first, then the facts, with which the sockets go. */
-static void ns_drop(struct pod_ns *n)
-{
-	struct pods *p = n->pods;
-
-	entry_del(n);
-	for (int i = 0; i < OWN_FAMILIES; i++) {
-		if (n->given.has[i])
-			vec_push(&p->gone, mem_str(n->name[i]));
-	}
-	soon(p);
-	ns_free(n);
-}
-
 /* ---- their facts ---------------------------------------------------------------------------------------------- */
 
-static struct fact *listener_make(const struct pod_ns *n, int family)
-{
-	struct fact_mark mark = { .registry = SLICE_LIT(PODS_REGISTRY), .file = slice_str(n->row ? n->row->name : "") };
-	struct listener *f = (struct listener *)fact_new(FACT_LISTENER, slice_str(n->name[family]), &mark);
-
-	f->netns = n->netns;
-	f->ip = n->addrs.ip[family];
-	f->port = PODS_PORT;
-	f->dispatch = true;
-	f->capture = CAPTURE_EBPF;
-	return &f->fact;
-}
-
-/* The transaction begins with the first change. */
-static void change(struct pods *p, bool *open)
+void pods_change(struct pods *p, bool *open)
 {
 	if (!*open)
 		hub_sink.begin(&p->source);
 	*open = true;
-}
-
-static void ns_give(struct pod_ns *n, bool *open)
-{
-	struct pods *p = n->pods;
-
-	if (!memcmp(&n->addrs, &n->given, sizeof(n->addrs)))
-		return;
-	entry_del(n);
-	for (int i = 0; i < OWN_FAMILIES; i++) {
-		change(p, open);
-		if (n->addrs.has[i])
-			hub_sink.put(&p->source, listener_make(n, i));
-		else if (n->given.has[i])
-			hub_sink.del(&p->source, FACT_LISTENER, slice_str(n->name[i]));
-	}
-	n->given = n->addrs;
 }
 
 static void gauges(struct pods *p)
@@ -222,15 +49,15 @@ static void give(struct pods *p)
 	bool open = false;
 
 	for (size_t i = 0; i < p->gone.n; i++) {
-		change(p, &open);
+		pods_change(p, &open);
 		hub_sink.del(&p->source, FACT_LISTENER, slice_str(p->gone.v[i]));
 		free(p->gone.v[i]);
 	}
 	vec_clear(&p->gone);
 	if (p->own)
-		ns_give(p->own, &open);
+		pod_ns_give(p->own, &open);
 	for (size_t i = 0; i < p->all.n; i++)
-		ns_give(p->all.v[i], &open);
+		pod_ns_give(p->all.v[i], &open);
 	if (open)
 		hub_sink.commit(&p->source, ++p->version);
 	gauges(p);
@@ -281,7 +108,7 @@ static void ns_add(struct scan *s, const struct process *x)
 			close(fd);
 		return;
 	}
-	n = ns_open(p, s->row, fd);
+	n = pod_ns_open(p, s->row, fd);
 	if (!n)
 		return;
 	n->dev = x->dev;
@@ -290,7 +117,7 @@ static void ns_add(struct scan *s, const struct process *x)
 	vec_push(&p->all, n);
 	stat_add(&p->stat.found, 1);
 	log_info(n->name[OWN_V4], "network namespace of workload %s", s->row->name);
-	soon(p);
+	pods_soon(p);
 }
 
 static bool on_process(void *arg, const struct process *x)
@@ -339,7 +166,7 @@ static void drop_unseen(struct pods *p, const struct pods_row *r)
 		log_info(n->name[OWN_V4], "its last process has gone");
 		stat_add(&p->stat.gone, 1);
 		vec_remove_swap(&p->all, i);
-		ns_drop(n);
+		pod_ns_drop(n);
 	}
 }
 
@@ -392,7 +219,7 @@ static void look(struct loop_deferred *d)
 	give(p);
 }
 
-static void soon(struct pods *p)
+void pods_soon(struct pods *p)
 {
 	if (p->on)
 		loop_defer(p->loop, &p->soon, look);
@@ -426,7 +253,7 @@ static void on_inotify(struct loop_io *io, unsigned events)
 		}
 		at += sizeof(*e) + e->len;
 	}
-	soon(p);
+	pods_soon(p);
 }
 
 void pods_unseen(void *arg, uint64_t netns, uint64_t cgroup)
@@ -441,7 +268,7 @@ void pods_unseen(void *arg, uint64_t netns, uint64_t cgroup)
 		/* One that has no cgroup yet may have it by now. */
 		p->rows.v[i]->due |= !id || id == cgroup;
 	}
-	soon(p);
+	pods_soon(p);
 }
 
 /* ---- which workloads ------------------------------------------------------------------------------------------ */
@@ -520,7 +347,7 @@ static bool begin(struct pods *p)
 	struct stat st;
 	int fd;
 
-	p->own = ns_open(p, NULL, -1);
+	p->own = pod_ns_open(p, NULL, -1);
 	if (!p->own || stat("/proc/self/ns/net", &st))
 		return false;
 	p->own->dev = st.st_dev;
@@ -540,10 +367,10 @@ static void end(struct pods *p)
 {
 	timer_disarm(p->loop, &p->tick);
 	for (size_t i = 0; i < p->all.n; i++)
-		ns_drop(p->all.v[i]);
+		pod_ns_drop(p->all.v[i]);
 	vec_clear(&p->all);
 	if (p->own)
-		ns_drop(p->own);
+		pod_ns_drop(p->own);
 	p->own = NULL;
 	for (size_t i = 0; i < p->rows.n; i++)
 		row_free(p, p->rows.v[i]);
@@ -575,9 +402,9 @@ void pods_update(struct pods *p, const struct diff *d, bool active)
 void pods_doors(struct pods *p)
 {
 	if (p->own)
-		entry_put(p->own);
+		pod_ns_show(p->own);
 	for (size_t i = 0; i < p->all.n; i++)
-		entry_put(p->all.v[i]);
+		pod_ns_show(p->all.v[i]);
 	gauges(p);
 }
 

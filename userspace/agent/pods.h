@@ -8,7 +8,6 @@
  */
 #pragma once
 #include "agent/hub.h"
-#include "agent/own_addrs.h"
 #include "base/vec.h"
 #include "event/timer.h"
 #include "kern/kern.h"
@@ -33,21 +32,14 @@ STAT_DECLARE(pods_stat, PODS_STATS);
 
 struct doors;
 struct kern;
-struct pods_row;
+struct pod_ns;
 
-struct pod_ns {                                 /* one network namespace */
-	struct pods *pods;
-	const struct pods_row *row;             /* whose process was seen there last; NULL: the agent's own */
-	uint64_t cookie, netns;                 /* netns: as facts name it, 0 = the agent's own */
-	uint64_t dev, ino;
-	int fd;                                 /* to enter it; -1: the agent's own */
-	struct loop_io addrs_io;
-	struct own_addrs addrs;
-	char *name[OWN_FAMILIES];               /* of the listeners */
-	struct own_addrs given;                 /* in the facts */
-	uint64_t mark;                          /* scan that saw it last */
-	bool in_map;
-	struct pod_place entry;                       /* as it is in pod_map */
+struct pods_row {                               /* one managed workload */
+	char *name, *path;                      /* path: of its cgroup */
+	uint64_t cgroup;                        /* id; 0: there is none yet */
+	int watch;                              /* of its cgroup.events; -1: none */
+	bool due;                               /* to be looked at soon */
+	bool wanted;                            /* by the snapshot being looked at */
 };
 
 struct pods {
@@ -80,5 +72,8 @@ void pods_doors(struct pods *p);                /* doors have opened or closed *
 void pods_settle(struct pods *p);               /* a proxy listens: what an earlier agent left and nobody has goes */
 /* For kern_set_unseen(), arg a struct pods. */
 void pods_unseen(void *arg, uint64_t netns, uint64_t cgroup);
+/* For agent/pod_ns: before long namespaces are looked at and facts given; the transaction begins with the first change. */
+void pods_soon(struct pods *p);
+void pods_change(struct pods *p, bool *open);
 /* To enter the namespace of this cookie: borrowed, -ENOENT: not known. */
 int pods_netns(const struct pods *p, uint64_t netns);
