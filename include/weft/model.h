@@ -195,6 +195,7 @@ enum host_state { HOST_READY, HOST_DRAINING };  /* draining: keeps its clients, 
 #define RING_SIZE_MAX (8u << 20)
 #define HEAD_BYTES_MIN 1024u                    /* of a listener's max_head_bytes */
 #define HEAD_BYTES_MAX (1u << 20)
+#define TARGET_BYTES_MIN 64u
 #define HEADERS_MAX 10000u
 #define REGEX_MAX 4096u                         /* bytes of one */
 

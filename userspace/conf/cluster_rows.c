@@ -2,6 +2,7 @@
 #include "conf/cluster_rows.h"
 
 #include <errno.h>
+#include "base/http_name.h"
 #include "conf/fact_rows.h"
 #include "conf/route_rows.h"
 #include "weft/str.h"
@@ -18,9 +19,7 @@ int check_secret_path(const void *value, struct err *e)
 
 static int check_health_path(const void *value, struct err *e)
 {
-	const struct slice *s = value;
-
-	return s->n && s->p[0] == '/' ? 0 : err_add(e, -EINVAL, "want a path that begins with /");
+	return http_is_path(*(const struct slice *)value) ? 0 : err_add(e, -EINVAL, "want a path that begins with /, without spaces");
 }
 
 static int check_subsets(const void *value, struct err *e)

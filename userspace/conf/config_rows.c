@@ -45,12 +45,17 @@ static int check_keepalive(const void *value, struct err *e)
 
 static int check_registry(const void *value, struct err *e)
 {
+	static const char *const ours[] = { "discovery", "dns", "l7", "pods" };
 	const struct config_registry *r = value;
 
 	if (slice_eq_str(r->name, "secrets"))
 		return err_add(e, -EINVAL, "name: secrets is the name of the files that listeners and clusters name");
 	if (slice_eq_str(r->name, CONFIG_REGISTRY))
 		return err_add(e, -EINVAL, "name: config is the name of this file's own services and clusters");
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		if (slice_eq_str(r->name, ours[i]))
+			return err_add(e, -EINVAL, "name: %s is the name of what weft itself finds", ours[i]);
+	}
 	return 0;
 }
 

@@ -164,6 +164,19 @@ static void set_cluster(struct cluster_fact *f, const struct cluster_conf *c)
 	set_outlier(f, &c->outlier);
 }
 
+/* Settings that would do nothing beside others. */
+static int check_unused(struct making *m, const struct cluster_conf *c)
+{
+	const struct conf_node *health = conf_member(m->node, "healthCheck");
+
+	if (c->lb != LB_POLICY_RING_HASH && conf_member(m->node, "ringSize"))
+		return making_error(m, m->node, "ringSize", "only for loadBalancer ring-hash");
+	if (c->health.line && c->health.type == HEALTH_TCP && (conf_member(health, "path") || c->health.expect.n))
+		return making_error(m, m->node, c->health.expect.n ? "healthCheck.expect" : "healthCheck.path",
+				    "only for type http");
+	return 0;
+}
+
 int make_cluster(struct making *m, const void *element)
 {
 	const struct cluster_conf *c = element;
@@ -176,6 +189,8 @@ int make_cluster(struct making *m, const void *element)
 		return making_error(m, m->node, "discovery", "by host: want this or endpoints, not both");
 	if (c->health.tls == HEALTH_TLS_TRUE && !c->tls.line)
 		return making_error(m, m->node, "healthCheck.tls", "true speaks TLS as the cluster does, and it has no tls");
+	if (check_unused(m, c))
+		return -EINVAL;
 	f = (struct cluster_fact *)fact_new(FACT_CLUSTER, c->name, &where);
 	set_cluster(f, c);
 	err = making_keep(m, &f->fact, m->node, "name", c->name);

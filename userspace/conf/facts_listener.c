@@ -36,6 +36,45 @@ static bool offers_other(const struct listener_conf *c)
 	return false;
 }
 
+#define ON(protocol) (1u << LISTENER_##protocol)
+
+/* Settings that these protocols do not have: given, they would do nothing. field: of the listener, or "mapping.field". */
+static const struct {
+	const char *mapping, *field;
+	unsigned on;
+	const char *words;
+} unused[] = {
+	{ NULL, "xff", ON(TCP) | ON(UDP), "only for http and http-proxy" },
+	{ NULL, "forwarded", ON(TCP) | ON(UDP), "only for http and http-proxy" },
+	{ NULL, "mergeSlashes", ON(TCP) | ON(UDP) | ON(HTTP_PROXY), "only for http, whose routes look at paths" },
+	{ NULL, "escapedSlashes", ON(TCP) | ON(UDP), "only for http and http-proxy" },
+	{ NULL, "requestID", ON(TCP) | ON(UDP), "only for http and http-proxy" },
+	{ NULL, "trusted", ON(UDP), "not for udp" },
+	{ NULL, "routes", ON(HTTP_PROXY), "not for http-proxy: the service that a request names has them" },
+	{ "timeouts", "head", ON(UDP), "not for udp" },
+	{ "limits", "headBytes", ON(TCP) | ON(UDP), "only for http and http-proxy" },
+	{ "limits", "headers", ON(TCP) | ON(UDP), "only for http and http-proxy" },
+	{ "limits", "targetBytes", ON(TCP) | ON(UDP), "only for http and http-proxy" },
+};
+
+static int check_unused(struct making *m, const struct listener_conf *c)
+{
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++) {
+		const struct conf_node *in = unused[i].mapping ? conf_member(m->node, unused[i].mapping) : m->node;
+
+		if (!(unused[i].on & 1u << c->protocol) || !in || !conf_member(in, unused[i].field))
+			continue;
+		snprintf(path, sizeof(path), "%s%s%s", unused[i].mapping ? unused[i].mapping : "", unused[i].mapping ? "." : "",
+			 unused[i].field);
+		return making_error(m, m->node, path, unused[i].words);
+	}
+	if (c->protocol == LISTENER_TCP && c->trusted.n && !c->net_filters.n)
+		return making_error(m, m->node, "trusted", "tcp believes PROXY headers only: want netFilters with proxy-protocol");
+	return 0;
+}
+
 static int check_listener(struct making *m, const struct listener_conf *c)
 {
 	bool routed = conf_member(m->node, "routes");
@@ -52,6 +91,8 @@ static int check_listener(struct making *m, const struct listener_conf *c)
 		return making_error(m, m->node, "tls", "not for udp");
 	if (c->protocol == LISTENER_UDP && c->net_filters.n)
 		return making_error(m, m->node, "netFilters", "not for udp");
+	if (c->protocol == LISTENER_UDP && (c->capture == CAPTURE_REDIRECT || c->capture == CAPTURE_EBPF))
+		return making_error(m, m->node, "capture", "udp: want none or tproxy");
 	if (c->net_filters.n > 1)
 		return making_error(m, m->node, "netFilters", "proxy-protocol is given twice");
 	if (c->capture == CAPTURE_EBPF)
@@ -69,7 +110,7 @@ static int check_listener(struct making *m, const struct listener_conf *c)
 		return making_error(m, m->node, "timeouts.connectionGrace", "want connectionAge, behind which it begins");
 	if (c->limits.target_bytes > c->limits.head_bytes)
 		return making_error(m, m->node, "limits.targetBytes", "want at most headBytes");
-	return 0;
+	return check_unused(m, c);
 }
 
 /* ---- routes: names, or routes of its own ------------------------------------------------------------------------ */

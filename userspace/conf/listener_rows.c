@@ -2,6 +2,7 @@
 #include "conf/listener_rows.h"
 
 #include <errno.h>
+#include "base/http_name.h"
 #include "base/num.h"
 #include "conf/fact_rows.h"
 #include "weft/str.h"
@@ -47,10 +48,7 @@ static int check_block(const void *value, struct err *e)
 
 static int check_sni(const void *value, struct err *e)
 {
-	const struct slice *s = value;
-	const char *star = s->n ? memchr(s->p, '*', s->n) : NULL;
-
-	if (!s->n || (star && (star != s->p || s->n < 3 || s->p[1] != '.' || memchr(s->p + 1, '*', s->n - 1))))
+	if (!http_is_server_name(*(const struct slice *)value))
 		return err_add(e, -EINVAL, "want a name such as a.example or *.example");
 	return 0;
 }
@@ -148,7 +146,7 @@ static const struct conf_item limits_rows[] = {
 		  .dflt = "64KiB", .help = "of a request's head; more: status 431"),
 	CONF_ITEM(struct listener_limits, headers, "headers", INT, .min = 1, .max = HEADERS_MAX, .dflt = "100",
 		  .help = "of a request; more: status 431"),
-	CONF_ITEM(struct listener_limits, target_bytes, "targetBytes", SIZE, .min = 64, .max = HEAD_BYTES_MAX, .dflt = "16KiB",
+	CONF_ITEM(struct listener_limits, target_bytes, "targetBytes", SIZE, .min = TARGET_BYTES_MIN, .max = HEAD_BYTES_MAX, .dflt = "16KiB",
 		  .help = "of a request's target; more: status 414"),
 	CONF_ITEM(struct listener_limits, connections, "connections", INT, .dflt = "0", .help = "at a time, per node; 0: no limit"),
 	CONF_ITEM(struct listener_limits, connection_requests, "connectionRequests", INT, .dflt = "0",

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include "base/http_name.h"
 #include "base/num.h"
 #include "conf/fact_rows.h"
 #include "weft/str.h"
@@ -31,33 +32,19 @@ int check_status_range(const void *value, struct err *e)
 	return 0;
 }
 
-static bool token_byte(unsigned char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
 static int check_token(const void *value, struct err *e)
 {
-	const struct slice *s = value;
-
-	for (size_t i = 0; i < s->n; i++) {
-		if (!token_byte((unsigned char)s->p[i]))
-			return err_add(e, -EINVAL, "want a name of letters, digits and !#$%%&'*+-.^_`|~");
-	}
-	return s->n ? 0 : err_add(e, -EINVAL, "want a name of at least one letter");
+	if (http_is_token(*(const struct slice *)value))
+		return 0;
+	return err_add(e, -EINVAL, "want a name of letters, digits and !#$%%&'*+-.^_`|~");
 }
 
-/* These say how a message is framed and who it is for: nobody changes them behind the parser's back. */
 static int check_header_name(const void *value, struct err *e)
 {
-	static const char *const ours[] = { "connection", "content-length", "host", "keep-alive", "proxy-connection", "te",
-					    "trailer", "transfer-encoding", "upgrade" };
 	const struct slice *s = value;
 
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-		if (slice_eq_nocase(*s, slice_str(ours[i])))
-			return err_add(e, -EINVAL, "%s frames or addresses the message and cannot be changed so", ours[i]);
-	}
+	if (http_name_frames(*s))
+		return err_add(e, -EINVAL, "%.*s frames or addresses the message and cannot be changed so", SLICE_ARG(*s));
 	return check_token(value, e);
 }
 
@@ -139,12 +126,7 @@ static int check_host_plain(const void *value, struct err *e)
 
 static int check_cookie_path(const void *value, struct err *e)
 {
-	const struct slice *s = value;
-	bool ok = s->n && s->p[0] == '/';
-
-	for (size_t i = 0; i < s->n; i++)
-		ok &= s->p[i] > ' ' && s->p[i] < 0x7f && s->p[i] != ';';
-	return ok ? 0 : err_add(e, -EINVAL, "want a path that begins with /, without spaces and semicolons");
+	return http_is_cookie_path(*(const struct slice *)value) ? 0 : err_add(e, -EINVAL, "want a path that begins with /, without spaces and semicolons");
 }
 
 static int check_cookie(const void *value, struct err *e)
@@ -242,6 +224,33 @@ static bool all_prefixes(const struct route_conf_rule *r)
 	return true;
 }
 
+/* Whoever answers here asks nobody. */
+static int check_answered(const struct route_conf_rule *r, struct err *e)
+{
+	if (filters_of(r, FILTER_REWRITE) || filters_of(r, FILTER_REQUEST_HEADERS) || filters_of(r, FILTER_RESPONSE_HEADERS))
+		return err_add(e, -EINVAL, "filters: a rule with RequestRedirect or DirectResponse has no backend whose messages "
+					   "others could change");
+	if (r->retry.attempts || r->retry.on.n || r->retry.codes.n || r->hash.n || r->timeouts.request_ns || r->timeouts.backend_ns)
+		return err_add(e, -EINVAL, "retry, hash and timeouts: only for rules with backends");
+	return 0;
+}
+
+/* What is tried again without any try would never be. */
+static int check_retry(const struct route_retry *t, struct err *e)
+{
+	bool listed = false;
+
+	for (size_t i = 0; i < t->on.n; i++)
+		listed |= ((const uint8_t *)t->on.v)[i] == RETRY_ON_RETRIABLE_CODES;
+	if (!t->attempts && (t->on.n || t->codes.n))
+		return err_add(e, -EINVAL, "retry.attempts: want at least 1 beside on or codes");
+	if (listed && !t->codes.n)
+		return err_add(e, -EINVAL, "retry.codes: retriable-status-codes wants some");
+	if (t->backoff_ns > t->max_backoff_ns)
+		return err_add(e, -EINVAL, "retry.backoff: want at most maxBackoff");
+	return 0;
+}
+
 static int check_rule(const void *value, struct err *e)
 {
 	const struct route_conf_rule *r = value;
@@ -255,9 +264,9 @@ static int check_rule(const void *value, struct err *e)
 		return err_add(e, -EINVAL, "filters: ReplacePrefixMatch: paths of the matches must be of type PathPrefix");
 	if (r->timeouts.request_ns && r->timeouts.backend_ns > r->timeouts.request_ns)
 		return err_add(e, -EINVAL, "timeouts.backendRequest: want at most the request's");
-	if (r->retry.backoff_ns > r->retry.max_backoff_ns)
-		return err_add(e, -EINVAL, "retry.backoff: want at most maxBackoff");
-	return 0;
+	if (!r->backends.n && check_answered(r, e))
+		return -EINVAL;
+	return check_retry(&r->retry, e);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */

@@ -44,6 +44,8 @@ static void note_clusters(const struct snapshot *s)
 				       "until one does, its requests are answered 503 (NC)");
 		if (c->from_service.n && !discovery_find(s, c, &port, words, sizeof(words)))
 			note(&c->fact, words);
+		if (c->nsubset_default && c->fallback != SUBSET_DEFAULT)
+			note(&c->fact, "subsets.default is not used: fallback is not default");
 		if (!lb_kernel_words[c->lb])
 			continue;
 		snprintf(words, sizeof(words), "%s is the proxy's; for services without routes %s in the kernel",
@@ -60,6 +62,8 @@ static void note_services(const struct snapshot *s)
 	for (size_t i = 0; i < all.n; i++) {
 		const struct service_fact *f = (const struct service_fact *)all.v[i];
 
+		if (f->fail == FAIL_CLOSED && !f->nroutes)
+			note(&f->fact, "failMode is not used: the service has no routes");
 		for (size_t k = 0; k < f->nports; k++) {
 			if (!notes_family(s, f, &f->ports[k], words))
 				continue;

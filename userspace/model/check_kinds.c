@@ -2,6 +2,7 @@
 /* Each kind's own rules, but those of routes (check_route.c): what a fact must say, whatever others say. */
 #include <netinet/in.h>
 #include <stdio.h>
+#include "base/http_name.h"
 #include "model/check_kinds.h"
 #include "model/fact.h"
 #include "weft/str.h"
@@ -105,11 +106,20 @@ static void health_check(struct store_tx *tx, const struct op *op, const struct 
 		tx_refuse(tx, op, "health: interval_ms and timeout_ms are at least 1");
 	if (!h->healthy || !h->unhealthy)
 		tx_refuse(tx, op, "health: healthy and unhealthy are at least 1");
-	if (h->type == HEALTH_HTTP && (!h->path.n || h->path.p[0] != '/'))
-		tx_refuse(tx, op, "health.path %.*s: must begin with /", SLICE_ARG(h->path));
+	if (h->type == HEALTH_HTTP && !http_is_path(h->path))
+		tx_refuse(tx, op, "health.path %.*s: must begin with /, without spaces", SLICE_ARG(h->path));
 	if (h->tls && !tls)
 		tx_refuse(tx, op, "health.tls: the cluster has no tls, whose settings it would use");
 	check_statuses(tx, op, "health.expect", h->expect, h->nexpect);
+}
+
+/* Each is sent behind a byte that says its length. */
+static void alpn_check(struct store_tx *tx, const struct op *op, const struct slice *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!v[i].n || v[i].n > 255)
+			tx_refuse(tx, op, "tls.alpn[%zu]: a name of %zu bytes; it has 1 to 255", i, v[i].n);
+	}
 }
 
 static void cluster_check(struct store_tx *tx, const struct op *op)
@@ -126,6 +136,9 @@ static void cluster_check(struct store_tx *tx, const struct op *op)
 		tx_refuse(tx, op, "ring_size 0: at least 1");
 	if (c->outlier.enabled && (!c->outlier.interval_ms || !c->outlier.base_ejection_ms))
 		tx_refuse(tx, op, "outlier: interval_ms and base_ejection_ms are at least 1");
+	if (c->tls.insecure && (c->tls.ca.n || c->tls.nsans))
+		tx_refuse(tx, op, "tls.insecure: verifies nothing; without ca and sans");
+	alpn_check(tx, op, c->tls.alpn, c->tls.nalpn);
 	subsets_check(tx, op, c);
 	health_check(tx, op, &c->health, c->tls.enabled);
 }
@@ -153,6 +166,32 @@ static void listener_tls_check(struct store_tx *tx, const struct op *op, const s
 		tx_refuse(tx, op, "tls.min_version %u: 771 (TLS 1.2) or 772 (TLS 1.3)", t->min_version);
 }
 
+/* What is chosen must be understood. */
+static void listener_alpn_check(struct store_tx *tx, const struct op *op, const struct listener *l)
+{
+	const struct listener_tls *t = &l->tls;
+	bool http = slice_eq_str(l->protocol, "http");
+
+	alpn_check(tx, op, t->alpn, t->nalpn);
+	for (size_t i = 0; !streams(l) && i < t->nalpn; i++) {
+		if (!slice_eq_str(t->alpn[i], "http/1.1") && !(http && slice_eq_str(t->alpn[i], "h2")))
+			tx_refuse(tx, op, "tls.alpn[%zu] %.*s: http/1.1, and for http also h2", i, SLICE_ARG(t->alpn[i]));
+	}
+}
+
+static void snis_check(struct store_tx *tx, const struct op *op, const struct listener *l, size_t rule)
+{
+	const struct stream_rule *r = &l->rules[rule];
+
+	if (r->nsnis && slice_eq_str(l->protocol, "udp"))
+		tx_refuse(tx, op, "rules[%zu].snis: not over udp", rule);
+	for (size_t i = 0; i < r->nsnis; i++) {
+		if (!http_is_server_name(r->snis[i]))
+			tx_refuse(tx, op, "rules[%zu].snis[%zu] \"%.*s\": a name such as a.example or *.example", rule, i,
+				  SLICE_ARG(r->snis[i]));
+	}
+}
+
 static void stream_rules_check(struct store_tx *tx, const struct op *op, const struct listener *l)
 {
 	char path[48];
@@ -168,7 +207,26 @@ static void stream_rules_check(struct store_tx *tx, const struct op *op, const s
 			tx_refuse(tx, op, "rules[%zu]: no backends; name at least one cluster", i);
 		snprintf(path, sizeof(path), "rules[%zu].", i);
 		check_backends(tx, op, path, l->rules[i].backends, l->rules[i].nbackends);
+		snis_check(tx, op, l, i);
 	}
+}
+
+/* A protocol that nobody speaks would have a socket that nobody serves. */
+static void protocol_check(struct store_tx *tx, const struct op *op, const struct listener *l)
+{
+	static const char *const known[] = { "http", "http-proxy", "tcp", "udp" };
+	bool ok = false;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		ok |= slice_eq_str(l->protocol, known[i]);
+	if (!ok)
+		tx_refuse(tx, op, "protocol \"%.*s\": http, http-proxy, tcp or udp", SLICE_ARG(l->protocol));
+	if (l->socketless && !slice_eq_str(l->protocol, "http") && !slice_eq_str(l->protocol, "tcp"))
+		tx_refuse(tx, op, "socketless: http or tcp, which take what another listener accepted");
+	if (slice_eq_str(l->protocol, "http") && !l->nroutes)
+		tx_refuse(tx, op, "no routes; http needs at least one");
+	if (slice_eq_str(l->protocol, "http-proxy") && l->nroutes)
+		tx_refuse(tx, op, "routes: not for http-proxy; a request's service has them");
 }
 
 static void socketless_check(struct store_tx *tx, const struct op *op, const struct listener *l)
@@ -204,19 +262,21 @@ static void listener_check(struct store_tx *tx, const struct op *op)
 		socketless_check(tx, op, l);
 	else
 		socket_check(tx, op, l);
-	if (!l->protocol.n && !l->dispatch)
-		tx_refuse(tx, op, "protocol: missing; http, http-proxy, tcp, udp or another that this build knows");
-	if (slice_eq_str(l->protocol, "udp") && l->socketless)
-		tx_refuse(tx, op, "socketless: not over udp");
+	if (!l->dispatch)
+		protocol_check(tx, op, l);
+	if (slice_eq_str(l->protocol, "udp") && (l->capture == CAPTURE_REDIRECT || l->capture == CAPTURE_EBPF))
+		tx_refuse(tx, op, "capture: none or tproxy over udp");
 	if (slice_eq_str(l->protocol, "udp") && l->proxy_header)
 		tx_refuse(tx, op, "proxy_header: not over udp");
 	if (!l->head_ms)
 		tx_refuse(tx, op, "head_ms 0: at least 1");
 	if (l->max_head_bytes < HEAD_BYTES_MIN)
 		tx_refuse(tx, op, "max_head_bytes %u: at least %u", l->max_head_bytes, HEAD_BYTES_MIN);
-	if (!l->max_headers || !l->max_target_bytes)
-		tx_refuse(tx, op, "max_headers and max_target_bytes are at least 1");
+	else if (!l->max_headers || l->max_target_bytes < TARGET_BYTES_MIN || l->max_target_bytes > l->max_head_bytes)
+		tx_refuse(tx, op, "max_headers %u: at least 1; max_target_bytes %u: %u to max_head_bytes", l->max_headers,
+			  l->max_target_bytes, TARGET_BYTES_MIN);
 	listener_tls_check(tx, op, l);
+	listener_alpn_check(tx, op, l);
 	stream_rules_check(tx, op, l);
 }
 

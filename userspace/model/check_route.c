@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of routes. */
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include "base/http_name.h"
 #include "model/check_kinds.h"
 #include "model/regex.h"
 #include "model/router.h"
@@ -79,6 +79,10 @@ static void text_check(const struct rule_check *c, const char *what, const struc
 		wrong(c, "%s: range %lld to %lld is empty", what, (long long)m->low, (long long)m->high);
 	if (valued && !m->value.n)
 		wrong(c, "%s: no value", what);
+	if ((m->type == TEXT_PRESENT || m->type == TEXT_ABSENT || m->type == TEXT_RANGE) && m->value.n)
+		wrong(c, "%s: this kind of condition has no value", what);
+	if (m->type != TEXT_RANGE && (m->low || m->high))
+		wrong(c, "%s: low and high are a range's only", what);
 	if (m->type == TEXT_REGEX && m->value.n)
 		regex_ok(c, what, m->value);
 }
@@ -100,6 +104,8 @@ static void match_check(const struct rule_check *c, const struct route_match *m)
 	text_check(c, "path", p, WHOLE);
 	if ((p->type == TEXT_EXACT || p->type == TEXT_PREFIX) && (!p->value.n || p->value.p[0] != '/'))
 		wrong(c, "path %.*s: must begin with /", SLICE_ARG(p->value));
+	if (m->method.n && !http_is_token(m->method))
+		wrong(c, "method %.*s: no method", SLICE_ARG(m->method));
 	text_check(c, "service", &m->service, WHOLE);
 	text_check(c, "rpc_method", &m->rpc_method, WHOLE);
 	texts_check(c, "headers", m->headers, m->nheaders);
@@ -109,36 +115,14 @@ static void match_check(const struct rule_check *c, const struct route_match *m)
 
 /* ---- what is done --------------------------------------------------------------------------------------------- */
 
-/* What frames a message or says for whom it is: changed here, two readers of it would not agree. */
-static bool framing(struct slice name)
-{
-	static const char *const names[] = { "host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (slice_eq_nocase(name, slice_str(names[i])))
-			return true;
-	}
-	return false;
-}
-
-/* RFC 9110 5.6.2 */
-static bool token(struct slice s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if (!isalnum((unsigned char)s.p[i]) && !strchr("!#$%&'*+-.^_`|~", s.p[i]))
-			return false;
-	}
-	return s.n;
-}
-
 static void headers_check(const struct rule_check *c, const char *list, const struct header_change *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (!v[i].name.n)
 			wrong(c, "%s[%zu]: no name", list, i);
-		else if (!token(v[i].name))
+		else if (!http_is_token(v[i].name))
 			wrong(c, "%s[%zu] %.*s: no name of a header", list, i, SLICE_ARG(v[i].name));
-		else if (framing(v[i].name))
+		else if (http_name_frames(v[i].name))
 			wrong(c, "%s[%zu] %.*s: not to be changed by a rule%s", list, i, SLICE_ARG(v[i].name),
 			      slice_eq_nocase(v[i].name, SLICE_LIT("host")) ? "; URLRewrite has a hostname" : "");
 	}
@@ -153,10 +137,21 @@ static void path_check(const struct rule_check *c, const char *what, uint8_t cha
 		wrong(c, "%s %.*s: must begin with /", what, SLICE_ARG(path));
 }
 
+/* Of one host, as it stands in a Host header or an URL. */
+static void host_check(const struct rule_check *c, const char *what, struct slice host)
+{
+	if (host.n && (memchr(host.p, '*', host.n) || !router_host_valid(host)))
+		wrong(c, "%s %.*s: want a host name such as a.example", what, SLICE_ARG(host));
+}
+
 static void rewrite_check(const struct rule_check *c, const struct route_rule *r)
 {
 	struct err e = { 0 };
 
+	host_check(c, "rewrite_host", r->rewrite_host);
+	host_check(c, "redirect_host", r->redirect_host);
+	if (r->redirect_scheme.n && !slice_eq_str(r->redirect_scheme, "http") && !slice_eq_str(r->redirect_scheme, "https"))
+		wrong(c, "redirect_scheme %.*s: http or https", SLICE_ARG(r->redirect_scheme));
 	path_check(c, "rewrite_path", r->rewrite, r->rewrite_path);
 	path_check(c, "redirect_path", r->redirect_change, r->redirect_path);
 	if (r->rewrite == PATH_REGEX && !r->rewrite_regex.n)
@@ -189,6 +184,8 @@ static void target_check(const struct rule_check *c, const struct route_rule *r)
 		known |= r->redirect_status == redirects[i];
 	if (!known)
 		wrong(c, "redirect_status %u: 301, 302, 303, 307 or 308", r->redirect_status);
+	if (!r->nbackends && (r->nrequest_headers || r->nresponse_headers || r->rewrite || r->rewrite_host.n))
+		wrong(c, "changes of messages: for rules with backends only");
 	if (r->direct_status && r->direct_status < 200)
 		wrong(c, "direct_status %u: 200 to 599", r->direct_status);
 }
@@ -203,9 +200,32 @@ static void tries_check(const struct rule_check *c, const struct route_rule *r)
 		wrong(c, "try_timeout_ms %u: longer than the whole request's %u", r->try_timeout_ms, r->timeout_ms);
 	if (r->backoff_ms > r->max_backoff_ms)
 		wrong(c, "backoff_ms %u: more than max_backoff_ms %u", r->backoff_ms, r->max_backoff_ms);
+}
+
+/* What of it would stand in a Set-Cookie. */
+static void cookie_check(const struct rule_check *c, size_t i, const struct hash_policy *h)
+{
+	if (h->path.n && !http_is_cookie_path(h->path))
+		wrong(c, "hash[%zu].path %.*s: must begin with /, without spaces and semicolons", i, SLICE_ARG(h->path));
+	if (h->session && h->ttl_s)
+		wrong(c, "hash[%zu].ttl_s: a session's cookie has none", i);
+	if (h->same_site == SAME_SITE_NONE && h->secure == COOKIE_SECURE_NEVER)
+		wrong(c, "hash[%zu].same_site none: wants secure", i);
+}
+
+static void hash_check(const struct rule_check *c, const struct route_rule *r)
+{
 	for (size_t i = 0; i < r->nhash; i++) {
-		if (r->hash[i].kind != HASH_SOURCE_IP && !r->hash[i].name.n)
+		const struct hash_policy *h = &r->hash[i];
+
+		if (h->kind == HASH_SOURCE_IP)
+			continue;
+		if (!h->name.n)
 			wrong(c, "hash[%zu]: no name", i);
+		else if (!http_is_token(h->name))
+			wrong(c, "hash[%zu] %.*s: no name of a header, cookie or parameter", i, SLICE_ARG(h->name));
+		if (h->kind == HASH_COOKIE)
+			cookie_check(c, i, h);
 	}
 }
 
@@ -221,6 +241,7 @@ static void rule_check(struct rule_check *c, size_t i, const struct route_rule *
 	rewrite_check(c, r);
 	prefix_check(c, r);
 	tries_check(c, r);
+	hash_check(c, r);
 	check_backends(c->tx, c->op, c->path, r->backends, r->nbackends);
 	snprintf(c->path, sizeof(c->path), "rules[%zu]: ", i);
 	target_check(c, r);

@@ -54,7 +54,7 @@ static void everything_of_a_listener(void **state)
 		"listeners:\n"
 		"- name: l\n"
 		"  address: \"[::]:443\"\n"
-		"  protocol: http-proxy\n"
+		"  protocol: http\n"
 		"  capture: redirect\n"
 		"  tls: {mode: permissive, certificates: [{cert: /a.crt, key: /a.key}, {cert: /b.crt, key: /b.key}], clientCA: /ca.crt,\n"
 		"        requireClientCertificate: true, sans: [\"spiffe://t/a\"], alpn: [http/1.1], minVersion: \"1.3\"}\n"
@@ -169,6 +169,20 @@ static const struct bad bad[] = {
 	{ LISTENER("routes: [{hosts: [a]}]"), "f:4: listeners[0].routes[0]: rules is missing" },
 	{ LISTENER("routes: [{name: a, rules: []}]"), "f:4: listeners[0].routes[0].name: no such field, want one of: hosts, rules" },
 	{ LISTENER("routes: [[]]"), "f:4: listeners[0].routes[0]: want a mapping, not a list" },
+	{ LISTENER("protocol: http-proxy\n  routes: []"),
+	  "f:2: listeners[0].routes: not for http-proxy: the service that a request names has them" },
+	{ LISTENER("protocol: http-proxy\n  mergeSlashes: true"),
+	  "f:2: listeners[0].mergeSlashes: only for http, whose routes look at paths" },
+	{ LISTENER("protocol: tcp\n  rules: [{backends: [{cluster: c}]}]\n  xff: append"),
+	  "f:2: listeners[0].xff: only for http and http-proxy" },
+	{ LISTENER("protocol: tcp\n  rules: [{backends: [{cluster: c}]}]\n  limits: {headers: 1}"),
+	  "f:2: listeners[0].limits.headers: only for http and http-proxy" },
+	{ LISTENER("protocol: tcp\n  rules: [{backends: [{cluster: c}]}]\n  trusted: [10.0.0.0/8]"),
+	  "f:2: listeners[0].trusted: tcp believes PROXY headers only: want netFilters with proxy-protocol" },
+	{ LISTENER("protocol: udp\n  rules: [{backends: [{cluster: c}]}]\n  timeouts: {head: 1s}"),
+	  "f:2: listeners[0].timeouts.head: not for udp" },
+	{ LISTENER("protocol: udp\n  rules: [{backends: [{cluster: c}]}]\n  capture: redirect"),
+	  "f:2: listeners[0].capture: udp: want none or tproxy" },
 	{ LISTENER("protocol: tcp"), "f:2: listeners[0].rules: tcp and udp want at least one rule" },
 	{ ROUTED("protocol: tcp"), "f:2: listeners[0].routes: not for tcp and udp: want rules" },
 	{ ROUTED("rules: [{backends: [{cluster: c}]}]"), "f:2: listeners[0].rules: only for tcp and udp: want routes" },

@@ -86,6 +86,7 @@ static void test_clusters(void **state)
 {
 	static const struct name_value wrong[] = { { SLICE_LIT("b"), SLICE_LIT("1") }, { SLICE_LIT("a"), SLICE_LIT("2") } };
 	static const struct subset_keys none = { 0 };
+	static const struct slice nothing = { "", 0 };
 	static const struct status_range range = { 300, 200 };
 
 	(void)state;
@@ -100,9 +101,13 @@ static void test_clusters(void **state)
 	CASE(c, (s.c->health.type = HEALTH_TCP, s.c->health.healthy = 0), "health: healthy and unhealthy are at least 1");
 	CASE(c, (s.c->health.type = HEALTH_TCP, s.c->health.timeout_ms = 0),
 	     "health: interval_ms and timeout_ms are at least 1");
-	CASE(c, (s.c->health.type = HEALTH_HTTP, s.c->health.path = SLICE_LIT("x")), "health.path x: must begin with /");
+	CASE(c, (s.c->health.type = HEALTH_HTTP, s.c->health.path = SLICE_LIT("x")), "health.path x: must begin with /, without spaces");
 	CASE(c, (s.c->health.type = HEALTH_TCP, s.c->health.expect = &range, s.c->health.nexpect = 1),
 	     "health.expect[0] 300-200: 100 to 599, the lower one first");
+	CASE(c, s.c->from_service = SLICE_LIT("s"), "from_registry and from_service: both or none, and no dns_host beside them");
+	CASE(c, (s.c->tls.insecure = true, s.c->tls.sans = &nothing, s.c->tls.nsans = 1),
+	     "tls.insecure: verifies nothing; without ca and sans");
+	CASE(c, (s.c->tls.alpn = &nothing, s.c->tls.nalpn = 1), "tls.alpn[0]: a name of 0 bytes; it has 1 to 255");
 	CASE(c, s.c->tls.ca = SLICE_LIT("none"),
 	     "tls.ca: no secret \"none\": nobody has given one of that name");
 }
@@ -110,13 +115,33 @@ static void test_clusters(void **state)
 static void test_listeners(void **state)
 {
 	static const struct route_backend web = { .cluster = { "web", 3 }, .weight = 1 };
-	static const struct stream_rule empty = { 0 }, full = { .backends = &web, .nbackends = 1 };
+	static const struct slice spdy = { "spdy", 4 }, nothing = { "", 0 }, star = { "a.*", 3 }, name = { "a.b", 3 };
+	static const struct stream_rule empty = { 0 }, full = { .backends = &web, .nbackends = 1 },
+					starred = { .snis = &star, .nsnis = 1, .backends = &web, .nbackends = 1 },
+					named = { .snis = &name, .nsnis = 1, .backends = &web, .nbackends = 1 };
 
 	(void)state;
 	CASE(l, s.l->port = 0, "port 0: 1 to 65535");
 	CASE(l, s.l->head_ms = 0, "head_ms 0: at least 1");
 	CASE(l, s.l->max_head_bytes = 1, "max_head_bytes 1: at least 1024");
-	CASE(l, s.l->max_headers = 0, "max_headers and max_target_bytes are at least 1");
+	CASE(l, s.l->max_headers = 0, "max_headers 0: at least 1; max_target_bytes 16384: 64 to max_head_bytes");
+	CASE(l, s.l->max_target_bytes = 65537, "max_headers 100: at least 1; max_target_bytes 65537: 64 to max_head_bytes");
+	CASE(l, s.l->max_target_bytes = 63, "max_headers 100: at least 1; max_target_bytes 63: 64 to max_head_bytes");
+	CASE(l, (s.l->protocol = SLICE_LIT("bolt")), "protocol \"bolt\": http, http-proxy, tcp or udp");
+	CASE(l, s.l->protocol.n = 0, "protocol \"\": http, http-proxy, tcp or udp");
+	CASE(l, s.l->nroutes = 0, "no routes; http needs at least one");
+	CASE(l, s.l->protocol = SLICE_LIT("http-proxy"), "routes: not for http-proxy; a request's service has them");
+	CASE(l, (s.l->tls.mode = TLS_STRICT, s.l->tls.alpn = &spdy, s.l->tls.nalpn = 1),
+	     "tls.alpn[0] spdy: http/1.1, and for http also h2");
+	CASE(l, (s.l->protocol = SLICE_LIT("tcp"), s.l->nroutes = 0, s.l->rules = &full, s.l->nrules = 1,
+		 s.l->tls.mode = TLS_STRICT, s.l->tls.alpn = &nothing, s.l->tls.nalpn = 1),
+	     "tls.alpn[0]: a name of 0 bytes; it has 1 to 255");
+	CASE(l, (s.l->protocol = SLICE_LIT("tcp"), s.l->nroutes = 0, s.l->rules = &starred, s.l->nrules = 1),
+	     "rules[0].snis[0] \"a.*\": a name such as a.example or *.example");
+	CASE(l, (s.l->protocol = SLICE_LIT("udp"), s.l->nroutes = 0, s.l->rules = &named, s.l->nrules = 1),
+	     "rules[0].snis: not over udp");
+	CASE(l, (s.l->protocol = SLICE_LIT("udp"), s.l->nroutes = 0, s.l->rules = &full, s.l->nrules = 1,
+		 s.l->capture = CAPTURE_EBPF), "capture: none or tproxy over udp");
 	CASE(l, (s.l->tls.mode = TLS_STRICT, s.l->tls.ncertificates = 0), "tls.certificates: missing; name at least one");
 	CASE(l, (s.l->tls.mode = TLS_STRICT, s.l->tls.require_client = true),
 	     "tls.client_ca: missing; clients' certificates are held against it");
@@ -159,6 +184,10 @@ static void test_listeners_for_others(void **state)
 	     "socketless: without port, netns and dispatch, which are a socket's");
 	CASE(l, (listener_serves(s.l, good, 1), s.l->netns = 5),
 	     "socketless: without port, netns and dispatch, which are a socket's");
+	CASE(l, (listener_serves(s.l, good, 1), s.l->protocol = SLICE_LIT("http-proxy"), s.l->nroutes = 0),
+	     "socketless: http or tcp, which take what another listener accepted");
+	CASE(l, (listener_dispatches(s.l), s.l->protocol = SLICE_LIT("http-proxy")),
+	     "dispatch: protocol, tls, routes and rules are those of the listeners it accepts for");
 	CASE(l, listener_serves(s.l, NULL, 0), "no serves; a listener without a socket needs destinations");
 	CASE(l, listener_serves(s.l, twice, 2), "destination 10.96.0.7 port 80 is listed twice");
 	CASE(l, listener_serves(s.l, &none, 1), "serves :: is unspecified; a unicast address is needed");
@@ -224,6 +253,14 @@ static void test_places(void **state)
 
 static void test_routes(void **state)
 {
+	static const struct text_match valued = { .type = TEXT_PRESENT, .name = { "a", 1 }, .value = { "b", 1 } },
+				       bounded = { .type = TEXT_EXACT, .name = { "a", 1 }, .high = 1 };
+	static const struct header_change alive = { HEADER_SET, { "Keep-Alive", 10 }, { "x", 1 } };
+	static const struct hash_policy spaced = { .kind = HASH_HEADER, .name = { "a b", 3 } },
+					split = { .kind = HASH_COOKIE, .name = { "a", 1 }, .path = { "/;x", 3 } },
+					both = { .kind = HASH_COOKIE, .name = { "a", 1 }, .session = true, .ttl_s = 1 },
+					none = { .kind = HASH_COOKIE, .name = { "a", 1 }, .same_site = SAME_SITE_NONE,
+						 .secure = COOKIE_SECURE_NEVER };
 	static const struct text_match nameless = { .type = TEXT_EXACT }, empty = { .type = TEXT_RANGE, .name = { "a", 1 } };
 
 	(void)state;
@@ -244,6 +281,25 @@ static void test_routes(void **state)
 	CASE(r, (s.rule->timeout_ms = 5, s.rule->try_timeout_ms = 6),
 	     "rules[0].try_timeout_ms 6: longer than the whole request's 5");
 	CASE(r, s.rule->backoff_ms = 1, "rules[0].backoff_ms 1: more than max_backoff_ms 0");
+	CASE(r, (s.match->headers = &valued, s.match->nheaders = 1),
+	     "rules[0].matches[0].headers[0]: this kind of condition has no value");
+	CASE(r, (s.match->headers = &bounded, s.match->nheaders = 1),
+	     "rules[0].matches[0].headers[0]: low and high are a range's only");
+	CASE(r, s.match->method = SLICE_LIT("GET /"), "rules[0].matches[0].method GET /: no method");
+	CASE(r, (s.rule->request_headers = &alive, s.rule->nrequest_headers = 1),
+	     "rules[0].request_headers[0] Keep-Alive: not to be changed by a rule");
+	CASE(r, s.rule->rewrite_host = SLICE_LIT("a b"), "rules[0].rewrite_host a b: want a host name such as a.example");
+	CASE(r, (s.rule->nbackends = 0, s.rule->redirect_status = 301, s.rule->redirect_host = SLICE_LIT("*.a")),
+	     "rules[0].redirect_host *.a: want a host name such as a.example");
+	CASE(r, (s.rule->nbackends = 0, s.rule->redirect_status = 301, s.rule->redirect_scheme = SLICE_LIT("ftp")),
+	     "rules[0].redirect_scheme ftp: http or https");
+	CASE(r, (s.rule->nbackends = 0, s.rule->direct_status = 200, s.rule->rewrite_host = SLICE_LIT("a")),
+	     "rules[0]: changes of messages: for rules with backends only");
+	CASE(r, (s.rule->hash = &spaced, s.rule->nhash = 1), "rules[0].hash[0] a b: no name of a header, cookie or parameter");
+	CASE(r, (s.rule->hash = &split, s.rule->nhash = 1),
+	     "rules[0].hash[0].path /;x: must begin with /, without spaces and semicolons");
+	CASE(r, (s.rule->hash = &both, s.rule->nhash = 1), "rules[0].hash[0].ttl_s: a session's cookie has none");
+	CASE(r, (s.rule->hash = &none, s.rule->nhash = 1), "rules[0].hash[0].same_site none: wants secure");
 	CASE(r, s.rule->retries = 101, "rules[0].retries 101: at most 100");
 }
 

@@ -218,9 +218,11 @@ static struct fact *random_host(struct world *w)
 
 static struct fact *random_listener(struct world *w)
 {
-	struct listener *l = facts_listener(name(w, 'l', 4), "127.0.0.1", 8000 + rand_below(&w->r, 4), "http");
+	bool routed = rand_below(&w->r, 2);
+	struct listener *l = facts_listener(name(w, 'l', 4), "127.0.0.1", 8000 + rand_below(&w->r, 4),
+					    routed ? "http" : "http-proxy");
 
-	if (rand_below(&w->r, 2))
+	if (routed)
 		facts_listener_route(l, name(w, 'r', 4));
 	return &l->fact;
 }

@@ -23,7 +23,7 @@ static void put_secret(struct store_tx *tx, const char *name, const char *from)
 static struct listener *tls_listener(const char *name, enum tls_mode mode)
 {
 	static uint16_t port = 10000;
-	struct listener *l = facts_listener(name, "0.0.0.0", port++, "http");
+	struct listener *l = facts_listener(name, "0.0.0.0", port++, "http-proxy");
 	struct slice *certificate = fact_alloc(&l->fact, sizeof(*certificate));
 
 	*certificate = SLICE_LIT("web");
@@ -75,7 +75,7 @@ static int setup(void **state)
 	put_secret(tx, "web", "web");
 	store_put(tx, &tls_listener("strict", TLS_STRICT)->fact);
 	store_put(tx, &tls_listener("both", TLS_PERMISSIVE)->fact);
-	store_put(tx, &facts_listener("plain", "0.0.0.0", 80, "http")->fact);
+	store_put(tx, &facts_listener("plain", "0.0.0.0", 80, "http-proxy")->fact);
 	store_put(tx, &tls_cluster("safe")->fact);
 	store_put(tx, &kit_cluster("open", LB_POLICY_RANDOM)->fact);
 	commit(tx);

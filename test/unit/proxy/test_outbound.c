@@ -22,6 +22,7 @@ static void put(struct store_tx *tx, const char *name, const char *first, const 
 
 	l->socketless = true;
 	l->protocol = fact_slice(f, SLICE_LIT("http"));
+	facts_listener_route(l, "r");
 	l->head_ms = 1000;
 	l->max_head_bytes = 8192;
 	l->max_headers = 10;
@@ -56,9 +57,11 @@ static int setup(void **state)
 	store = store_new();
 	now = NULL;
 	tx = store_begin(store, slice_str("test"));
+	store_put(tx, facts_cluster("c"));
+	store_put(tx, &facts_route("r", "c")->fact);
 	put(tx, "web", "10.96.0.1", "fd00::1", 80);
 	put(tx, "shop", "10.96.0.1", "fd00::1", 81);
-	store_put(tx, &facts_listener("own", "10.96.0.9", 80, "http")->fact);
+	store_put(tx, &facts_listener("own", "10.96.0.9", 80, "http-proxy")->fact);
 	commit(tx);
 	return 0;
 }
