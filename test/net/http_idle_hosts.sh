@@ -30,6 +30,11 @@ def proxy():
     return int(open(f"/proc/{os.environ['WEFTD_PID']}/task/{os.environ['WEFTD_PID']}/children").read().split()[0])
 
 
+def stopped(pid):
+    states = [open(f"/proc/{pid}/task/{t}/stat").read().rsplit(")", 1)[1].split()[0] for t in os.listdir(f"/proc/{pid}/task")]
+    return set(states) == {"T"}
+
+
 @case
 def a_host_that_names_a_time_keeps_no_connection_longer():
     told.on["/told"] = reply(headers=TIMEOUT)
@@ -65,6 +70,7 @@ def a_connection_whose_time_is_over_is_not_used_even_if_nobody_has_looked():
         pid, conns = proxy(), told.conns
         os.kill(pid, signal.SIGSTOP)
         try:
+            eventually(lambda: stopped(pid))
             c.send("POST /told HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
             time.sleep(0.7)  # time is the subject: half of the second is what the connection may be idle
             hosts_end[-1].sock.shutdown(socket.SHUT_RDWR)
