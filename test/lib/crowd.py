@@ -24,6 +24,8 @@ import sys
 import time
 import urllib.request
 
+from daemon import proxy, rss
+
 BLOCK = bytes(range(256)) * 256
 LIMIT = 60
 
@@ -34,21 +36,6 @@ def blob(n):
 
 def many_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-
-
-def proxy():
-    """The process id of the proxy on this test's machine."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if b"--role=proxy" in open(f"/proc/{pid}/cmdline", "rb").read():
-                return int(pid)
-        except OSError:
-            pass
-
-
-def rss(pid):
-    """Bytes."""
-    return int(open(f"/proc/{pid}/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 # ---- hosts ----------------------------------------------------------------------------------------------------------

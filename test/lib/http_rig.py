@@ -14,6 +14,8 @@ import threading
 import time
 import traceback
 
+from daemon import admin, metric, proxy, rss
+
 LIMIT = 60  # seconds for anything; a machine that stands still is no failure
 changed = threading.Condition()     # told whenever a Host's requests, conns or open change
 

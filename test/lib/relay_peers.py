@@ -8,6 +8,8 @@ First byte:  e  echo until FIN, then FIN       h  read to FIN, then answer what 
 """
 import array, fcntl, hashlib, os, select, socket, struct, sys, termios, threading, time
 
+from daemon import proxy, rss
+
 CHUNK = bytes(range(256)) * 256
 
 
@@ -95,13 +97,8 @@ def echo(port, host="127.0.0.1", data=b"hello"):
 
 
 def proxy_rss():
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if b"--role=proxy" in open(f"/proc/{pid}/cmdline", "rb").read():
-                status = open(f"/proc/{pid}/status").read()
-                return int(status.split("VmRSS:")[1].split()[0])
-        except OSError:
-            pass
+    """KiB."""
+    return rss(proxy()) // 1024
 
 
 def waiting(s):

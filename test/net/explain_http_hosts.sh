@@ -59,13 +59,12 @@ for h in hosts:
         h.on["/healthz"] = reply(status="500 No")
 
 
-def admin(path):
-    return json.loads(subprocess.run(["curl", "-sS", "--unix-socket", "/run/weft/admin.sock", "http://weft" + path],
-                                     capture_output=True, check=True).stdout)
+def asked(path):
+    return json.loads(admin(path))
 
 
 def checked():
-    return all("health" in h for c in admin("/clusters")["clusters"] for h in c["hosts"] if h["state"] == "ready" and h["weight"])
+    return all("health" in h for c in asked("/clusters")["clusters"] for h in c["hosts"] if h["state"] == "ready" and h["weight"])
 
 
 seen = collections.Counter()

@@ -5,8 +5,9 @@
 H2SPEC=$(go_tool h2spec github.com/summerwind/h2spec/cmd/h2spec) || exit 1
 export H2SPEC
 . "$(dirname "$0")/../lib/net.sh"
+. "$(dirname "$0")/../lib/certs.sh"
 
-openssl req -x509 -newkey rsa:2048 -nodes -keyout "$T/key.pem" -out "$T/cert.pem" -days 2 -subj /CN=shop 2> "$T/openssl.err"
+self_signed "$T/shop" DNS:shop,IP:127.0.0.1
 cat > "$T/weft.yaml" <<YAML
 workers: 2
 kernel: {mode: off}
@@ -16,7 +17,7 @@ listeners:
   address: "127.0.0.1:8443"
   protocol: http
   routes: [all]
-  tls: {mode: strict, alpn: [h2, http/1.1], certificates: [{cert: $T/cert.pem, key: $T/key.pem}]}
+  tls: {mode: strict, alpn: [h2, http/1.1], certificates: [{cert: $T/shop.crt, key: $T/shop.key}]}
 routes:
 - name: all
   rules: [{backends: [{cluster: app}]}]

@@ -35,15 +35,13 @@ weftd_start
 cat > "$T/rig.py" <<'PY'
 import os
 import re
-import subprocess
 from http_rig import *
 
 
 def metrics():
     """{(cluster, host): {row: value}}"""
     out = {}
-    for name, cluster, host, n in re.findall(r'^weft_host_(\w+?)(?:_total)?\{cluster="([^"]*)",host="([^"]*)"\} (\d+)$', os.popen(
-            "curl -sS --unix-socket /run/weft/admin.sock http://weft/metrics").read(), re.M):
+    for name, cluster, host, n in re.findall(r'^weft_host_(\w+?)(?:_total)?\{cluster="([^"]*)",host="([^"]*)"\} (\d+)$', admin("/metrics"), re.M):
         out.setdefault((cluster, host), {})[name] = int(n)
     return out
 
@@ -164,7 +162,7 @@ def still():
 @case
 def api_and_cli_say_the_same():
     m = of(*A)
-    api = json.loads(os.popen("curl -sS --unix-socket /run/weft/admin.sock http://weft/clusters").read())
+    api = json.loads(admin("/clusters"))
     app = next(c for c in api["clusters"] if c["name"] == "app")
     counts = app["hosts"][0]["counts"]
     for k, v in m.items():
@@ -175,7 +173,7 @@ def api_and_cli_say_the_same():
     row = dict(zip(rows[0], rows[1]))
     is_((row["HOST"], row["REQUESTS"], row["ACTIVE"], row["ERRORS"]),
         ("127.0.0.1:9001", str(m["requests"]), "0", str(counts["errors"])))
-    routes = json.loads(os.popen("curl -sS --unix-socket /run/weft/admin.sock http://weft/routes").read())["routes"]
+    routes = json.loads(admin("/routes"))["routes"]
     assert routes[0]["counts"]["requests"] > 0 and "took_us" in routes[0]["counts"]
 
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # HTTP/2 clients of a listener, by preface on its plain port and by ALPN, whose hosts speak HTTP/1.1.
 . "$(dirname "$0")/../lib/net.sh"
+. "$(dirname "$0")/../lib/certs.sh"
 
-openssl req -x509 -newkey rsa:2048 -nodes -keyout "$T/key.pem" -out "$T/cert.pem" -days 2 -subj /CN=shop \
-	-addext subjectAltName=DNS:shop,IP:127.0.0.1 2> "$T/openssl.err"
+self_signed "$T/shop" DNS:shop,IP:127.0.0.1
 cat > "$T/weft.yaml" <<YAML
 workers: 2
 kernel: {mode: off}
@@ -14,7 +14,7 @@ listeners:
   address: "127.0.0.1:8443"
   protocol: http
   routes: [all]
-  tls: {mode: strict, alpn: [h2, http/1.1], certificates: [{cert: $T/cert.pem, key: $T/key.pem}]}
+  tls: {mode: strict, alpn: [h2, http/1.1], certificates: [{cert: $T/shop.crt, key: $T/shop.key}]}
 routes:
 - name: all
   rules:
@@ -32,7 +32,7 @@ from http_rig import *
 
 host = Host(9001)
 T = os.environ["T"]
-PLAIN, SAFE = ["--http2-prior-knowledge", "http://127.0.0.1:8080"], ["--http2", "--cacert", f"{T}/cert.pem", "https://127.0.0.1:8443"]
+PLAIN, SAFE = ["--http2-prior-knowledge", "http://127.0.0.1:8080"], ["--http2", "--cacert", f"{T}/shop.crt", "https://127.0.0.1:8443"]
 
 
 def curl(path, *more, way=PLAIN, data=None):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Hash policies: what says to which host a request belongs, on every worker alike; a cookie is made for who has none.
 . "$(dirname "$0")/../lib/net.sh"
+. "$(dirname "$0")/../lib/certs.sh"
 
 cat > "$T/weft.yaml" <<YAML
 workers: 3
@@ -24,7 +25,7 @@ clusters:
 - {name: maglev, loadBalancer: maglev, endpoints: &hosts [{address: "127.0.0.1:9001"}, {address: "127.0.0.1:9002"}, {address: "127.0.0.1:9003"}, {address: "127.0.0.1:9004"}]}
 - {name: ring, loadBalancer: ring-hash, endpoints: *hosts}
 YAML
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$T/a.key" -out "$T/a.crt" -days 2 -subj /CN=a 2> /dev/null
+self_signed "$T/a" DNS:a
 weftd_start
 PYTHONPATH=$SRC/test/lib python3 - <<'PY'
 from http_rig import *

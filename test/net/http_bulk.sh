@@ -3,10 +3,10 @@
 # Bodies beyond all buffers both ways, plain, in TLS and over the TCP proxy, and a thousand slow readers and slow hosts: all
 # bytes in their places, in bounded memory. BODY_MB is the size of a body: 10240 makes it 10 GB each way.
 . "$(dirname "$0")/../lib/net.sh"
+. "$(dirname "$0")/../lib/certs.sh"
 # Two thousand full sockets must not bring the whole machine to its limit of TCP memory: there the others suffer.
 sysctl -qw net.ipv4.tcp_rmem="4096 131072 524288" net.ipv4.tcp_wmem="4096 16384 262144"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=web.test \
-	-addext "subjectAltName=DNS:web.test" -keyout "$T/web.key" -out "$T/web.crt" 2> /dev/null
+self_signed "$T/web" DNS:web.test
 
 cat > "$T/weft.yaml" <<YAML
 workers: 2

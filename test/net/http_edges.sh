@@ -36,11 +36,6 @@ T, B = os.environ["T"], os.environ["B"]
 host, second = Host(9001), Host(9002)
 
 
-def metric(name):
-    out = subprocess.run(["curl", "-sS", "--unix-socket", "/run/weft/admin.sock", "http://weft/metrics"], capture_output=True, text=True).stdout
-    return sum(float(l.rsplit(" ", 1)[1]) for l in out.splitlines() if l.split("{")[0].split(" ")[0] == name)
-
-
 def reload(change):
     text = open(T + "/weft.yaml").read()
     new = change(text)

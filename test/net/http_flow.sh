@@ -20,7 +20,6 @@ clusters:
 YAML
 weftd_start
 PYTHONPATH=$SRC/test/lib python3 - <<'PY'
-import glob
 import hashlib
 import os
 from http_rig import *
@@ -30,14 +29,7 @@ MB = 1 << 20
 
 
 def proxy_rss():
-    for f in glob.glob("/proc/[0-9]*/cmdline"):
-        try:
-            if b"--role=proxy" in open(f, "rb").read():
-                pages = int(open(f.replace("cmdline", "statm")).read().split()[1])
-                return pages * 4096
-        except OSError:
-            pass
-    raise RuntimeError("no proxy")
+    return rss(proxy())
 
 
 def blob(n):

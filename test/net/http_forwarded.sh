@@ -29,7 +29,6 @@ YAML
 weftd_start
 cat > "$T/rig.py" <<'PY'
 import os
-import re
 from http_rig import *
 
 host, other = Host(9001), Host(9002)
@@ -56,8 +55,7 @@ def client_of(path):
 
 
 def refused():
-    text = os.popen("curl -sS --unix-socket /run/weft/admin.sock http://weft/metrics").read()
-    return sum(int(n) for n in re.findall(r"^weft_http_forwarded_refused_total\{.*\} (\d+)$", text, re.M))
+    return metric("weft_http_forwarded_refused_total")
 
 
 @case

@@ -17,17 +17,12 @@ clusters:
 - {name: told, endpoints: [{address: "127.0.0.1:9002"}], connectionPool: {idleTimeout: 1h}}
 YAML
 weftd_start
-export WEFTD_PID
 PYTHONPATH=$SRC/test/lib python3 - <<'PY'
 import os, signal
 from http_rig import *
 
 silent, told = Host(9001), Host(9002)
 TIMEOUT = "Keep-Alive: timeout=1, max=100\r\n"
-
-
-def proxy():
-    return int(open(f"/proc/{os.environ['WEFTD_PID']}/task/{os.environ['WEFTD_PID']}/children").read().split()[0])
 
 
 def stopped(pid):

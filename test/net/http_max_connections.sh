@@ -23,16 +23,10 @@ clusters:
 YAML
 weftd_start
 PYTHONPATH=$SRC/test/lib python3 - <<'PY'
-import subprocess
 from http_rig import *
 
 WAIT = 0.9  # seconds that are at least waited before a place is given up: 1, less what clocks and a start may differ
 hosts = {name: Host(port) for name, port in (("one", 9001), ("two", 9002), ("few", 9003), ("shared", 9004))}
-
-
-def metric(name):
-    out = subprocess.run(["curl", "-sS", "--unix-socket", "/run/weft/admin.sock", "http://weft/metrics"], capture_output=True, text=True).stdout
-    return sum(float(l.rsplit(" ", 1)[1]) for l in out.splitlines() if l.split("{")[0].split(" ")[0] == name)
 
 
 def served(c, path):

@@ -2,19 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # HTTP over TLS on both sides: curl to the listener, the listener to a host; who proved who it is, is told to the host.
 . "$(dirname "$0")/../lib/net.sh"
+. "$(dirname "$0")/../lib/certs.sh"
 
 cd "$T"
-ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" -keyout "$1.key" -out "$1.crt" 2> /dev/null; }
-leaf() { # NAME CA SAN
-	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -keyout "$1.key" -out "$1.csr" 2> /dev/null
-	openssl x509 -req -in "$1.csr" -CA "$2.crt" -CAkey "$2.key" -CAcreateserial -days 2 -out "$1.crt" \
-		-extfile <(echo "subjectAltName=$3") 2> /dev/null
-}
-ca good
-ca other
-leaf web good DNS:web.example
-leaf app good DNS:app.example
-leaf bob good URI:spiffe://cluster.local/ns/default/sa/bob
+make_ca good
+make_ca other
+make_cert web good DNS:web.example
+make_cert app good DNS:app.example
+make_cert bob good URI:spiffe://cluster.local/ns/default/sa/bob
 cat > weft.yaml <<YAML
 workers: 2
 kernel: {mode: off}

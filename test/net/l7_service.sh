@@ -29,36 +29,12 @@ services() {
 	$1
 	YAML
 }
-cat > "$T/host.py" <<'PY'
-import http.server, socket, socketserver, sys, threading
-class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-class Six(Server):
-    address_family = socket.AF_INET6
-def serve(kind, address, port, name):
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        def do_GET(self):
-            body = f"{name} {self.headers['host']} {'proxied' if self.headers['x-request-id'] else 'direct'}\n".encode()
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-        def log_message(self, *args):
-            pass
-    s = kind((address, port), Handler)
-    threading.Thread(target=s.serve_forever, daemon=True).start()
-for port, name in ((9001, "a"), (9002, "b")):
-    serve(Server, "127.0.0.1", port, name)
-    serve(Six, "::1", port, name)
-print("ready", flush=True)
-threading.Event().wait()
-PY
-bg host.log python3 "$T/host.py"
+bg host.log python3 "$SRC/test/lib/l7_hosts.py" 127.0.0.1 9001 a ::1 9001 a 127.0.0.1 9002 b ::1 9002 b
 wait_line 20 "$T/host.log" ready
 services ''
 weftd_start
-get() { in_cg "$CG/client" curl -sS --max-time 20 "$@"; }
+# Without the host's word of where it was called from.
+get() { in_cg "$CG/client" curl -sS --max-time 20 "$@" | sed 's/ [^ ]*//'; }
 answers() { [ "$(get "http://$1")" = "$2" ]; }
 wait_for 30 answers 10.96.0.10/x "a 10.96.0.10 proxied"
 is "$(get http://10.96.0.10/x)" "a 10.96.0.10 proxied" "a request goes by the proxy"

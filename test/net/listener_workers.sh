@@ -16,13 +16,12 @@ config() {  # kernel, workers
 	YAML
 }
 cat > "$T/spread.py" <<'PY'
-import json, os, relay_peers, socket, sys, time, subprocess
+import daemon, json, os, relay_peers, socket, sys, time
 
 MOST = 32                                # of 100 among four: n + n / 4 + 2 for clients of that CPU, n for the others
 
 def listener(name):
-    out = subprocess.run(["curl", "-s", "--unix-socket", "/run/weft/admin.sock", "http://w/listeners"], capture_output=True)
-    return [l for l in json.loads(out.stdout)["listeners"] if l["name"] == name][0]
+    return [l for l in json.loads(daemon.admin("/listeners"))["listeners"] if l["name"] == name][0]
 
 def settled(name, n):
     end = time.monotonic() + 60

@@ -32,45 +32,10 @@ services:
 - {name: safe, addresses: [10.96.0.11, "fd00:96::11"], ports: [{port: 80}], cluster: a, routes: [shop], failMode: closed}
 - {name: here, addresses: [10.96.0.12], ports: [{port: 80}], cluster: a, routes: [here], failMode: closed}
 YAML
-cat > "$T/host.py" <<'PY'
-import hashlib, http.server, socket, socketserver, threading
-class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-class Six(Server):
-    address_family = socket.AF_INET6
-def serve(kind, address, port, name):
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        def do_GET(self):
-            how = "proxied" if self.headers["x-request-id"] else "direct"
-            body = f"{name} {self.client_address[0]} {self.headers['host']} {how}\n".encode()
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-        def do_POST(self):
-            n = int(self.headers["content-length"])
-            got = self.rfile.read(n)
-            body = f"{len(got)} {hashlib.sha256(got).hexdigest()}\n".encode() + got
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-        def log_message(self, *args):
-            pass
-    s = kind((address, port), Handler)
-    threading.Thread(target=s.serve_forever, daemon=True).start()
-for port, name in ((9001, "a"), (9002, "b")):
-    serve(Server, "0.0.0.0", port, name)
-serve(Six, "fd00:244::3", 9003, "six")
-print("ready", flush=True)
-threading.Event().wait()
-PY
 pod_add client
 pod_add other
 pod_add host
-bg host.log in_pod host python3 "$T/host.py"
+bg host.log in_pod host python3 "$SRC/test/lib/l7_hosts.py" 0.0.0.0 9001 a 0.0.0.0 9002 b fd00:244::3 9003 six
 wait_line 20 "$T/host.log" ready
 # Each pod's first process; other's is in a container's cgroup below the pod's.
 bg client.log in_pod client sleep infinity

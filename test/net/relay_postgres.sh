@@ -3,6 +3,7 @@
 # PostgreSQL through the TCP proxy: transactions, COPY of 10 MB both ways, cancel requests, TLS that is passed on, and ends
 # of all kinds. The server runs as a user without privileges in the test's folder.
 . "$(dirname "$0")/../lib/net.sh"
+. "$(dirname "$0")/../lib/certs.sh"
 PG=$(ls -d /usr/lib/postgresql/*/bin 2> /dev/null | tail -n 1)
 [ -x "$PG/initdb" ] && command -v psql > /dev/null || skip "postgresql is not installed"
 
@@ -12,8 +13,7 @@ mount --bind "$T/pg" /mnt
 chown postgres /mnt
 as_pg=(setpriv --reuid postgres --regid postgres --clear-groups -- env HOME=/mnt)
 "${as_pg[@]}" "$PG/initdb" -D /mnt/data -A trust -U app --no-sync > "$T/initdb.log" 2>&1 || { cat "$T/initdb.log"; fail "initdb"; }
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=db.test \
-	-addext "subjectAltName=DNS:db.test" -keyout /mnt/data/server.key -out /mnt/data/server.crt 2> /dev/null
+self_signed /mnt/data/server DNS:db.test
 chown postgres /mnt/data/server.*
 chmod 600 /mnt/data/server.key
 pg_start() {

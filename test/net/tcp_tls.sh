@@ -2,14 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # TLS around the TCP proxy: ended there, begun there, and passed on by the name that the client asks for.
 . "$(dirname "$0")/../lib/net.sh"
+. "$(dirname "$0")/../lib/certs.sh"
 export PYTHONPATH=$SRC/test/lib PYTHONDONTWRITEBYTECODE=1
 
-cert() {  # name
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" \
-		-addext "subjectAltName=DNS:$1" -keyout "$T/$1.key" -out "$T/$1.crt" 2> "$T/openssl.log" || fail "no certificate"
-}
-cert a.test
-cert b.test
+self_signed "$T/a.test" DNS:a.test
+self_signed "$T/b.test" DNS:b.test
 cat > "$T/weft.yaml" <<YAML
 kernel: {mode: "off"}
 workers: 2
