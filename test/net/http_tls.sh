@@ -10,6 +10,9 @@ make_ca other
 make_cert web good DNS:web.example
 make_cert app good DNS:app.example
 make_cert bob good URI:spiffe://cluster.local/ns/default/sa/bob
+make_cert 'mallory;URI=admin' good DNS:mallory
+make_cert twice good 'URI:spiffe://x/y;URI=spiffe://admin'
+make_cert lines good DER:30:0A:86:08:61:3A:2F:2F:62:0D:0A:63 # a URI of 8 bytes, "a://b\r\nc"
 cat > weft.yaml <<YAML
 workers: 2
 kernel: {mode: off}
@@ -65,6 +68,12 @@ like "$(ask https://web.example:8443/x)" '"sni": "app.example"' "TLS on both sid
 is "$(ask -H 'X-Forwarded-Client-Cert: URI=liar' https://web.example:8443/x | grep -c liar || true)" 0 "what nobody proved is not passed on"
 like "$(ask --cert bob.crt --key bob.key https://web.example:8443/x)" 'Hash=[0-9a-f]{64};URI=spiffe://cluster.local/ns/default/sa/bob' \
 	"a client that proved who it is, is named to the host"
+# Names that a reader of the header would take for more than one field; a URI that is none for HTTP is not told at all.
+named() { ask --cert "$1.crt" --key "$1.key" https://web.example:8443/x | python3 -c 'import json, sys
+print(json.load(sys.stdin)["headers"]["x-forwarded-client-cert"].split(";", 1)[1])'; }
+is "$(named 'mallory;URI=admin')" 'Subject="/CN=mallory;URI=admin"' "a subject is no URI, whatever it says"
+is "$(named twice)" 'URI="spiffe://x/y;URI=spiffe://admin"' "a URI is one"
+is "$(named lines)" 'Subject="/CN=lines"' "and none that would end the line"
 is "$(ask -w '%{num_connects} ' -o /dev/null https://web.example:8443/x -o /dev/null https://web.example:8443/y)" "1 0 " "keep-alive"
 like "$(ask https://web.example:8443/wrong)" 'UF' "a host whose certificate names another is not spoken to"
 like "$(ask https://web.example:8443/untrusted)" 'UF' "nor one whose certificate nobody trusted signed"

@@ -110,6 +110,17 @@ static void count(const struct net_filter *f)
 
 /* ---- what is learned ---------------------------------------------------------------------------------------- */
 
+/* An absolute one (RFC 3986, 4.3) of visible ASCII: no subject looks so, which begins with a slash, and no line ends in it. */
+static bool is_uri(struct slice s)
+{
+	if (!s.n || (s.p[0] | 0x20) < 'a' || (s.p[0] | 0x20) > 'z' || !memchr(s.p, ':', s.n))
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || s.p[i] >= 0x7f || s.p[i] == '"' || s.p[i] == '\\')
+			return false;
+	return true;
+}
+
 /* The verified one: a SPIFFE id, or whatever URI it is, else the subject. */
 static int learn_identity(struct net_filter *f, const X509 *x)
 {
@@ -120,6 +131,8 @@ static int learn_identity(struct net_filter *f, const X509 *x)
 	struct slice uri = verify_uri(x, &names, &many);
 	int err;
 
+	if (!is_uri(uri))
+		uri = (struct slice){ NULL, 0 };
 	if (!uri.n && X509_NAME_oneline(X509_get_subject_name(x), subject, sizeof(subject)))
 		uri = slice_str(subject);
 	err = keep(f, &p->identity, uri.p, uri.n);

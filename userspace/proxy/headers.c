@@ -240,34 +240,61 @@ static int forwarded(struct stream *s, const struct listener *l, struct slice ho
 
 /* ---- the others --------------------------------------------------------------------------------------------- */
 
+static size_t put_hash(char *out, struct slice hash)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t n = 5;
+
+	if (!hash.n)
+		return 0;
+	memcpy(out, "Hash=", 5);
+	for (size_t i = 0; i < hash.n; i++) {
+		out[n++] = digits[(unsigned char)hash.p[i] >> 4];
+		out[n++] = digits[hash.p[i] & 15];
+	}
+	out[n++] = ';';
+	return n;
+}
+
+/* In quotes, as Envoy has it, where a reader would take a part of it for a field of its own; a subject always. */
+static size_t put_identity(char *out, struct slice id)
+{
+	bool subject = id.p[0] == '/', quoted = subject;
+	char *p = out;
+
+	for (size_t i = 0; i < id.n && !quoted; i++)
+		quoted = strchr(",;=", id.p[i]);
+	p = mempcpy(p, subject ? "Subject=" : "URI=", subject ? 8 : 4);
+	if (quoted)
+		*p++ = '"';
+	for (size_t i = 0; i < id.n; i++) {
+		if (id.p[i] == '"' || id.p[i] == '\\')
+			*p++ = '\\';
+		*p++ = id.p[i];
+	}
+	if (quoted)
+		*p++ = '"';
+	return (size_t)(p - out);
+}
+
 /* Nobody but us says who the client is: what came is dropped, what was proven is written. */
 static int client_cert(struct stream *s)
 {
-	static const char digits[] = "0123456789abcdef";
 	const struct net_peer *p = s->info.peer;
 	struct msg *m = &s->request;
 	char *line;
-	size_t n = 0;
+	size_t n;
 
 	if (!p->identity.n) {
 		msg_del(m, CLIENT_CERT);
 		return 0;
 	}
-	line = msg_alloc(m, p->identity.n + 2 * p->cert_hash.n + 16);
+	line = msg_alloc(m, 2 * p->identity.n + 2 * p->cert_hash.n + 16);
 	if (!line)
 		return -ENOMEM;
-	if (p->cert_hash.n) {
-		memcpy(line, "Hash=", 5);
-		n = 5;
-		for (size_t i = 0; i < p->cert_hash.n; i++) {
-			line[n++] = digits[(unsigned char)p->cert_hash.p[i] >> 4];
-			line[n++] = digits[p->cert_hash.p[i] & 15];
-		}
-		line[n++] = ';';
-	}
-	memcpy(line + n, "URI=", 4);
-	memcpy(line + n + 4, p->identity.p, p->identity.n);
-	return set(m, CLIENT_CERT, line, n + 4 + p->identity.n);
+	n = put_hash(line, p->cert_hash);
+	n += put_identity(line + n, p->identity);
+	return set(m, CLIENT_CERT, line, n);
 }
 
 /* Eight digits at a time: a nibble in each byte, highest first, and what lies between '9' and 'a' where it is above 9. */
