@@ -4,10 +4,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 
-#include "base/hash.h"
 #include "base/num.h"
+#include "base/rand.h"
 #include "model/hold.h"
 #include "model/routers.h"
 #include "proxy/http.h"
@@ -18,28 +19,36 @@
 #define VIA SLICE_LIT("via")
 #define IDLE_MS 300000u                         /* of a stream whose service has no rules to say */
 
-/* No other process has it. */
-static struct slice signature(char out[32])
+static char own[32];
+static pthread_once_t own_once = PTHREAD_ONCE_INIT;
+
+static void own_make(void)
 {
-	return (struct slice){ out, (size_t)snprintf(out, 32, "1.1 weft-%016llx", (unsigned long long)hash_seed()) };
+	struct rand r;
+
+	rand_init(&r);
+	snprintf(own, sizeof(own), "1.1 weft-%016llx", (unsigned long long)rand_u64(&r));
+}
+
+struct slice forward_proxy_signature(void)
+{
+	pthread_once(&own_once, own_make);
+	return slice_str(own);
 }
 
 static bool came_through_here(const struct msg *m)
 {
-	char text[32];
-	struct slice own = signature(text);
+	struct slice sign = forward_proxy_signature();
 
 	for (const struct msg_header *h = msg_find(m, VIA); h; h = msg_find_next(m, h))
-		if (h->value.n >= own.n && memmem(h->value.p, h->value.n, own.p, own.n))
+		if (h->value.n >= sign.n && memmem(h->value.p, h->value.n, sign.p, sign.n))
 			return true;
 	return false;
 }
 
 int forward_proxy_sign(struct stream *s)
 {
-	char text[32];
-
-	return msg_add(&s->request, VIA, signature(text));
+	return msg_add(&s->request, VIA, forward_proxy_signature());
 }
 
 /* "orders.default:8080"; without a port 80. */

@@ -15,3 +15,5 @@ struct listener;
 enum stream_state forward_proxy_route(struct stream *s);
 /* Via (RFC 9110 7.6.3), by which that is noticed. 0 or -ENOMEM. */
 int forward_proxy_sign(struct stream *s);
+/* Its value, which no other process has. Hosts read it, so it is nothing that has to stay unknown, such as hash_seed(). Any thread. */
+struct slice forward_proxy_signature(void);
