@@ -152,6 +152,8 @@ struct pool_limits {
 	uint32_t max_requests_per_connection;   /* 0 = any number */
 	uint32_t idle_ms;                       /* 0 = never closed for being idle */
 	uint32_t http2_max_streams;
+	uint32_t http2_ping_ms;                 /* without a word from a host that owes answers; 0: never asked */
+	uint32_t http2_ping_timeout_ms;
 };
 
 /* Settings of a cluster. Its hosts are facts of their own. Key: name, here and wherever it says so: set by fact_new(). */
@@ -160,7 +162,7 @@ struct cluster_fact {
 	struct slice name;
 	enum lb_policy lb;
 	enum locality_prefer prefer;
-	struct slice protocol;                  /* what its hosts speak; empty: as the downstream */
+	struct slice protocol;                  /* what its hosts speak: "http2"; else HTTP/1.1, or what TLS agrees on */
 	uint32_t connect_ms;                    /* TCP and TLS; at least 1 */
 	uint32_t panic_percent;                 /* fewer usable hosts than this: all are used; 0: never */
 	uint32_t slow_start_ms;                 /* 0: none */

@@ -11,7 +11,8 @@ build="gcc libc6-dev make pkg-config clang llvm libbpf-dev bpftool libelf-dev zl
 	libyaml-dev libjansson-dev libxxhash-dev libcap-dev libseccomp-dev libllhttp-dev libpcre2-dev libssl-dev libc-ares-dev libnghttp2-dev"
 test="libcmocka-dev python3 nftables iproute2 iputils-ping netcat-openbsd curl jq iperf3 ethtool procps util-linux
 	git libcap2-bin libclang-rt-14-dev redis-server redis-tools dnsmasq-base bind9-dnsutils
-	openssl nginx-light wrk postgresql-15 postgresql-client-15 python3-websockets python3-grpcio nghttp2-client"
+	openssl nginx-light wrk postgresql-15 postgresql-client-15 python3-websockets python3-grpcio nghttp2-client nghttp2-server
+	python3-h2"
 command -v go > /dev/null || test="$test golang-go"     # any Go will do: test/lib/go_tool.sh
 vm="kmod cpio xz-utils busybox-static qemu-system-x86 seabios ipxe-qemu"
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross"

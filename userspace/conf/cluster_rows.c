@@ -59,7 +59,7 @@ static int check_tls(const void *value, struct err *e)
 	return 0;
 }
 
-static const char *const protocol_names[] = { "auto", "http", NULL };
+static const char *const protocol_names[] = { "auto", "http", "http2", NULL };
 static const char *const prefer_names[] = { "any", "region", "zone", NULL };
 static const char *const state_names[] = { "ready", "draining", NULL };
 /* enum discovery_type */
@@ -136,7 +136,12 @@ static const struct conf_item pool_rows[] = {
 	CONF_ITEM(struct cluster_pool, idle_ns, "idleTimeout", DURATION, .max = CONF_HOURS_MAX, .dflt = "60s",
 		  .help = "an idle connection is closed after it, or earlier if its host said so (Keep-Alive); 60s at most; 0s: 60s"),
 	CONF_ITEM(struct cluster_pool, http2_max_streams, "http2MaxStreams", INT, .min = 1, .max = 1 << 20, .dflt = "100",
-		  .help = "requests at a time on one HTTP/2 connection"),
+		  .help = "requests at a time on one HTTP/2 connection; the endpoint may allow less"),
+	CONF_ITEM(struct cluster_pool, http2_ping_ns, "http2PingInterval", DURATION, .max = CONF_HOURS_MAX, .dflt = "10s",
+		  .help = "an HTTP/2 connection that owes answers and says nothing for so long is asked whether it lives, again "
+			  "after 5 minutes; 0s: never"),
+	CONF_ITEM(struct cluster_pool, http2_ping_timeout_ns, "http2PingTimeout", DURATION, DURATION_FROM_1MS, .dflt = "20s",
+		  .help = "and is closed when it does not answer by then"),
 	CONF_END
 };
 
@@ -217,7 +222,7 @@ static const struct conf_item tls_rows[] = {
 		   .rows = certificate_rows, .help = "at most one, that endpoints may ask for"),
 	CONF_ITEM(struct cluster_tls_conf, insecure, "insecure", BOOL, .dflt = "false", .help = "true: nothing is verified"),
 	CONF_ITEMS(struct cluster_tls_conf, alpn, "alpn", STRING, struct slice, .min = 1, .max = 255,
-		   .help = "protocols that are offered; none: http/1.1 for HTTP"),
+		   .help = "protocols that are offered; none: h2 with `protocol` http2, else nothing is, which is HTTP/1.1"),
 	CONF_ITEM(struct cluster_tls_conf, verify, "verify", STRUCT, .rows = verify_rows, .help = "what the endpoint must be"),
 	CONF_END
 };
@@ -226,7 +231,8 @@ const struct conf_item fact_cluster_rows[] = {
 	CONF_ITEM(struct cluster_conf, name, "name", STRING, .required = true, .max = NAME_MAX_BYTES,
 		  .check = check_fact_name, .help = "unique over all registries"),
 	CONF_ITEM(struct cluster_conf, protocol, "protocol", ENUM, .names = protocol_names, .dflt = "auto",
-		  .help = "what its endpoints speak; auto: as the client"),
+		  .help = "what its endpoints speak; http2: from the first byte on, or by TLS and ALPN; auto, http: HTTP/1.1, or "
+			  "HTTP/2 where `tls.alpn` offers h2 and the endpoint takes it"),
 	CONF_ITEM(struct cluster_conf, lb, "loadBalancer", ENUM, .names = lb_policy_names, .dflt = "least-request",
 		  .help = "least-request: the less busy of two drawn at random; ring-hash and peak-ewma are the proxy's, the "
 			  "kernel uses maglev and least-request instead; original-destination: where the client wanted to go"),

@@ -83,6 +83,8 @@ static void set_pool(struct cluster_fact *f, const struct cluster_pool *p)
 		.max_requests_per_connection = p->max_requests_per_connection,
 		.idle_ms = making_ms(p->idle_ns),
 		.http2_max_streams = p->http2_max_streams,
+		.http2_ping_ms = making_ms(p->http2_ping_ns),
+		.http2_ping_timeout_ms = making_ms(p->http2_ping_timeout_ns),
 	};
 }
 
@@ -142,11 +144,25 @@ static void set_outlier(struct cluster_fact *f, const struct cluster_outlier *o)
 	};
 }
 
+/* A host that speaks nothing else is offered nothing else. */
+static void offer_http2(struct cluster_fact *f)
+{
+	static const struct slice h2[] = { SLICE_LIT("h2") };
+
+	f->tls.alpn = h2;
+	f->tls.nalpn = 1;
+}
+
 static void set_cluster(struct cluster_fact *f, const struct cluster_conf *c)
 {
+	static const struct slice protocols[] = {
+		[CLUSTER_SPEAKS_AUTO] = { NULL, 0 }, [CLUSTER_SPEAKS_HTTP] = SLICE_LIT("http"),
+		[CLUSTER_SPEAKS_HTTP2] = SLICE_LIT("http2"),
+	};
+
 	f->lb = c->lb;
 	f->prefer = c->locality.prefer;
-	f->protocol = c->protocol ? SLICE_LIT("http") : (struct slice){ 0 };
+	f->protocol = protocols[c->protocol];
 	f->connect_ms = making_ms(c->connect_ns);
 	f->panic_percent = c->panic_percent;
 	f->slow_start_ms = making_ms(c->slow_start.window_ns);
@@ -160,6 +176,8 @@ static void set_cluster(struct cluster_fact *f, const struct cluster_conf *c)
 	set_subsets(f, &c->subsets);
 	set_pool(f, &c->pool);
 	set_tls(f, &c->tls);
+	if (f->tls.enabled && !f->tls.nalpn && c->protocol == CLUSTER_SPEAKS_HTTP2)
+		offer_http2(f);
 	set_health(f, &c->health);
 	set_outlier(f, &c->outlier);
 }
@@ -177,6 +195,28 @@ static int check_unused(struct making *m, const struct cluster_conf *c)
 	return 0;
 }
 
+static bool offers(const struct cluster_conf *c, struct slice protocol)
+{
+	const struct slice *v = c->tls.alpn.v;
+
+	for (size_t i = 0; i < c->tls.alpn.n; i++)
+		if (slice_eq(v[i], protocol))
+			return true;
+	return false;
+}
+
+static int check_http2(struct making *m, const struct cluster_conf *c)
+{
+	bool only = c->protocol == CLUSTER_SPEAKS_HTTP2, h2 = offers(c, SLICE_LIT("h2"));
+
+	if (only && c->tls.alpn.n && !h2)
+		return making_error(m, m->node, "tls.alpn", "protocol http2 is agreed on as h2: want it among them");
+	if (c->proxy_protocol && (only || h2))
+		return making_error(m, m->node, "proxyProtocol", "a header names one client, and an HTTP/2 connection has many: "
+								  "want protocol http, without h2 in tls.alpn");
+	return 0;
+}
+
 int make_cluster(struct making *m, const void *element)
 {
 	const struct cluster_conf *c = element;
@@ -189,7 +229,7 @@ int make_cluster(struct making *m, const void *element)
 		return making_error(m, m->node, "discovery", "by host: want this or endpoints, not both");
 	if (c->health.tls == HEALTH_TLS_TRUE && !c->tls.line)
 		return making_error(m, m->node, "healthCheck.tls", "true speaks TLS as the cluster does, and it has no tls");
-	if (check_unused(m, c))
+	if (check_unused(m, c) || check_http2(m, c))
 		return -EINVAL;
 	f = (struct cluster_fact *)fact_new(FACT_CLUSTER, c->name, &where);
 	set_cluster(f, c);

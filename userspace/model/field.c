@@ -234,6 +234,8 @@ static const struct field cluster_fact_rows[] = {
 	UINT(cluster_fact, pool.max_requests_per_connection, UINT32_MAX),
 	DFLT(cluster_fact, pool.idle_ms, UINT32_MAX, 60000),
 	DFLT(cluster_fact, pool.http2_max_streams, UINT32_MAX, 100),
+	DFLT(cluster_fact, pool.http2_ping_ms, UINT32_MAX, 10000),
+	DFLT(cluster_fact, pool.http2_ping_timeout_ms, UINT32_MAX, 20000),
 	BOOL(cluster_fact, tls.enabled),
 	SLICE(cluster_fact, tls.sni),
 	MAYBE(cluster_fact, tls.ca, SECRET),

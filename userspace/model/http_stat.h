@@ -33,6 +33,12 @@
 	X(COUNTER, connect_failed, "of them those that failed")                                                        \
 	X(GAUGE, upstreams, "connections to hosts")                                                                    \
 	X(GAUGE, idle_upstreams, "of them those that wait for a request")                                              \
+	X(COUNTER, http2_connects, "connections to hosts that came to speak HTTP/2")                                   \
+	X(COUNTER, http2_resets, "streams that their hosts reset, or did not process before they went away")           \
+	X(COUNTER, http2_goaways, "GOAWAYs of hosts")                                                                  \
+	X(COUNTER, http2_silent, "connections to hosts closed because no sign of life came in time")                   \
+	X(COUNTER, http2_abuse, "connections to hosts closed for a flood of frames")                                   \
+	X(COUNTER, http2_malformed, "connections to hosts closed for what breaks a rule of HTTP/2")                    \
 	X(COUNTER, records_lost, "lines of the access log that found no room")
 STAT_DECLARE(http_stat, HTTP_STATS);
 

@@ -257,7 +257,8 @@ static void request_line(struct http2_fields *f, const struct msg *m, enum http2
 {
 	struct slice scheme = m->scheme.n ? m->scheme : SLICE_LIT("http");
 
-	f->bad |= !http1_is_token(m->method) || !http1_is_authority(m->authority);
+	/* A request of HTTP/1.0 may name no host. */
+	f->bad |= !http1_is_token(m->method) || (m->authority.n ? !http1_is_authority(m->authority) : up == HTTP2_CONNECT);
 	http2_fields_add(f, SLICE_LIT(":method"), up ? SLICE_LIT("CONNECT") : m->method);
 	if (up == HTTP2_WEBSOCKET)
 		http2_fields_add(f, SLICE_LIT(":protocol"), SLICE_LIT("websocket"));
@@ -266,7 +267,8 @@ static void request_line(struct http2_fields *f, const struct msg *m, enum http2
 		http2_fields_add(f, SLICE_LIT(":scheme"), scheme);
 		http2_fields_add(f, SLICE_LIT(":path"), m->path);
 	}
-	http2_fields_add(f, SLICE_LIT(":authority"), m->authority);
+	if (m->authority.n)
+		http2_fields_add(f, SLICE_LIT(":authority"), m->authority);
 }
 
 static void request_length(struct http2_fields *f, struct http2_stream *s, const struct msg *m, bool end, char room[24])

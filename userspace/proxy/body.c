@@ -29,7 +29,11 @@ static size_t room(bool *full, size_t used)
 
 size_t stream_request_room(struct stream *s)
 {
-	return room(&s->request_full, lying(&s->request_body, s->up ? &s->up->leg : NULL));
+	size_t n = room(&s->request_full, lying(&s->request_body, s->up ? &s->up->leg : NULL));
+
+	if (!n)
+		upstream_tell_sent(s);
+	return n;
 }
 
 size_t stream_response_room(struct stream *s)
@@ -53,15 +57,20 @@ void body_to_host(struct stream *s)
 {
 	bool end = s->request_end && !s->request_trailed;
 	struct codec *c;
+	ssize_t n = 0;
 
 	if (!s->up || !s->up_id || s->request_sent || (!s->request_body.len && !s->request_end))
 		return;
 	c = &s->up->leg.codec;
 	if (s->request_body.len || end) {
 		s->body_sent = true;
-		if (c->ops->put_data(c, s->up_id, &s->request_body, end) < 0)
-			return;
+		n = c->ops->put_data(c, s->up_id, &s->request_body, end);
 	}
+	/* Its windows are closed: writable() will come. */
+	if (n < 0 || (!n && s->request_body.len))
+		return;
+	if (s->request_full || s->unconsumed)
+		upstream_tell_sent(s);
 	leg_touch(&s->up->leg);
 	if (s->request_end && !s->request_body.len)
 		request_is_sent(s);
@@ -81,6 +90,8 @@ static void credit(struct stream *s)
 
 	if (s->down && s->unconsumed > here)
 		downstream_consumed(s->down, s, s->unconsumed - here);
+	if (s->unconsumed)
+		upstream_tell_sent(s);
 }
 
 /* Bytes for which nobody is left any more are dropped. */
@@ -159,15 +170,25 @@ void body_to_client(struct stream *s)
 		response_is_sent(s);
 }
 
+/* What neither lies here nor between us and the client is made up for by the host's window. */
+static void credit_host(struct stream *s)
+{
+	if (s->up_unconsumed && s->up)
+		upstream_consumed(s, lying(&s->response_body, s->down ? &s->down->leg : NULL));
+}
+
 void stream_up_data(struct stream *s, struct slice d, bool end)
 {
 	s->active_ns = s->w->thread.loop.now_ns;
 	s->info.response_bytes += d.n;
+	if (s->up->many)
+		s->up_unconsumed += d.n;
 	if (buf_add(&s->response_body, d.p, d.n)) {
 		stream_abort(s, STREAM_OVERLOADED, "out of memory");
 		return;
 	}
 	s->response_end = end;
+	credit_host(s);
 	stream_run(s);
 }
 
@@ -185,6 +206,7 @@ void stream_client_sent(struct stream *s)
 	struct upstream *u = s->up;
 	bool full = s->response_full;
 
+	credit_host(s);
 	if (s->state > STREAM_WAIT)
 		stream_run(s);
 	if (full && u && u->stream == s)

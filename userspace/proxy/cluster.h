@@ -48,6 +48,7 @@ struct clusters_conf {
 	/* The cluster's hosts or settings are others, or it is gone: idle connections may have to go. NULL = none. */
 	void (*changed)(void *arg, struct cluster_use *use);
 	bool (*rests)(void *arg, struct cluster_use *use); /* it has an idle connection here. NULL = never, as the next one */
+	bool (*has_room)(void *arg, struct cluster_use *use); /* a connection here takes one more request, besides those it has */
 	void (*close_rest)(void *arg, struct cluster_use *use); /* one of them is to be closed */
 	/* All other workers are to call cluster_conn_look() with this name. NULL = there are none. */
 	void (*tell)(void *arg, struct slice cluster);
@@ -115,6 +116,7 @@ void cluster_conn_closed(struct cluster_use *use, uint64_t host_key);
  */
 bool cluster_conn_waits(const struct cluster_use *use);
 bool cluster_conn_rests(struct cluster_use *use);
+void cluster_conn_room(struct cluster_use *use); /* one that is open takes another request */
 void cluster_conn_look(struct clusters *cs, struct slice cluster); /* another worker told: see clusters_conf.tell */
 
 /* ---- waiting under maxRequests and maxConnections ---------------------------------------------------------- */

@@ -86,6 +86,21 @@ static bool rests(struct cluster_use *u)
 	return c->rests && c->rests(c->arg, u);
 }
 
+static bool has_room(struct cluster_use *u)
+{
+	const struct clusters_conf *c = &u->cs->conf;
+
+	return c->has_room && c->has_room(c->arg, u);
+}
+
+/* Room on a connection that carries many is nobody's place: who waits longer elsewhere has nothing from it. */
+static bool may_serve(struct cluster_use *u)
+{
+	if (has_room(u))
+		return true;
+	return is_next(u) && (limit_left(use_limit(u, LIMIT_CONNECTIONS), &u->share[LIMIT_CONNECTIONS]) || rests(u));
+}
+
 static void count_in(struct cluster_use *u)
 {
 	struct shared_cluster *c = shared_of(u);
@@ -117,6 +132,12 @@ bool cluster_conn_rests(struct cluster_use *u)
 		return !take_asked(shared_of(u));
 	cluster_wake(u->cs);
 	return true;
+}
+
+void cluster_conn_room(struct cluster_use *u)
+{
+	if (!list_empty(&u->conn_waiters))
+		cluster_wake(u->cs);
 }
 
 void cluster_conn_freed(struct cluster_use *u)
@@ -180,10 +201,9 @@ static void serve_requests(struct cluster_use *u)
 
 static void serve_connections(struct cluster_use *u)
 {
-	const struct limit_pool *p = use_limit(u, LIMIT_CONNECTIONS);
 	struct cluster_wait *w;
 
-	while ((w = first(&u->conn_waiters)) && is_next(u) && (limit_left(p, &u->share[LIMIT_CONNECTIONS]) || rests(u))) {
+	while ((w = first(&u->conn_waiters)) && may_serve(u)) {
 		u->serving = w;
 		finish(w, 0);
 		u->serving = NULL;

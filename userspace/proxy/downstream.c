@@ -447,18 +447,11 @@ static void on_ping(void *arg, uint64_t token, bool ack)
 		downstream_heard(CAST(downstream, arg), token);
 }
 
-/* A bucket that leaks. */
 static int on_glitch(void *arg)
 {
 	struct downstream *d = CAST(downstream, arg);
-	uint32_t now = (uint32_t)(d->leg.w->thread.loop.now_ns / MSEC);
-	uint64_t forgiven = (uint64_t)(now - d->odd_ms) * DOWNSTREAM_ODD_PER_S / 1000;
 
-	if (forgiven) {
-		d->odd -= forgiven < d->odd ? (uint32_t)forgiven : d->odd;
-		d->odd_ms = now;
-	}
-	return ++d->odd > DOWNSTREAM_ODD_BURST;
+	return odd_flood(&d->odd, d->leg.w->thread.loop.now_ns);
 }
 
 static const struct proto_sink sink = { on_begin, on_head, on_data, on_trailers, on_reset, on_writable, on_room,

@@ -7,6 +7,7 @@
 #pragma once
 #include "base/list.h"
 #include "proxy/leg.h"
+#include "proxy/odd.h"
 
 struct arrival;
 struct listener_use;
@@ -23,10 +24,6 @@ enum downstream_phase {
 	DOWNSTREAM_BUSY,                        /* streams keep their own time */
 	DOWNSTREAM_LINGER,                      /* all is said: what still comes is dropped until the client's FIN */
 };
-
-/* What is odd but legal, of one client: so many at once, and so many a second. */
-#define DOWNSTREAM_ODD_BURST 1000u
-#define DOWNSTREAM_ODD_PER_S 50u
 
 struct downstream {
 	unsigned magic;
@@ -46,8 +43,7 @@ struct downstream {
 	struct list streams;                    /* oldest first */
 	unsigned nstreams;
 	uint32_t begun;                         /* requests so far, where they are limited */
-	uint32_t odd;                           /* things counted, less what time has forgiven */
-	uint32_t odd_ms;                        /* when that was */
+	struct odd odd;
 	struct timer timer;                     /* may be armed for earlier than due_ns */
 	uint64_t due_ns;                        /* UINT64_MAX: never */
 };

@@ -10,6 +10,7 @@
 #include "proxy/http.h"
 #include "proxy/layers.h"
 #include "proxy/worker.h"
+#include "weft/str.h"
 
 #define IDLE_MS_MAX 60000u                      /* whatever the cluster says: hosts close theirs soon after, mostly */
 #define IDLE_MARGIN_MS 1000u                    /* before the host's own time: a request on its way would meet its FIN */
@@ -36,6 +37,19 @@ static uint64_t settings_of(const struct cluster_fact *f)
 	for (size_t i = 0; i < t->nsans; i++)
 		h = add(h, t->sans[i]);
 	return h;
+}
+
+static enum pool_speaks speaks(const struct cluster_fact *f)
+{
+	/* A header names one client. */
+	if (f->proxy_protocol)
+		return POOL_ONE;
+	if (slice_eq_str(f->protocol, "http2"))
+		return POOL_MANY;
+	for (size_t i = 0; f->tls.enabled && i < f->tls.nalpn; i++)
+		if (slice_eq_str(f->tls.alpn[i], "h2"))
+			return POOL_EITHER;
+	return POOL_ONE;
 }
 
 static struct pool *pool_of(struct worker *w, struct cluster_use *use)
@@ -85,7 +99,9 @@ struct pool_host *pool_host_get(struct worker *w, const struct pick *pick, struc
 		return NULL;
 	h->pool = p;
 	h->key = key;
+	h->speaks = speaks(cluster_conf(p->use));
 	list_init(&h->idle);
+	list_init(&h->roomy);
 	table_put(&p->hosts, key_slice(&h->key), h);
 	p->nhosts++;
 	return h;
@@ -111,6 +127,12 @@ static void host_drop(struct pool_host *h)
 	free(h);
 	if (!--p->nhosts && cluster_gone(p->use))
 		pool_free(p);
+}
+
+void pool_host_leave(struct pool_host *h)
+{
+	h->nopen++;
+	host_drop(h);
 }
 
 void pool_closed(struct pool_host *h)
@@ -199,6 +221,21 @@ bool pool_rests(void *worker, struct cluster_use *use)
 	return p && some_idle(p);
 }
 
+/* On connections that carry many. */
+bool pool_has_room(void *worker, struct cluster_use *use)
+{
+	struct pool *p = cluster_pool(use);
+
+	(void)worker;
+	for (struct table_entry *e = p ? table_next(&p->hosts, NULL) : NULL; e; e = table_next(&p->hosts, e)) {
+		struct pool_host *h = e->value;
+
+		if (!list_empty(&h->roomy))
+			return true;
+	}
+	return false;
+}
+
 void pool_close_rest(void *worker, struct cluster_use *use)
 {
 	struct pool *p = cluster_pool(use);
@@ -229,6 +266,10 @@ struct upstream *pool_take(struct pool_host *h)
 	h->nopen++;
 	while (h->nidle && !u) {
 		u = container_of(h->idle.next, struct upstream, idle);
+		if (u->many) {
+			u = NULL;
+			break;
+		}
 		pool_forget(u);
 		if (due_ns(u) <= now) {
 			upstream_close(u);
@@ -237,6 +278,13 @@ struct upstream *pool_take(struct pool_host *h)
 	}
 	h->nopen--;
 	return u;
+}
+
+uint32_t pool_streams_max(const struct pool_host *h)
+{
+	uint32_t most = cluster_conf(h->pool->use)->pool.http2_max_streams;
+
+	return h->streams_max && h->streams_max < most ? h->streams_max : most;
 }
 
 void pool_put(struct pool_host *h, struct upstream *u)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Idle connections of one worker, by cluster and host, the one used last first: it is the warmest, and the others grow old
- * and are closed. What a connection was opened with (TLS, PROXY header, protocol, the pod whose socket it has) is part of
+ * Connections of one worker, by cluster and host. Idle ones, the one used last first: it is the warmest, and the others grow
+ * old and are closed. Those that carry many streams and take another: they may be both. What a connection was opened with (TLS, PROXY header, protocol, the pod whose socket it has) is part of
  * where it is kept.
  */
 #pragma once
@@ -24,9 +24,16 @@ struct pool {                                   /* one cluster's; its word in th
 	uint64_t settings;                      /* hash of what connections are opened with now */
 };
 
+/* What is spoken on a connection: HTTP/1.1; HTTP/2; or what the host picks of both, when it is open. */
+enum pool_speaks { POOL_ONE, POOL_MANY, POOL_EITHER };
+
 struct pool_host {
 	struct pool *pool;
 	struct list idle;                       /* newest first */
+	struct list roomy;                      /* upstream_many.roomy: those that take streams */
+	uint8_t speaks;                         /* enum pool_speaks */
+	bool one;                               /* of either, the last connection came to be HTTP/1.1 */
+	uint32_t streams_max;                   /* that the host took at once, last; 0: unknown */
 	struct timer old;                       /* the oldest's time is over */
 	unsigned nidle, nopen;
 	struct pool_key {
@@ -41,8 +48,10 @@ struct pool_host {
 
 /* Found or made; NULL: out of memory. authority: that is asked for. netns: net_peer.netns of the client. */
 struct pool_host *pool_host_get(struct worker *w, const struct pick *p, struct slice authority, uint64_t netns);
-struct upstream *pool_take(struct pool_host *h); /* an idle one, no more in the pool; NULL: none */
+void pool_host_leave(struct pool_host *h);      /* nothing was opened: it goes, if it has no connection */
+struct upstream *pool_take(struct pool_host *h); /* an idle one of HTTP/1, no more in the pool; NULL: none */
 void pool_put(struct pool_host *h, struct upstream *u); /* it is kept, or closed where somebody waits for its place */
+uint32_t pool_streams_max(const struct pool_host *h); /* at once on one connection, as far as is known before it is open */
 void pool_forget(struct upstream *u);           /* it is not idle any more: taken or closed by itself */
 /*
  * A connection of the host is about to be opened: false = maxConnections is reached, and none of the cluster's is idle
@@ -54,6 +63,7 @@ void pool_closed(struct pool_host *h);
 void pool_changed(void *worker, struct cluster_use *use);
 bool pool_rests(void *worker, struct cluster_use *use); /* clusters_conf.rests, and .close_rest: the oldest of a host */
 void pool_close_rest(void *worker, struct cluster_use *use);
+bool pool_has_room(void *worker, struct cluster_use *use); /* clusters_conf.has_room */
 void pool_close_netns(struct worker *w, uint64_t netns); /* idle ones of a pod */
 void pool_close_idle(struct worker *w);         /* at the worker's end */
 void pool_drop_idle(struct worker *w);          /* memory is short: the pools stay */

@@ -14,6 +14,11 @@ static const char *const whys[PROTO_WHY_COUNT] = {
 #undef PROTO_WHY_TEXT_
 };
 
+const char *refusal_text(enum proto_why why)
+{
+	return whys[why];
+}
+
 /* At once, or only for who looks closely. */
 static void say(struct calm *c, uint64_t now_ns, const char *subject, const char *words)
 {

@@ -10,6 +10,7 @@
 struct http;
 
 /* A client's connection ends for what it sent. why, detail: the codec's; detail NULL: why says it. now: of the loop. */
+const char *refusal_text(enum proto_why why);
 void refusal_note(struct http *h, const char *listener, const struct net_peer *peer, enum proto_why why, const char *detail,
 		  uint64_t now_ns);
 /* An expression of this route was given up at a bound: it counts as one that does not match. */

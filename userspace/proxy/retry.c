@@ -10,6 +10,8 @@
 #include "proxy/worker.h"
 #include "weft/str.h"
 
+#define REFUSED_MAX 3                           /* hosts, or connections, that did not take a request, before the policy is asked */
+
 uint32_t retry_left(const struct stream *s)
 {
 	uint32_t most = s->hit.rule ? s->hit.rule->retries : 0;
@@ -50,6 +52,26 @@ void retry_keep(struct stream *s, struct slice d)
 	buf_fini(&r->body);
 }
 
+static int copy(struct buf *to, const struct buf *from)
+{
+	int err = 0;
+
+	for (const struct buf_chunk *c = from->head; c && !err; c = c->next)
+		err = buf_add(to, c->data + c->r, c->w - c->r);
+	return err;
+}
+
+int retry_keep_all(struct stream *s)
+{
+	struct retry *r = &s->retry;
+
+	if (r->keep || s->body_sent || (s->request_end && !s->request_body.len))
+		return 0;
+	r->keep = true;
+	r->lost = s->request_body.len > RETRY_BODY_MAX;
+	return r->lost ? 0 : copy(&r->body, &s->request_body);
+}
+
 static bool replayable(const struct stream *s)
 {
 	return !s->body_sent || (s->retry.keep && !s->retry.lost);
@@ -58,13 +80,12 @@ static bool replayable(const struct stream *s)
 /* The copy is complete: it was kept from the first byte on. */
 int retry_rewind(struct stream *s)
 {
-	struct buf *kept = &s->retry.body, all = { 0 };
-	int err = 0;
+	struct buf all = { 0 };
+	int err;
 
 	if (!s->body_sent)
 		return 0;
-	for (const struct buf_chunk *c = kept->head; c && !err; c = c->next)
-		err = buf_add(&all, c->data + c->r, c->w - c->r);
+	err = copy(&all, &s->retry.body);
 	buf_fini(&s->request_body);
 	buf_move(&s->request_body, &all);
 	s->body_sent = false;
@@ -170,6 +191,16 @@ bool retry_pooled(struct stream *s, bool unsent)
 	if (r->again || s->response_said || !s->down || !replayable(s) || !(r->idempotent || unsent))
 		return false;
 	r->again = true;
+	return true;
+}
+
+bool retry_refused(struct stream *s)
+{
+	struct retry *r = &s->retry;
+
+	if (r->refused >= REFUSED_MAX || s->response_said || !s->down || !replayable(s))
+		return false;
+	r->refused++;
 	return true;
 }
 

@@ -22,6 +22,7 @@ struct retry {
 	uint8_t connecting;                     /* hosts left because they could not be connected to */
 	bool idempotent;
 	bool again;                             /* a dead pooled connection was replaced already */
+	uint8_t refused;                        /* times that a host did not take it */
 	bool keep;                              /* a copy of the body is being kept */
 	bool lost;                              /* it was longer than that */
 	struct cluster_use *use;                /* cluster_retry_end() is due; NULL: not */
@@ -40,6 +41,10 @@ bool retry_wanted(struct stream *s, enum retry_cause cause, int status, bool uns
 uint32_t retry_left(const struct stream *s);
 /* Beside the policy, once: may a request that a pooled connection swallowed be sent again? */
 bool retry_pooled(struct stream *s, bool unsent);
+/* Beside the policy, a few times: may one that a host has not processed, and said so, be sent again? */
+bool retry_refused(struct stream *s);
+/* Of a request that a host may refuse after some of its body was sent, all that came so far is kept, too. 0 or -ENOMEM. */
+int retry_keep_all(struct stream *s);
 uint64_t retry_pause_ns(struct stream *s);      /* before the try that is `done` now; full jitter, or as the host asked */
 void retry_end(struct stream *s);               /* gives back the budget */
 void retry_fini(struct stream *s);

@@ -68,6 +68,12 @@ struct stream {
 	uint64_t flush_at;                      /* what the client's leg will have written when the answer is out */
 	struct upstream *up;                    /* of this try; NULL: none */
 	uint64_t up_id;
+	bool up_reused;                         /* it was open before */
+	bool up_waits;                          /* it carries many, and is being opened */
+	struct list up_node, up_told;           /* upstream_many's, as the three below */
+	struct stream *up_next;
+	uint64_t up_mark;
+	size_t up_unconsumed;                   /* bytes of the answer's body for which the host got no new window */
 	struct hold *hold;
 	const struct listener *listener;        /* of that snapshot: the worker's newest may not have it any more */
 	struct buf request_body, response_body; /* decoded, not taken by the other codec yet */

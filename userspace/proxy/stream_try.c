@@ -34,12 +34,8 @@ static void settle_pick(struct stream *s, bool ok)
 
 void stream_end_try(struct stream *s, bool ok)
 {
-	struct upstream *u = s->up;
-
-	s->up = NULL;
-	s->up_id = 0;
-	if (u)
-		upstream_release(u, s->response_end && s->request_sent);
+	if (s->up)
+		upstream_release(s, s->response_end && s->request_sent);
 	settle_pick(s, ok);
 }
 
@@ -97,7 +93,6 @@ static enum stream_state connect_failed(struct stream *s, int err)
 			     err == -ENOKEY    ? "no TLS settings for the cluster" :
 						 "connection to the host failed";
 
-	stat_add(&s->w->http->stat.connect_failed, 1);
 	if (pod) {
 		forget_pick(s);
 		return stream_say(s, 503, STREAM_CONNECT_FAILED, detail);
@@ -117,7 +112,7 @@ enum stream_state step_connect(struct stream *s)
 
 	if (s->up)
 		return upstream_ready(s->up) ? STREAM_SEND : STREAM_BLOCKED;
-	err = cluster_conn_waits(s->pick.use) ? -EBUSY : upstream_take(s, !s->retry.again && !s->tunnel);
+	err = upstream_take(s, !s->retry.again && !s->tunnel);
 	if (err == -EBUSY)
 		return stream_wait_conn(s);
 	stream_deadline(s);
@@ -163,6 +158,13 @@ static enum stream_state grant(struct stream *s)
 	return STREAM_RESPOND;
 }
 
+/* Others came first on a connection that carries many: another is taken, and nothing is lost. */
+static enum stream_state no_room(struct stream *s)
+{
+	upstream_release(s, false);
+	return retry_refused(s) ? STREAM_CONNECT : stream_say(s, 503, STREAM_OVERFLOW, "no connection to the host has room");
+}
+
 enum stream_state step_send(struct stream *s)
 {
 	struct codec *c = &s->up->leg.codec;
@@ -174,12 +176,14 @@ enum stream_state step_send(struct stream *s)
 		return grant(s);
 	s->info.upstream_proto = c->ops;
 	s->up_id = 0;
-	if (grpc_call(s) && grpc_call_try(s))
+	if ((grpc_call(s) && grpc_call_try(s)) || (s->up->many && retry_keep_all(s)))
 		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
 	err = c->ops->put_head(c, &s->up_id, &s->request, end);
+	if (err == -EAGAIN || err == -ESHUTDOWN)
+		return no_room(s);
 	if (err)
 		return stream_say(s, 502, STREAM_UPSTREAM_RESET, "request cannot be said in the host's protocol");
-	s->up->id = s->up_id;
+	upstream_began(s);
 	s->request_sent = end || s->request.upgrade.n;
 	leg_touch(&s->up->leg);
 	say_continue(s);
@@ -194,33 +198,78 @@ enum stream_state step_wait(struct stream *s)
 	return STREAM_BLOCKED;
 }
 
+struct reset_words {
+	enum stream_flag flag;
+	int status;
+	const char *detail;
+};
+
+static struct reset_words reset_words(enum proto_why why)
+{
+	switch (why) {
+	case PROTO_MALFORMED:
+	case PROTO_HEAD_TOO_LARGE:
+	case PROTO_UNSUPPORTED:
+		return (struct reset_words){ STREAM_UPSTREAM_MALFORMED, 502, "host answered nonsense" };
+	case PROTO_NONE:
+	case PROTO_CLOSED:
+		return (struct reset_words){ STREAM_UPSTREAM_CLOSED, 502, "host closed before its answer was complete" };
+	case PROTO_TIMEOUT:
+		return (struct reset_words){ STREAM_UPSTREAM_CLOSED, 502, "host gave no sign of life" };
+	case PROTO_REFUSED:
+		return (struct reset_words){ STREAM_UPSTREAM_RESET, 503, "host refused the request" };
+	default:
+		return (struct reset_words){ STREAM_UPSTREAM_RESET, 502, "host reset the stream" };
+	}
+}
+
+/* It was not processed, so it may be sent again whatever it is: first to the same host, which may only be going away. */
+static bool send_refused_again(struct stream *s)
+{
+	bool first = !s->retry.refused;
+
+	if (!retry_refused(s) || retry_rewind(s))
+		return false;
+	start_over(s);
+	stat_add(&s->w->http->stat.replays, 1);
+	if (!first)
+		forget_pick(s);
+	stream_go(s, first ? STREAM_CONNECT : STREAM_PICK);
+	return true;
+}
+
+static bool send_lost_again(struct stream *s, bool unsent)
+{
+	if (!s->up_reused || !retry_pooled(s, unsent) || retry_rewind(s))
+		return false;
+	start_over(s);
+	stat_add(&s->w->http->stat.replays, 1);
+	stream_go(s, STREAM_CONNECT);
+	return true;
+}
+
 void stream_up_reset(struct stream *s, enum proto_why why, bool unsent)
 {
-	bool nonsense = why == PROTO_MALFORMED || why == PROTO_HEAD_TOO_LARGE || why == PROTO_UNSUPPORTED;
-	enum stream_flag f = nonsense ? STREAM_UPSTREAM_MALFORMED : STREAM_UPSTREAM_CLOSED;
-	const char *detail = nonsense ? "host answered nonsense" : "host closed before its answer was complete";
-	bool pooled = s->up && s->up->requests > 1;
+	struct reset_words r = reset_words(why);
+	bool nonsense = r.flag == STREAM_UPSTREAM_MALFORMED, again;
 
 	s->up = NULL;
 	s->info.wire_status = MSG_NO_STATUS;
 	if (s->response_begun && !s->response_said && !nonsense && !s->response_end)
 		s->response_begun = false;
 	if (s->response_begun) {
-		stream_flag(s, f, detail);
+		stream_flag(s, r.flag, r.detail);
 		stream_end_try(s, false);
-		if (grpc_call_end(s, 502, detail))
+		if (grpc_call_end(s, 502, r.detail))
 			stream_run(s);
 		else
-			stream_abort(s, f, detail);
+			stream_abort(s, r.flag, r.detail);
 		return;
 	}
-	if (pooled && !nonsense && retry_pooled(s, unsent) && !retry_rewind(s)) {
-		start_over(s);
-		stat_add(&s->w->http->stat.replays, 1);
-		stream_go(s, STREAM_CONNECT);
-	} else {
-		stream_go(s, stream_try_failed(s, why == PROTO_REFUSED ? RETRY_REFUSED : RETRY_RESET, unsent, 502, f, detail));
-	}
+	again = why == PROTO_REFUSED ? send_refused_again(s) : r.flag == STREAM_UPSTREAM_CLOSED && send_lost_again(s, unsent);
+	if (!again)
+		stream_go(s, stream_try_failed(s, why == PROTO_REFUSED ? RETRY_REFUSED : RETRY_RESET, unsent, r.status, r.flag,
+					       r.detail));
 	stream_run(s);
 }
 

@@ -8,33 +8,47 @@
 #include "base/magic.h"
 #include "net/addr.h"
 #include "proto/http1.h"
+#include "proto/http2.h"
 #include "proxy/cluster.h"
+#include "proxy/http.h"
 #include "proxy/layers.h"
 #include "proxy/pool.h"
 #include "proxy/stock.h"
 #include "proxy/stream.h"
-#include "proxy/http.h"
+#include "proxy/upstream_many.h"
+#include "proxy/upstream_priv.h"
 #include "proxy/worker.h"
 #include "weft/log.h"
 #include "weft/str.h"
 
-#define upstream_MAGIC 0x09574ea1u
-
 static const struct sock_options options = { .nodelay = true, .keepalive_s = 180, .user_timeout_ms = 30000 };
 static const struct proto_limits limits;        /* the codec's own */
-
-static const struct leg_events leg_events;
-static const struct proto_sink sink;
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
 static void destroy(struct loop_deferred *d)
 {
-	free(container_of(d, struct upstream, leg.more));
+	struct upstream *u = container_of(d, struct upstream, leg.more);
+
+	upstream_many_free(u->many);
+	free(u);
 }
 
-/* Closes now, or behind decode(). */
-static void end(struct upstream *u)
+/* Of many: the host hears that it was meant, and the codec's last words. */
+static void farewell(struct upstream *u)
+{
+	struct codec *c = &u->leg.codec;
+
+	timer_disarm(&u->leg.w->thread.loop, &u->many->timer);
+	list_del(&u->many->roomy);
+	if (!u->leg.ready || !u->leg.conn.opened || u->leg.broken)
+		return;
+	c->ops->put_goaway(c, true, PROTO_NONE);
+	c->ops->flush(c);
+	conn_write(&u->leg.conn, &c->out);
+}
+
+void upstream_end(struct upstream *u)
 {
 	struct worker *w = u->leg.w;
 
@@ -45,6 +59,8 @@ static void end(struct upstream *u)
 	u->magic = 0;
 	stock_wait_end(u->wait);
 	pool_forget(u);
+	if (u->many)
+		farewell(u);
 	leg_fini(&u->leg);
 	stat_set(&w->http->stat.upstreams, stat_get(&w->http->stat.upstreams) - 1);
 	pool_closed(u->home);
@@ -53,26 +69,41 @@ static void end(struct upstream *u)
 
 void upstream_close(struct upstream *u)
 {
-	end(u);
+	upstream_end(u);
 }
 
-static struct upstream *make(struct worker *w, struct pool_host *home)
+static bool speak(struct upstream *u, const struct proto_ops *ops, const struct proto_limits *l)
 {
-	const struct proto_ops *ops = &proto_http1;
-	struct upstream *u = calloc(1, sizeof(*u) + ops->state_size);
+	return !leg_init(&u->leg, ops, u->state, false, l, &upstream_sink, u);
+}
+
+/* What many speak, or may, waits for the connection to be open. */
+static struct upstream *make(struct stream *s, struct pool_host *home, bool one)
+{
+	size_t state = one || proto_http1.state_size > proto_http2.state_size ? proto_http1.state_size : proto_http2.state_size;
+	struct upstream *u = calloc(1, sizeof(*u) + state);
 
 	if (!u)
 		return NULL;
 	u->magic = upstream_MAGIC;
 	u->home = home;
-	u->leg.w = w;
-	u->leg.on = &leg_events;
-	if (leg_init(&u->leg, ops, u->state, false, &limits, &sink, u)) {
-		leg_fini(&u->leg);
-		free(u);
-		return NULL;
-	}
-	return u;
+	u->leg.w = s->w;
+	u->leg.on = &upstream_leg_events;
+	if (!one)
+		u->many = upstream_many_new(u, &s->pick.addr);
+	if (one ? speak(u, &proto_http1, &limits) : !!u->many)
+		return u;
+	leg_fini(&u->leg);
+	free(u);
+	return NULL;
+}
+
+/* Some stream that waits for it. */
+static struct stream *whose(const struct upstream *u)
+{
+	if (!u->many)
+		return u->stream;
+	return list_empty(&u->many->waiting) ? NULL : container_of(u->many->waiting.next, struct stream, up_node);
 }
 
 /* made: of the client's pod; -1: one of the proxy's own */
@@ -97,21 +128,35 @@ static void say_none(struct stream *s, int err, uint64_t waited_ns)
 			 SLICE_ARG(s->info.cluster), strerror(-err), (unsigned long long)(waited_ns / MSEC), held);
 }
 
+/* Whoever waited for it looks for another. */
+static void fail(struct upstream *u, int err)
+{
+	struct stream *s = u->stream;
+
+	stat_add(&u->leg.w->http->stat.connect_failed, 1);
+	upstream_end(u);
+	if (s)
+		stream_up_failed(s, err);
+	while (u->many && !list_empty(&u->many->waiting)) {
+		s = container_of(u->many->waiting.next, struct stream, up_node);
+		upstream_many_leave(u->many, s);
+		stream_up_failed(s, err);
+	}
+}
+
 static void socket_came(void *arg, int fd, uint64_t waited_ns)
 {
 	struct upstream *u = CAST(upstream, arg);
 	struct worker *w = u->leg.w;
-	struct stream *s = u->stream;
+	struct stream *s = whose(u);
 	int err;
 
 	u->wait = NULL;
 	if (fd < 0)
 		say_none(s, fd, waited_ns);
 	err = fd < 0 ? -ENETDOWN : dial_by(s, u, fd, waited_ns);
-	if (err) {
-		end(u);
-		stream_up_failed(s, err);
-	}
+	if (err)
+		fail(u, err);
 	legs_flush(w);
 }
 
@@ -130,28 +175,87 @@ static int dial(struct stream *s, struct upstream *u)
 	return fd == -EAGAIN ? 0 : fd < 0 ? fd : dial_by(s, u, fd, 0);
 }
 
-static int open_new(struct stream *s, struct pool_host *home)
+/* ---- taken by a stream, and left ---------------------------------------------------------------------------- */
+
+static void lend(struct upstream *u, struct stream *s)
+{
+	u->stream = s;
+	u->requests++;
+	s->up = u;
+}
+
+static int open_new(struct stream *s, struct pool_host *home, bool one)
 {
 	struct upstream *u;
 	int err;
 
 	if (!pool_open(home, &s->pick))
 		return -EBUSY;
-	u = make(s->w, home);
-	err = u ? dial(s, u) : -ENOMEM;
+	u = make(s, home, one);
 	if (!u) {
 		pool_closed(home);
-		return err;
+		return -ENOMEM;
 	}
 	stat_set(&s->w->http->stat.upstreams, stat_get(&s->w->http->stat.upstreams) + 1);
 	stat_add(&s->w->http->stat.connects, 1);
+	err = dial(s, u);
 	if (err) {
-		end(u);
+		stat_add(&s->w->http->stat.connect_failed, 1);
+		upstream_end(u);
 		return err;
 	}
-	u->stream = s;
-	u->requests = 1;
-	s->up = u;
+	s->up_reused = false;
+	if (one) {
+		lend(u, s);
+		return 0;
+	}
+	upstream_many_join(u->many, s);
+	/* Whoever comes meanwhile waits for this one, too, unless the host takes but one request at a time. */
+	if (!home->one)
+		list_add_tail(&home->roomy, &u->many->roomy);
+	return 0;
+}
+
+/* One that is open, or the first that will be. With since: what was open before is not trusted. */
+static struct upstream_many *roomy(struct pool_host *home, uint64_t since)
+{
+	list_for(x, &home->roomy) {
+		struct upstream_many *m = container_of(x, struct upstream_many, roomy);
+
+		if (!upstream_many_takes(m))
+			list_del(x);
+		else if (!m->open || m->opened_ns >= since)
+			return m;
+	}
+	return NULL;
+}
+
+/* Others wait for a connection already. */
+static int wait_behind(struct pool_host *home)
+{
+	pool_host_leave(home);
+	return -EBUSY;
+}
+
+static int take_of_many(struct stream *s, struct pool_host *home, bool idle)
+{
+	struct upstream_many *m = roomy(home, idle ? 0 : s->try_ns);
+	struct upstream *u;
+
+	if (m) {
+		pool_forget(m->up);
+		s->up_reused = m->open;
+		upstream_many_join(m, s);
+		return 0;
+	}
+	if (cluster_conn_waits(s->pick.use))
+		return wait_behind(home);
+	u = idle ? pool_take(home) : NULL;
+	if (!u)
+		return open_new(s, home, false);
+	u->sent = false;
+	s->up_reused = true;
+	lend(u, s);
 	return 0;
 }
 
@@ -162,283 +266,197 @@ int upstream_take(struct stream *s, bool idle)
 
 	if (!home)
 		return -ENOMEM;
+	if (home->speaks != POOL_ONE && !s->tunnel)
+		return take_of_many(s, home, idle);
+	if (cluster_conn_waits(s->pick.use))
+		return wait_behind(home);
 	u = idle ? pool_take(home) : NULL;
 	if (!u)
-		return open_new(s, home);
-	u->stream = s;
+		return open_new(s, home, true);
 	u->sent = false;
-	u->requests++;
-	s->up = u;
+	s->up_reused = true;
+	lend(u, s);
 	return 0;
 }
 
 bool upstream_ready(const struct upstream *u)
 {
-	return u->leg.conn.opened;
+	return u->many ? u->many->open : u->leg.conn.opened;
+}
+
+void upstream_began(struct stream *s)
+{
+	if (s->up->many)
+		upstream_many_began(s->up->many, s);
+	else
+		s->up->id = s->up_id;
+}
+
+static bool used_up(const struct upstream *u)
+{
+	uint32_t most = cluster_conf(u->home->pool->use)->pool.max_requests_per_connection;
+
+	return most && u->requests >= most;
+}
+
+/* What it was opened with is what the cluster says, and somebody may want it. */
+static bool wanted(const struct upstream *u)
+{
+	const struct worker *w = u->leg.w;
+
+	return u->home->key.settings == u->home->pool->settings && !cluster_gone(u->home->pool->use) && !w->http->stopping &&
+	       w->level == OVERLOAD_NONE && (!u->home->key.netns || stock_has(w->stock, u->home->key.netns));
 }
 
 /* PROXY headers name one client, so such a connection is nobody else's. */
 static bool may_be_kept(const struct upstream *u)
 {
 	const struct codec *c = &u->leg.codec;
-	const struct cluster_fact *f = cluster_conf(u->home->pool->use);
-	uint32_t most = f->pool.max_requests_per_connection;
 
 	return !u->leg.opaque && !u->leg.broken && !u->leg.in.len && !c->out.len && !u->leg.conn.eof &&
-	       (!c->ops->reusable || c->ops->reusable(c)) && !f->proxy_protocol && (!most || u->requests < most) &&
-	       u->home->key.settings == u->home->pool->settings && !cluster_gone(u->home->pool->use) &&
-	       !u->leg.w->http->stopping && u->leg.w->level == OVERLOAD_NONE &&
-	       (!u->home->key.netns || stock_has(u->leg.w->stock, u->home->key.netns));
+	       (!c->ops->reusable || c->ops->reusable(c)) && !cluster_conf(u->home->pool->use)->proxy_protocol && !used_up(u) &&
+	       wanted(u);
 }
 
-static void keep_or_close(struct upstream *u)
+void upstream_keep_or_close(struct upstream *u)
 {
 	u->keep = false;
 	if (may_be_kept(u))
 		pool_put(u->home, u);
 	else
-		end(u);
+		upstream_end(u);
 }
 
-void upstream_release(struct upstream *u, bool done)
+/* The last one has left, of one that nobody may join: it closes. */
+void upstream_settle(struct upstream *u)
 {
+	struct upstream_many *m = u->many;
+	bool keep;
+
+	if (!u->magic || u->ending)
+		return;
+	upstream_many_offer(m);
+	if (m->nstreams || m->nwaiting)
+		return;
+	keep = m->open && !m->away && !u->leg.broken && !u->leg.conn.eof && !used_up(u) && wanted(u);
+	if (!keep)
+		upstream_end(u);
+	else if (!list_linked(&u->idle))
+		pool_put(u->home, u);
+}
+
+/* The windows get back what nobody here will take any more. */
+static void leave_many(struct stream *s, struct upstream *u, bool done)
+{
+	struct codec *c = &u->leg.codec;
+	uint64_t id = s->up_id;
+
+	upstream_consumed(s, 0);
+	upstream_many_leave(u->many, s);
+	s->up = NULL;
+	if (id && u->magic && !done) {
+		c->ops->put_reset(c, id, s->response_end ? PROTO_NONE : PROTO_CANCELLED);
+		leg_touch(&u->leg);
+	}
+	upstream_settle(u);
+}
+
+void upstream_release(struct stream *s, bool done)
+{
+	struct upstream *u = s->up;
+
+	if (u->many) {
+		leave_many(s, u, done);
+		return;
+	}
 	assert_always(u->magic == upstream_MAGIC);
+	s->up = NULL;
+	s->up_id = 0;
 	u->stream = NULL;
 	u->id = 0;
 	if (!done)
-		end(u);
+		upstream_end(u);
 	else if (u->leg.decoding)
 		u->keep = true;
 	else
-		keep_or_close(u);
+		upstream_keep_or_close(u);
 }
 
-/* ---- what the host sends ------------------------------------------------------------------------------------ */
-
-/* Closed first: the connection that may replace it needs its place under maxConnections. */
-static void lost(struct upstream *u, enum proto_why why)
+void upstream_consumed(struct stream *s, size_t here)
 {
-	struct stream *s = u->stream;
+	struct upstream *u = s->up;
+	size_t n = s->up_unconsumed;
 
-	end(u);
-	if (s)
-		stream_up_reset(s, why, !u->sent);
+	if (!u || n <= here || !u->magic)
+		return;
+	s->up_unconsumed = here;
+	u->leg.codec.ops->consumed(&u->leg.codec, s->up_id, n - here);
+	leg_touch(&u->leg);
 }
 
-static struct stream *of(void *arg, uint64_t id)
+/* ---- opening ------------------------------------------------------------------------------------------------ */
+
+/* The host picked HTTP/1.1: the first keeps the connection, the others look for theirs, and nobody waits again. */
+static void open_one(struct upstream *u)
 {
-	struct upstream *u = CAST(upstream, arg);
+	struct upstream_many *m = u->many;
+	struct stream *s;
 
-	return u->stream && u->id == id ? u->stream : NULL;
-}
-
-static struct msg *on_begin(void *arg, uint64_t id, enum msg_kind kind)
-{
-	struct stream *s = of(arg, id);
-
-	return s ? stream_up_begin(s, kind) : NULL;
-}
-
-static int on_head(void *arg, uint64_t id, struct msg *m, bool last)
-{
-	struct stream *s = of(arg, id);
-
-	return s ? stream_up_head(s, m, last) : 0;
-}
-
-static void on_data(void *arg, uint64_t id, struct buf *in, struct slice d, bool last)
-{
-	struct stream *s = of(arg, id);
-
-	(void)in;
-	if (s)
-		stream_up_data(s, d, last);
-}
-
-static void on_trailers(void *arg, uint64_t id, struct msg *m)
-{
-	struct stream *s = of(arg, id);
-
-	(void)m;
-	if (s)
-		stream_up_trailers(s);
-}
-
-static void on_reset(void *arg, uint64_t id, enum proto_why why)
-{
-	struct upstream *u = CAST(upstream, arg);
-	struct stream *s = of(arg, id);
-
-	u->stream = NULL;
-	if (s)
-		stream_up_reset(s, why, why == PROTO_REFUSED);
-}
-
-static void on_opaque(void *arg, uint64_t id)
-{
-	struct stream *s = of(arg, id);
-
-	if (s)
-		stream_up_opaque(s);
-}
-
-static void on_writable(void *arg, uint64_t id)
-{
-	struct stream *s = of(arg, id);
-
-	if (s)
-		stream_up_sent(s);
-}
-
-static void on_room(void *arg)
-{
-	(void)arg;
-}
-
-/* reusable() says the same when the answer is over. */
-static void on_goaway(void *arg, uint64_t last, enum proto_why why)
-{
-	(void)arg;
-	(void)last;
-	(void)why;
-}
-
-static void on_ping(void *arg, uint64_t token, bool ack)
-{
-	(void)arg;
-	(void)token;
-	(void)ack;
-}
-
-static int on_glitch(void *arg)
-{
-	(void)arg;
-	return 0;
-}
-
-static const struct proto_sink sink = { on_begin, on_head, on_data, on_trailers, on_reset, on_writable, on_room,
-					on_goaway, on_ping, on_glitch, on_opaque };
-
-/* False: the connection is gone, or not the codec's any more. */
-static bool decode(struct upstream *u)
-{
-	int err = leg_decode(&u->leg);
-
-	if (u->ending) {
-		end(u);
-		return false;
+	u->home->one = m->away = true;
+	while (m->nwaiting > 1) {
+		s = container_of(m->waiting.next->next, struct stream, up_node);
+		upstream_many_leave(m, s);
+		s->up = NULL;
+		stream_up_open(s);
 	}
-	if (err && err != -EAGAIN) {
-		u->keep = false;
-		lost(u, u->leg.codec.why);
-		return false;
-	}
-	if (u->keep) {
-		keep_or_close(u);
-		return false;
-	}
-	return !u->leg.opaque;
-}
-
-static void ended(struct upstream *u, int err)
-{
-	const struct proto_ops *ops = u->leg.codec.ops;
-
-	if (!err && ops->eof) {
-		u->leg.decoding = true;
-		ops->eof(&u->leg.codec);
-		u->leg.decoding = false;
-	}
-	lost(u, PROTO_CLOSED);
-}
-
-/* Bytes that nobody asked for end an idle connection (decode says so), as FIN does. */
-void upstream_pump(struct upstream *u)
-{
-	struct leg *l = &u->leg;
-
-	if (l->opaque) {
-		if (u->stream)
-			stream_run(u->stream);
+	s = whose(u);
+	if (!u->magic || !s)
+		return;
+	if (!speak(u, &proto_http1, &limits)) {
+		fail(u, -ENOMEM);
 		return;
 	}
-	for (;;) {
-		size_t room;
-		ssize_t n;
+	upstream_many_leave(m, s);
+	list_del(&m->roomy);
+	u->many = NULL;
+	upstream_many_free(m);
+	lend(u, s);
+	stream_up_open(s);
+}
 
-		if (u->stream && !l->in.len && stream_response_passes(u->stream))
-			return;
-		room = u->stream ? stream_response_room(u->stream) : LEG_READ_MAX;
-		if (!room)
-			return;
-		n = leg_read(l, &l->in, room);
-		if (n == -EAGAIN)
-			return;
-		if (n <= 0) {
-			ended(u, (int)n);
-			return;
-		}
-		if (!decode(u) || conn_drained(&l->conn))
-			return;
+void upstream_open(struct upstream *u)
+{
+	struct slice alpn = u->leg.conn.peer->alpn;
+	bool two = slice_eq_str(alpn, "h2") || (u->home->speaks == POOL_MANY && !alpn.n);
+
+	if (!u->many) {
+		if (u->stream)
+			stream_up_open(u->stream);
+		return;
+	}
+	if (!two && u->home->speaks == POOL_MANY) {
+		upstream_open_failed(u, -EPROTO, "the host does not speak HTTP/2");
+	} else if (!two) {
+		open_one(u);
+	} else {
+		u->home->one = false;
+		upstream_many_limits(u->many);
+		stat_add(&u->leg.w->http->stat.http2_connects, 1);
+		if (speak(u, &proto_http2, &u->many->limits))
+			upstream_many_opened(u->many);
+		else
+			fail(u, -ENOMEM);
 	}
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------- */
-
-static void open_now(struct leg *l)
+void upstream_open_failed(struct upstream *u, int err, const char *detail)
 {
-	struct upstream *u = container_of(l, struct upstream, leg);
-
-	if (u->stream)
-		stream_up_open(u->stream);
-}
-
-static void open_failed(struct leg *l, int err)
-{
-	struct upstream *u = container_of(l, struct upstream, leg);
-	struct stream *s = u->stream;
-	const char *detail = l->conn.detail;
+	struct stream *s = whose(u);
 	char to[ADDR_TEXT_MAX];
 	unsigned held;
 
 	if (s && calm_may(&s->w->http->failures, s->w->thread.loop.now_ns, &held))
 		log_info("upstream", "cluster %.*s, host %s: %s%s%s (%u more in the seconds before)", SLICE_ARG(s->info.cluster),
 			 addr_text(&s->pick.addr, to), strerror(-err), detail ? ": " : "", detail ? detail : "", held);
-	end(u);
-	if (s)
-		stream_up_failed(s, err);
+	fail(u, err);
 }
-
-static void readable(struct leg *l)
-{
-	upstream_pump(container_of(l, struct upstream, leg));
-}
-
-static void sent(struct leg *l)
-{
-	struct upstream *u = container_of(l, struct upstream, leg);
-
-	u->sent = true;
-	if (u->stream)
-		stream_up_sent(u->stream);
-}
-
-/* What the host said before it closed may still be there, and may be an answer: reading tells. */
-static void broken(struct leg *l, int err)
-{
-	struct upstream *u = container_of(l, struct upstream, leg);
-
-	(void)err;
-	if (l->opaque)
-		lost(u, PROTO_CLOSED);
-	else
-		upstream_pump(u);
-}
-
-/* HTTP/1 writes at once: there is nothing that its flush could refuse. */
-static void refused(struct leg *l)
-{
-	lost(container_of(l, struct upstream, leg), l->codec.why);
-}
-
-static const struct leg_events leg_events = { open_now, open_failed, readable, sent, broken, refused };

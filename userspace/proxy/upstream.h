@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection to a host: opened for one stream, kept by the pool between streams, closed when the host closes, sends
- * what nobody asked for, or was used long enough. Belongs to its pool; lent to a stream. One worker.
+ * A connection to a host. HTTP/1's is opened for one stream, kept by the pool between streams, closed when the host closes,
+ * sends what nobody asked for, or was used long enough. HTTP/2's carries many streams: upstream_many.h has what it has
+ * beside. Belongs to its pool; lent to streams. One worker.
  */
 #pragma once
 #include "proxy/leg.h"
@@ -9,17 +10,19 @@
 struct pool_host;
 struct stock_wait;
 struct stream;
+struct upstream_many;
 
 struct upstream {
 	unsigned magic;
 	struct leg leg;
 	struct pool_host *home;
-	struct stream *stream;                  /* NULL: idle, or nobody's any more */
+	struct stream *stream;                  /* HTTP/1's. NULL: idle, or nobody's any more, or with many */
 	uint64_t id;                            /* of that stream in the codec */
+	struct upstream_many *many;             /* its streams, where there may be many; NULL: HTTP/1 */
 	struct list idle;                       /* among the idle ones of its host */
 	uint64_t idle_ns;                       /* since */
 	uint32_t idle_ms;                       /* the host closes it after so long, it said; 0: it did not */
-	uint32_t requests;                      /* with the one under way */
+	uint32_t requests;                      /* with those under way */
 	struct stock_wait *wait;                /* for a socket of the client's pod; NULL: not */
 	bool sent;                              /* some of this request went to the socket */
 	bool keep;                              /* released in the middle of decode(): to the pool when that is back */
@@ -28,12 +31,20 @@ struct upstream {
 };
 
 /*
- * A connection to s->pick becomes s->up: an idle one, if there is and idle says so, else one that is being opened, of which
- * stream_up_open() or stream_up_failed() tells. 0, -EBUSY: maxConnections, or another -errno.
+ * A connection to s->pick becomes s->up: one with room, or an idle one, if there is and idle says so, else one that is being
+ * opened, of which stream_up_open() or stream_up_failed() tells. 0, -EBUSY: maxConnections, or another -errno.
  */
 int upstream_take(struct stream *s, bool idle);
 bool upstream_ready(const struct upstream *u);  /* open: requests may be put */
-/* The stream lets go. done: request and answer went through whole. Kept if it may be, else closed. */
-void upstream_release(struct upstream *u, bool done);
+void upstream_began(struct stream *s);          /* s->up_id is known: its head was put */
+/*
+ * The stream lets go of s->up. done: request and answer went through whole. HTTP/1: kept if it may be, else closed. HTTP/2:
+ * the stream is reset, if it is not done.
+ */
+void upstream_release(struct stream *s, bool done);
 void upstream_close(struct upstream *u);        /* with no stream */
 void upstream_pump(struct upstream *u);         /* there is room again for what the host sends */
+/* stream_up_sent() comes when what lies in out has gone: of many, only to who asks, each time. */
+void upstream_tell_sent(struct stream *s);
+/* What of the answer's body came and was not given back to the host's windows yet, but for `here` bytes, is. */
+void upstream_consumed(struct stream *s, size_t here);

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/upstream_many.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "proto/http2.h"
+#include "proxy/cluster.h"
+#include "proxy/http.h"
+#include "proxy/pool.h"
+#include "proxy/stream.h"
+#include "proxy/upstream_priv.h"
+#include "proxy/worker.h"
+
+#define SLOTS_FIRST 16u
+#define STREAM_WINDOW (256u << 10)              /* of an answer's body may be under way to us */
+#define CONN_WINDOW_MAX (64u << 20)
+/* Between two pings of a silent host: hosts that speak gRPC end a connection that is asked more often. */
+#define ASK_AGAIN_NS (300 * SEC)
+#define PING_TOKEN 0x77656674616c6976ull
+
+static const struct cluster_fact *conf(const struct upstream_many *m)
+{
+	return cluster_conf(m->up->home->pool->use);
+}
+
+static uint64_t now(const struct upstream_many *m)
+{
+	return m->up->leg.w->thread.loop.now_ns;
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------- */
+
+struct upstream_many *upstream_many_new(struct upstream *u, const struct net_addr *addr)
+{
+	struct upstream_many *m = calloc(1, sizeof(*m));
+
+	if (m)
+		m->slots = calloc(SLOTS_FIRST, sizeof(*m->slots));
+	if (!m || !m->slots) {
+		free(m);
+		return NULL;
+	}
+	m->nslots = SLOTS_FIRST;
+	m->up = u;
+	m->addr = *addr;
+	list_init(&m->streams);
+	list_init(&m->waiting);
+	list_init(&m->told);
+	return m;
+}
+
+void upstream_many_free(struct upstream_many *m)
+{
+	if (!m)
+		return;
+	free(m->slots);
+	free(m);
+}
+
+/* The connection's window is all its streams': one whose client does not read holds up nobody. */
+void upstream_many_limits(struct upstream_many *m)
+{
+	uint64_t all = (uint64_t)conf(m)->pool.http2_max_streams * STREAM_WINDOW;
+
+	m->limits.streams = conf(m)->pool.http2_max_streams;
+	m->limits.stream_window = STREAM_WINDOW;
+	m->limits.conn_window = all < CONN_WINDOW_MAX ? (uint32_t)all : CONN_WINDOW_MAX;
+}
+
+/* ---- by id -------------------------------------------------------------------------------------------------- */
+
+static struct stream **slot_of(const struct upstream_many *m, uint64_t id)
+{
+	return &m->slots[(id * 0x9e3779b97f4a7c15ull >> 32) & (m->nslots - 1)];
+}
+
+/* Without memory chains only get longer. */
+static void grow(struct upstream_many *m)
+{
+	struct stream **v = calloc(2 * m->nslots, sizeof(*v)), **old = m->slots;
+	uint32_t n = m->nslots;
+
+	if (!v)
+		return;
+	m->slots = v;
+	m->nslots = 2 * n;
+	for (uint32_t i = 0; i < n; i++) {
+		for (struct stream *s = old[i], *next; s; s = next) {
+			struct stream **to = slot_of(m, s->up_id);
+
+			next = s->up_next;
+			s->up_next = *to;
+			*to = s;
+		}
+	}
+	free(old);
+}
+
+struct stream *upstream_many_find(const struct upstream_many *m, uint64_t id)
+{
+	struct stream *s = *slot_of(m, id);
+
+	while (s && s->up_id != id)
+		s = s->up_next;
+	return s;
+}
+
+static void forget(struct upstream_many *m, struct stream *s)
+{
+	struct stream **at = slot_of(m, s->up_id);
+
+	while (*at && *at != s)
+		at = &(*at)->up_next;
+	if (*at)
+		*at = s->up_next;
+	s->up_id = 0;
+}
+
+/* ---- is the host alive? ------------------------------------------------------------------------------------- */
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* When it is to be asked, or was to have answered. */
+static uint64_t due(const struct upstream_many *m)
+{
+	const struct pool_limits *l = &conf(m)->pool;
+	uint64_t silent = later(m->heard_ns, m->busy_ns) + l->http2_ping_ms * MSEC;
+
+	if (m->asking)
+		return m->asked_ns + l->http2_ping_timeout_ms * MSEC;
+	return m->asked_ns && m->said_ns <= m->asked_ns ? later(silent, m->asked_ns + ASK_AGAIN_NS) : silent;
+}
+
+static void ask(struct upstream_many *m)
+{
+	struct codec *c = &m->up->leg.codec;
+
+	m->asking = true;
+	m->asked_ns = now(m);
+	c->ops->put_ping(c, PING_TOKEN);
+	leg_touch(&m->up->leg);
+}
+
+static void on_time(struct timer *t)
+{
+	struct upstream_many *m = t->arg;
+	struct worker *w = m->up->leg.w;
+
+	m->asking &= m->heard_ns <= m->asked_ns;
+	if (!m->nstreams && !m->asking)
+		return;
+	if (m->asking && due(m) <= now(m)) {
+		stat_add(&w->http->stat.http2_silent, 1);
+		upstream_lost(m->up, PROTO_TIMEOUT);
+		legs_flush(w);
+		return;
+	}
+	if (due(m) <= now(m))
+		ask(m);
+	timer_arm_at(&w->thread.loop, t, due(m), on_time, m);
+	legs_flush(w);
+}
+
+static void watch(struct upstream_many *m)
+{
+	if (!timer_armed(&m->timer) && conf(m)->pool.http2_ping_ms)
+		timer_arm_at(&m->up->leg.w->thread.loop, &m->timer, due(m), on_time, m);
+}
+
+/* ---- streams ------------------------------------------------------------------------------------------------ */
+
+bool upstream_many_takes(struct upstream_many *m)
+{
+	const struct upstream *u = m->up;
+	const struct codec *c = &u->leg.codec;
+	uint32_t requests = conf(m)->pool.max_requests_per_connection;
+
+	if (!u->magic || u->ending || u->leg.broken || m->away || (requests && u->requests >= requests))
+		return false;
+	if (!m->open)
+		return m->nwaiting < pool_streams_max(u->home);
+	/* Before the host has said how many it takes, as many as it took on its other connections. */
+	if (m->nstreams >= (m->heard_room ? conf(m)->pool.http2_max_streams : pool_streams_max(u->home)))
+		return false;
+	m->limits.streams = conf(m)->pool.http2_max_streams;
+	return c->ops->room(c);
+}
+
+void upstream_many_offer(struct upstream_many *m)
+{
+	if (list_linked(&m->roomy) || !upstream_many_takes(m))
+		return;
+	list_add_tail(&m->up->home->roomy, &m->roomy);
+	cluster_conn_room(m->up->home->pool->use);
+}
+
+static void set_off(struct upstream_many *m, struct stream *s)
+{
+	if (!m->nstreams++)
+		m->busy_ns = now(m);
+	list_add_tail(&m->streams, &s->up_node);
+	watch(m);
+}
+
+void upstream_many_join(struct upstream_many *m, struct stream *s)
+{
+	m->up->requests++;
+	s->up = m->up;
+	s->up_id = 0;
+	s->up_unconsumed = 0;
+	s->up_waits = !m->open;
+	if (m->open) {
+		set_off(m, s);
+		return;
+	}
+	m->nwaiting++;
+	list_add_tail(&m->waiting, &s->up_node);
+}
+
+/* What finds no room any more takes another connection. */
+void upstream_many_opened(struct upstream_many *m)
+{
+	m->open = true;
+	m->opened_ns = now(m);
+	while (!list_empty(&m->waiting)) {
+		struct stream *s = container_of(m->waiting.next, struct stream, up_node);
+
+		if (upstream_many_takes(m)) {
+			list_del(&s->up_node);
+			m->nwaiting--;
+			s->up_waits = false;
+			set_off(m, s);
+		} else {
+			upstream_many_leave(m, s);
+			s->up = NULL;
+		}
+		stream_up_open(s);
+	}
+}
+
+/* One that never began does not count. */
+void upstream_many_leave(struct upstream_many *m, struct stream *s)
+{
+	list_del(&s->up_told);
+	list_del(&s->up_node);
+	if (s->up_waits)
+		m->nwaiting--;
+	else
+		m->nstreams--;
+	s->up_waits = false;
+	if (s->up_id)
+		forget(m, s);
+	else
+		m->up->requests--;
+}
+
+void upstream_many_began(struct upstream_many *m, struct stream *s)
+{
+	struct stream **at;
+
+	if (m->nstreams > m->nslots)
+		grow(m);
+	at = slot_of(m, s->up_id);
+	s->up_next = *at;
+	*at = s;
+	s->up_mark = m->flushes;
+}
+
+bool upstream_many_unsent(const struct upstream_many *m, const struct stream *s)
+{
+	return !s->up_id || s->up_mark == m->flushes;
+}
+
+void upstream_tell_sent(struct stream *s)
+{
+	struct upstream_many *m = s->up ? s->up->many : NULL;
+
+	if (m && !list_linked(&s->up_told))
+		list_add_tail(&m->told, &s->up_told);
+}
+
+/* Those that ask again do so for the next time. */
+void upstream_many_sent(struct upstream_many *m)
+{
+	struct list todo;
+
+	m->flushes++;
+	list_init(&todo);
+	while (!list_empty(&m->told)) {
+		struct list *x = m->told.next;
+
+		list_del(x);
+		list_add_tail(&todo, x);
+	}
+	while (!list_empty(&todo)) {
+		struct stream *s = container_of(todo.next, struct stream, up_told);
+
+		list_del(&s->up_told);
+		stream_up_sent(s);
+	}
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The streams of one connection to a host that carries many (HTTP/2): which there are, by the codec's id; which wait until
+ * it is open; whether it takes another; and whether the host still lives. Part of its upstream. One worker.
+ */
+#pragma once
+#include "event/timer.h"
+#include "net/addr.h"
+#include "proxy/odd.h"
+#include "proxy/upstream.h"
+
+struct cluster_fact;
+
+struct upstream_many {
+	struct upstream *up;
+	struct list streams, waiting;           /* by stream.up_node: those under way; those that wait until it is open */
+	unsigned nstreams, nwaiting;
+	struct list roomy;                      /* among those of its host that take streams */
+	struct list told;                       /* streams that upstream_tell_sent() was said for */
+	struct stream **slots;                  /* by id; 2^n, each a chain by stream.up_next */
+	uint32_t nslots;
+	bool open;
+	bool away;                              /* the host takes no more streams */
+	bool heard_room;                        /* it has said how many it takes */
+	uint64_t flushes;                       /* what was put since the last one, the host has not seen */
+	uint64_t opened_ns;
+	uint64_t busy_ns;                       /* its first stream of now began */
+	uint64_t heard_ns, said_ns;             /* last bytes; last bytes of a stream */
+	uint64_t asked_ns;                      /* last ping; 0: none */
+	bool asking;                            /* and it is not answered */
+	struct timer timer;                     /* of both */
+	struct odd odd;
+	struct net_addr addr;                   /* of the host, for the log */
+	struct proto_limits limits;
+};
+
+struct upstream_many *upstream_many_new(struct upstream *u, const struct net_addr *addr); /* NULL: out of memory */
+void upstream_many_free(struct upstream_many *m); /* accepts NULL */
+void upstream_many_limits(struct upstream_many *m); /* as the cluster says now */
+
+/* May another stream come? Before it is open: may another wait? */
+bool upstream_many_takes(struct upstream_many *m);
+void upstream_many_offer(struct upstream_many *m); /* to its host, if it takes another */
+void upstream_many_join(struct upstream_many *m, struct stream *s); /* under way, or waiting */
+void upstream_many_leave(struct upstream_many *m, struct stream *s); /* from wherever it is; knows no id of it any more */
+void upstream_many_began(struct upstream_many *m, struct stream *s);
+struct stream *upstream_many_find(const struct upstream_many *m, uint64_t id);
+bool upstream_many_unsent(const struct upstream_many *m, const struct stream *s); /* the host has seen nothing of it */
+void upstream_many_sent(struct upstream_many *m); /* as leg_events.sent */
+void upstream_many_opened(struct upstream_many *m); /* who waited goes on */

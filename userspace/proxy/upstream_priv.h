@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of an upstream share. */
+#pragma once
+#include "proxy/upstream.h"
+
+#define upstream_MAGIC 0x09574ea1u
+
+extern const struct leg_events upstream_leg_events;
+extern const struct proto_sink upstream_sink;
+
+/* Closes now, or behind decode(). Its streams have left, or are told by the caller. */
+void upstream_end(struct upstream *u);
+/* It broke, and with it what is under way. Closed first: what replaces it needs its place under maxConnections. */
+void upstream_lost(struct upstream *u, enum proto_why why);
+/* HTTP/1: its stream has left it well. */
+void upstream_keep_or_close(struct upstream *u);
+/* HTTP/2: a stream has left it, or there is room again. */
+void upstream_settle(struct upstream *u);
+/* It is open, and what is spoken is known; or it is not what the cluster says, and has failed. */
+void upstream_open(struct upstream *u);
+void upstream_open_failed(struct upstream *u, int err, const char *detail);
