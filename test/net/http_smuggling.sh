@@ -10,10 +10,7 @@ kernel: {mode: off}
 listeners:
 - {name: web, address: "127.0.0.1:8080", protocol: http, routes: [all]}
 routes:
-- name: all
-  rules:
-  - {matches: [{method: CONNECT}], upgrades: [connect], backends: [{cluster: app}]}
-  - {backends: [{cluster: app}]}
+- {name: all, rules: [{backends: [{cluster: app}]}]}
 clusters:
 - {name: app, endpoints: [{address: "127.0.0.1:9001"}]}
 YAML

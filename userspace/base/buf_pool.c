@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/buf_pool.h"
 
-#include <pthread.h>
 #include <stdlib.h>
+#include "base/at_end.h"
+#include "base/list.h"
 #include "base/poison.h"
 
 enum { SMALL, LARGE, KINDS };
@@ -11,17 +12,13 @@ struct pool {
 	struct buf_chunk *free[KINDS];
 	unsigned n[KINDS];
 	int64_t bytes;
-	bool known;                             /* to the key whose destructor empties it */
+	struct at_end end;
 };
 
 static __thread struct pool pool;
-static pthread_key_t pool_key;
-static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
 
-static void pool_empty(void *arg)
+static void pool_empty(struct pool *p)
 {
-	struct pool *p = arg;
-
 	for (int k = 0; k < KINDS; k++) {
 		while (p->free[k]) {
 			struct buf_chunk *c = p->free[k];
@@ -33,36 +30,21 @@ static void pool_empty(void *arg)
 		}
 		p->n[k] = 0;
 	}
-	p->known = false;
+}
+
+static void pool_end(struct at_end *e)
+{
+	pool_empty(container_of(e, struct pool, end));
 }
 
 void buf_pool_trim(void)
 {
-	bool known = pool.known;
-
 	pool_empty(&pool);
-	pool.known = known;
 }
 
 int64_t buf_pool_bytes(void)
 {
 	return pool.bytes;
-}
-
-static void pool_key_make(void)
-{
-	if (pthread_key_create(&pool_key, pool_empty))
-		abort();
-}
-
-/* False: nobody would empty this thread's pool at its end. */
-static bool pool_ready(void)
-{
-	if (!pool.known) {
-		pthread_once(&pool_once, pool_key_make);
-		pool.known = !pthread_setspecific(pool_key, &pool);
-	}
-	return pool.known;
 }
 
 static int kind(size_t cap)
@@ -112,7 +94,7 @@ void buf_chunk_free(struct buf_chunk *c)
 {
 	int k = kind(c->cap);
 
-	if (k == KINDS || pool.n[k] >= BUF_POOL_MAX || !pool_ready()) {
+	if (k == KINDS || pool.n[k] >= BUF_POOL_MAX || !at_end_call(&pool.end, pool_end)) {
 		pool.bytes -= c->cap;
 		free(c);
 		return;

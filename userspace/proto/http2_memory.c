@@ -5,8 +5,8 @@
  */
 #include "proto/http2_priv.h"
 
-#include <pthread.h>
 #include <stdlib.h>
+#include "base/at_end.h"
 #include "base/poison.h"
 
 #define SMALLEST 64u
@@ -23,16 +23,14 @@ _Static_assert(sizeof(struct block) == 16, "data is aligned as malloc's");
 struct pool {
 	struct block *free[CLASSES];
 	uint32_t n[CLASSES];
-	bool known;                             /* to the key whose destructor empties it */
+	struct at_end end;
 };
 
 static __thread struct pool pool;
-static pthread_key_t pool_key;
-static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
 
-static void pool_empty(void *arg)
+static void pool_empty(struct at_end *e)
 {
-	struct pool *p = arg;
+	struct pool *p = container_of(e, struct pool, end);
 
 	for (unsigned k = 0; k < CLASSES; k++) {
 		while (p->free[k]) {
@@ -44,22 +42,6 @@ static void pool_empty(void *arg)
 		}
 		p->n[k] = 0;
 	}
-	p->known = false;
-}
-
-static void pool_key_make(void)
-{
-	if (pthread_key_create(&pool_key, pool_empty))
-		abort();
-}
-
-static bool pool_ready(void)
-{
-	if (!pool.known) {
-		pthread_once(&pool_once, pool_key_make);
-		pool.known = !pthread_setspecific(pool_key, &pool);
-	}
-	return pool.known;
 }
 
 static unsigned class_of(size_t n)
@@ -92,7 +74,7 @@ static void block_free(struct block *b)
 {
 	unsigned k = class_of(b->size);
 
-	if (k == CLASSES || (uint64_t)pool.n[k] * b->size >= CLASS_KEEP || !pool_ready()) {
+	if (k == CLASSES || (uint64_t)pool.n[k] * b->size >= CLASS_KEEP || !at_end_call(&pool.end, pool_empty)) {
 		free(b);
 		return;
 	}
