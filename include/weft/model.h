@@ -119,13 +119,16 @@ struct cluster_tls {
 	size_t nsans;
 };
 
-enum health_type { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP };
+enum health_type { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP, HEALTH_GRPC };
+
+#define HEALTH_SERVICE_MAX 1024u                /* bytes of health_check.service */
 
 /* Active checks, once per node, in the agent. */
 struct health_check {
 	uint8_t type;                           /* enum health_type */
 	bool tls;                               /* with the cluster's settings, which must be enabled */
 	struct slice path, host;                /* host empty = the cluster's name */
+	struct slice service;                   /* that gRPC asks for; empty = the whole host */
 	uint16_t port;                          /* 0: the host's own */
 	uint32_t interval_ms, timeout_ms;
 	uint32_t unhealthy, healthy;            /* checks in a row that turn it */

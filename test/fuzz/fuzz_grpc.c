@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/magic.h"
 #include "proto/grpc.h"
+#include "proto/grpc_health.h"
 #include "weft/str.h"
 
 static void message(struct slice text)
@@ -55,7 +56,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct slice text = { (const char *)data, n }, service, method, format;
+	enum grpc_health health;
 
+	if (!grpc_health_read(text, &health))
+		grpc_health_word(health);
 	message(text);
 	timeout(text);
 	if (grpc_path(text, &service, &method))

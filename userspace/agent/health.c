@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/health_call.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "net/addr.h"
@@ -37,6 +38,7 @@ struct check {
 	struct tlsctx *tls;                     /* of its last connection; NULL: plain */
 	struct buf in;
 	llhttp_t parser;
+	struct health_call *call;               /* of type grpc, while it runs */
 	size_t got;                             /* bytes of the answer */
 	bool running, seen;                     /* of this snapshot */
 	enum known known;
@@ -122,6 +124,8 @@ static void stop(struct check *c)
 		conn_shut(&c->conn);
 	conn_close(&c->conn);
 	buf_fini(&c->in);
+	health_call_free(c->call);
+	c->call = NULL;
 	timer_disarm(c->health->loop, &c->timer);
 	c->health->under_way -= c->running;
 	c->running = false;
@@ -146,13 +150,13 @@ static const struct secret *find_secret(void *arg, struct slice name)
 /* The cluster's settings, with the one protocol that a check speaks. The same as the last time while no file changed. */
 static int use_tls(struct check *c, struct err *e)
 {
-	static const struct slice http1[] = { { "http/1.1", 8 } };
+	static const struct slice http1[] = { { "http/1.1", 8 } }, http2[] = { { "h2", 2 } };
 	const struct tlsctx_secrets secrets = { find_secret, (void *)c->health->snap };
 	struct cluster_tls t = c->cluster->conf->tls;
 	struct tlsctx *old = c->tls;
 
-	if (conf_of(c)->type == HEALTH_HTTP && t.nalpn) {
-		t.alpn = http1;
+	if (conf_of(c)->type == HEALTH_GRPC || (conf_of(c)->type == HEALTH_HTTP && t.nalpn)) {
+		t.alpn = conf_of(c)->type == HEALTH_GRPC ? http2 : http1;
 		t.nalpn = 1;
 	}
 	c->tls = tlsctx_client(c->health->tls, &t, &secrets, e);
@@ -207,6 +211,24 @@ static void ask(struct check *c)
 	buf_fini(&out);
 }
 
+static void call_send(struct check *c)
+{
+	struct buf *out = health_call_out(c->call);
+	ssize_t n = out->len ? conn_write(&c->conn, out) : 0;
+
+	if (n < 0)
+		finish(c, strerror((int)-n));
+}
+
+static void call(struct check *c)
+{
+	c->call = health_call_new(host_of(c), conf_of(c)->service, conf_of(c)->tls);
+	if (c->call)
+		call_send(c);
+	else
+		finish(c, "the call cannot be said in HTTP/2");
+}
+
 static void on_open(struct conn *conn)
 {
 	struct check *c = container_of(conn, struct check, conn);
@@ -214,6 +236,10 @@ static void on_open(struct conn *conn)
 	stat_add(&c->health->stat.handshakes, conn->peer->tls);
 	if (conf_of(c)->type == HEALTH_TCP) {
 		finish(c, NULL);
+		return;
+	}
+	if (conf_of(c)->type == HEALTH_GRPC) {
+		call(c);
 		return;
 	}
 	llhttp_init(&c->parser, HTTP_RESPONSE, &settings);
@@ -228,9 +254,21 @@ static void answered(struct check *c)
 	finish(c, expected(conf_of(c), c->parser.status_code) ? NULL : why);
 }
 
+static bool call_read(struct check *c)
+{
+	if (health_call_read(c->call, &c->in)) {
+		finish(c, health_call_why(c->call));
+		return true;
+	}
+	call_send(c);
+	return !c->running;
+}
+
 /* True: there is no more to be read. */
 static bool parse(struct check *c)
 {
+	if (c->call)
+		return call_read(c);
 	while (c->in.len) {
 		struct slice s = buf_head(&c->in);
 		llhttp_errno_t e = llhttp_execute(&c->parser, s.p, s.n);
@@ -271,7 +309,10 @@ static void on_readable(struct conn *conn)
 
 static void on_writable(struct conn *conn)
 {
-	(void)conn;
+	struct check *c = container_of(conn, struct check, conn);
+
+	if (c->call)
+		call_send(c);
 }
 
 static void on_failed(struct conn *conn, int err)

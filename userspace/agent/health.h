@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Active checks of hosts, once per node: TCP connect, or one HTTP/1.1 GET, either over TLS with the cluster's settings.
- * A host's first check decides at once; later it
- * takes as many in a row as the cluster says. Until then, and while nobody checks, a host counts as well. At most
+ * Active checks of hosts, once per node: TCP connect, one HTTP/1.1 GET, or one call of grpc.health.v1.Health, each plain or
+ * over TLS with the cluster's settings. A host's first check decides at once; later it takes as many in a row as the cluster
+ * says. Until then, and while nobody checks, a host counts as well. At most
  * HEALTH_PARALLEL are under way; the others wait their turn. Agent's loop.
  */
 #pragma once

@@ -65,7 +65,7 @@ static const char *const state_names[] = { "ready", "draining", NULL };
 /* enum discovery_type */
 static const char *const discovery_names[] = { "auto", "dns", "registry", NULL };
 static const char *const fallback_names[] = { "none", "any", "default", NULL };
-static const char *const health_names[] = { "none", "tcp", "http", NULL };
+static const char *const health_names[] = { "none", "tcp", "http", "grpc", NULL };
 static const char *const health_tls_names[] = { "auto", "true", "false", NULL }; /* enum health_tls */
 
 #define DURATION_FROM_1MS .min = 1000000, .max = CONF_HOURS_MAX
@@ -148,13 +148,16 @@ static const struct conf_item pool_rows[] = {
 static const struct conf_item health_rows[] = {
 	CONF_LINE_ITEM(struct cluster_health, line),
 	CONF_ITEM(struct cluster_health, type, "type", ENUM, .names = health_names, .required = true,
-		  .help = "tcp: it takes a connection, with TLS also the handshake succeeds; http: it answers as expected"),
+		  .help = "tcp: it takes a connection, with TLS also the handshake succeeds; http: it answers as expected; "
+			  "grpc: grpc.health.v1.Health says SERVING, over HTTP/2"),
 	CONF_ITEM(struct cluster_health, tls, "tls", ENUM, .names = health_tls_names, .dflt = "auto",
 		  .help = "whether checks speak TLS, with the cluster's settings; auto: as the cluster, but not to a `port` of their own"),
 	CONF_ITEM(struct cluster_health, path, "path", STRING, .max = 8192, .dflt = "/", .check = check_health_path,
 		  .help = "http: what is asked for"),
 	CONF_ITEM(struct cluster_health, host, "host", STRING, .max = NAME_MAX_BYTES,
-		  .help = "http: the Host header; TLS without `tls.sni`: the server's name; none: the cluster's name"),
+		  .help = "http: the Host header; grpc: the authority; TLS without `tls.sni`: the server's name; none: the cluster's name"),
+	CONF_ITEM(struct cluster_health, service, "service", STRING, .max = HEALTH_SERVICE_MAX,
+		  .help = "grpc: what is asked for, such as shop.Orders; none: the whole endpoint"),
 	CONF_ITEM(struct cluster_health, port, "port", INT, .min = 1, .max = 65535, .help = "none: each endpoint's own"),
 	CONF_ITEM(struct cluster_health, interval_ns, "interval", DURATION, DURATION_FROM_1MS, .dflt = "10s",
 		  .help = "between two checks of an endpoint"),

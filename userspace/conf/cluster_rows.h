@@ -51,7 +51,7 @@ struct cluster_conf {
 		uint32_t line;
 		uint8_t type;
 		uint8_t tls;                    /* enum health_tls */
-		struct slice path, host;
+		struct slice path, host, service;
 		uint16_t port;
 		uint64_t interval_ns, timeout_ns;
 		uint32_t unhealthy, healthy;

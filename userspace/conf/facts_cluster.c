@@ -117,6 +117,7 @@ static void set_health(struct cluster_fact *f, const struct cluster_health *h)
 		.tls = h->tls == HEALTH_TLS_TRUE || (h->tls == HEALTH_TLS_AUTO && f->tls.enabled && !h->port),
 		.path = fact_slice(&f->fact, h->path),
 		.host = fact_slice(&f->fact, h->host),
+		.service = fact_slice(&f->fact, h->service),
 		.port = h->port,
 		.interval_ms = making_ms(h->interval_ns),
 		.timeout_ms = making_ms(h->timeout_ns),
@@ -189,9 +190,12 @@ static int check_unused(struct making *m, const struct cluster_conf *c)
 
 	if (c->lb != LB_POLICY_RING_HASH && conf_member(m->node, "ringSize"))
 		return making_error(m, m->node, "ringSize", "only for loadBalancer ring-hash");
-	if (c->health.line && c->health.type == HEALTH_TCP && (conf_member(health, "path") || c->health.expect.n))
+	if (c->health.line && (c->health.type == HEALTH_TCP || c->health.type == HEALTH_GRPC) &&
+	    (conf_member(health, "path") || c->health.expect.n))
 		return making_error(m, m->node, c->health.expect.n ? "healthCheck.expect" : "healthCheck.path",
 				    "only for type http");
+	if (c->health.service.n && c->health.type != HEALTH_GRPC)
+		return making_error(m, m->node, "healthCheck.service", "only for type grpc");
 	return 0;
 }
 

@@ -108,6 +108,8 @@ static void health_check(struct store_tx *tx, const struct op *op, const struct 
 		tx_refuse(tx, op, "health: healthy and unhealthy are at least 1");
 	if (h->type == HEALTH_HTTP && !http_is_path(h->path))
 		tx_refuse(tx, op, "health.path %.*s: must begin with /, without spaces", SLICE_ARG(h->path));
+	if (h->service.n > HEALTH_SERVICE_MAX)
+		tx_refuse(tx, op, "health.service: %zu bytes, at most %u", h->service.n, HEALTH_SERVICE_MAX);
 	if (h->tls && !tls)
 		tx_refuse(tx, op, "health.tls: the cluster has no tls, whose settings it would use");
 	check_statuses(tx, op, "health.expect", h->expect, h->nexpect);

@@ -17,7 +17,7 @@ static const char *const host_state_names[] = { "ready", "draining" };
 static const char *const fail_names[] = { "open", "closed" };
 static const char *const splice_names[] = { "maybe", "never" };
 static const char *const proto_names[] = { [IPPROTO_TCP] = "TCP", [IPPROTO_UDP] = "UDP" };
-static const char *const health_names[] = { "none", "tcp", "http" };
+static const char *const health_names[] = { "none", "tcp", "http", "grpc" };
 static const char *const fallback_names[] = { "none", "any", "default" };
 static const char *const text_names[] = { "any", "exact", "prefix", "regex", "present", "absent", "suffix", "contains", "range" };
 static const char *const header_op_names[] = { "set", "add", "remove" };
@@ -247,6 +247,7 @@ static const struct field cluster_fact_rows[] = {
 	BOOL(cluster_fact, health.tls),
 	SLICE(cluster_fact, health.path),
 	SLICE(cluster_fact, health.host),
+	SLICE(cluster_fact, health.service),
 	UINT(cluster_fact, health.port, UINT16_MAX),
 	DFLT(cluster_fact, health.interval_ms, UINT32_MAX, 10000),
 	DFLT(cluster_fact, health.timeout_ms, UINT32_MAX, 1000),

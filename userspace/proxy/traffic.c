@@ -71,7 +71,7 @@ struct call_stat *traffic_call(struct traffic *t, struct slice name, bool known)
 
 void traffic_init(struct traffic *t)
 {
-	*t = (struct traffic){ 0 };
+	memset(t, 0, sizeof(*t));
 	table_init(&t->calls, 0);
 }
 

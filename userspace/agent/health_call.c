@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/health_call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "proto/grpc.h"
+#include "proto/grpc_health.h"
+#include "proto/http2.h"
+#include "weft/str.h"
+
+#define ANSWER_MAX 1024u                        /* bytes of the answer's message: it has two */
+#define WHY_MAX 200
+
+struct health_call {
+	struct codec codec;
+	struct proto_limits limits;
+	struct arena arena;
+	struct msg request, head, other, trailers;
+	struct buf body;
+	uint64_t id;
+	struct slice service;                   /* in the arena */
+	bool over;
+	char why[WHY_MAX];
+	_Alignas(16) char state[];
+};
+
+static void fail(struct health_call *c, const char *what)
+{
+	if (!c->over)
+		snprintf(c->why, sizeof(c->why), "%s", what);
+	c->over = true;
+}
+
+/* ---- the verdict -------------------------------------------------------------------------------------------- */
+
+static void refused(struct health_call *c, int status, const struct msg *m)
+{
+	struct slice message = msg_get(m, SLICE_LIT("grpc-message"));
+	char *text = msg_alloc(m == &c->head ? &c->head : &c->trailers, message.n + 1);
+	int n = text ? (int)grpc_message_read(message, text) : 0;
+
+	if (status == GRPC_UNIMPLEMENTED)
+		snprintf(c->why, sizeof(c->why), "the host has no grpc.health.v1.Health");
+	else if (status == GRPC_NOT_FOUND)
+		snprintf(c->why, sizeof(c->why), "the host does not know service \"%.*s\"", SLICE_ARG(c->service));
+	else
+		snprintf(c->why, sizeof(c->why), "grpc-status %d, %s: %.*s", status, grpc_code_word(status), n, text ? text : "");
+}
+
+static void message(struct health_call *c)
+{
+	char bytes[ANSWER_MAX];
+	size_t n = 0;
+	enum grpc_health h;
+
+	while (c->body.len) {
+		struct slice s = buf_head(&c->body);
+
+		memcpy(bytes + n, s.p, s.n);
+		n += s.n;
+		buf_drop(&c->body, s.n);
+	}
+	if (grpc_health_read((struct slice){ bytes, n }, &h))
+		snprintf(c->why, sizeof(c->why), "the answer is no HealthCheckResponse");
+	else if (h != GRPC_HEALTH_SERVING)
+		snprintf(c->why, sizeof(c->why), "status %s", grpc_health_word(h));
+}
+
+static void judge(struct health_call *c, const struct msg *last)
+{
+	int status = grpc_status(last);
+
+	if (c->over)
+		return;
+	c->over = true;
+	if (c->head.status != 200)
+		snprintf(c->why, sizeof(c->why), "HTTP status %d", c->head.status);
+	else if (status == MSG_NO_STATUS)
+		snprintf(c->why, sizeof(c->why), "the answer has no grpc-status");
+	else if (status != GRPC_OK)
+		refused(c, status, last);
+	else
+		message(c);
+}
+
+/* ---- what the codec tells ----------------------------------------------------------------------------------- */
+
+static struct msg *on_begin(void *arg, uint64_t id, enum msg_kind kind)
+{
+	struct health_call *c = arg;
+	struct msg *m = kind == MSG_RESPONSE ? &c->head : kind == MSG_TRAILERS ? &c->trailers : &c->other;
+
+	(void)id;
+	*m = (struct msg){ .arena = &c->arena };
+	return m;
+}
+
+static int on_head(void *arg, uint64_t id, struct msg *m, bool end)
+{
+	struct health_call *c = arg;
+
+	(void)id;
+	if (end && m->kind == MSG_RESPONSE)
+		judge(c, m);
+	return 0;
+}
+
+static void on_data(void *arg, uint64_t id, struct buf *in, struct slice d, bool end)
+{
+	struct health_call *c = arg;
+
+	(void)in;
+	if (c->body.len + d.n > ANSWER_MAX || buf_add(&c->body, d.p, d.n))
+		fail(c, "the answer is too long");
+	proto_http2.consumed(&c->codec, id, d.n);
+	if (end)
+		judge(c, &c->head);
+}
+
+static void on_trailers(void *arg, uint64_t id, struct msg *m)
+{
+	(void)id;
+	judge(arg, m);
+}
+
+static void on_reset(void *arg, uint64_t id, enum proto_why why)
+{
+#define WHY_WORD_(NAME, text, status, again) text,
+	static const char *const words[] = { PROTO_WHYS(WHY_WORD_) };
+#undef WHY_WORD_
+	struct health_call *c = arg;
+
+	(void)id;
+	if (c->over)
+		return;
+	snprintf(c->why, sizeof(c->why), "the call was reset: %s", words[why]);
+	c->over = true;
+}
+
+static void on_writable(void *arg, uint64_t id)
+{
+	(void)arg;
+	(void)id;
+}
+
+static void on_room(void *arg)
+{
+	(void)arg;
+}
+
+/* Calls that it did not take were reset before. */
+static void on_goaway(void *arg, uint64_t last, enum proto_why why)
+{
+	(void)arg;
+	(void)last;
+	(void)why;
+}
+
+static void on_ping(void *arg, uint64_t token, bool ack)
+{
+	(void)arg;
+	(void)token;
+	(void)ack;
+}
+
+static int on_glitch(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static void on_opaque(void *arg, uint64_t id)
+{
+	(void)arg;
+	(void)id;
+}
+
+static const struct proto_sink sink = {
+	.begin = on_begin, .head = on_head, .data = on_data, .trailers = on_trailers, .reset = on_reset, .writable = on_writable,
+	.room = on_room, .goaway = on_goaway, .ping = on_ping, .glitch = on_glitch, .opaque = on_opaque,
+};
+
+/* ---- the call ----------------------------------------------------------------------------------------------- */
+
+static int ask(struct health_call *c, struct slice authority, bool tls)
+{
+	static const struct msg_header headers[] = {
+		{ SLICE_LIT("te"), SLICE_LIT("trailers") }, { SLICE_LIT("content-type"), SLICE_LIT("application/grpc") },
+		{ SLICE_LIT("user-agent"), SLICE_LIT("weft-health/" WEFT_VERSION) },
+	};
+	struct msg *m = &c->request;
+	char text[GRPC_HEALTH_ASK_MAX];
+	struct buf body;
+	int err = 0;
+
+	*m = (struct msg){ .arena = &c->arena, .kind = MSG_REQUEST, .method = SLICE_LIT("POST"), .path = SLICE_LIT(GRPC_HEALTH_PATH),
+			   .scheme = tls ? SLICE_LIT("https") : SLICE_LIT("http"), .body_len = MSG_LENGTH_UNKNOWN };
+	m->authority = msg_dup(m, authority);
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]) && !err; i++)
+		err = msg_push(m, headers[i].name, headers[i].value);
+	if (!err)
+		err = proto_http2.put_head(&c->codec, &c->id, m, false);
+	buf_init(&body);
+	if (!err)
+		err = buf_add(&body, text, grpc_health_ask(c->service, text));
+	if (!err && proto_http2.put_data(&c->codec, c->id, &body, true) < 0)
+		err = -EPROTO;
+	buf_fini(&body);
+	return err ? err : proto_http2.flush(&c->codec);
+}
+
+struct health_call *health_call_new(struct slice authority, struct slice service, bool tls)
+{
+	struct health_call *c = mem_alloc(sizeof(*c) + proto_http2.state_size);
+
+	arena_init(&c->arena);
+	buf_init(&c->body);
+	c->codec = (struct codec){ .ops = &proto_http2, .state = c->state, .limits = &c->limits, .sink = &sink, .sink_arg = c };
+	c->head.arena = c->trailers.arena = c->request.arena = &c->arena;
+	c->service = service.n ? msg_dup(&c->request, service) : service;
+	if (proto_http2.init(&c->codec) || ask(c, authority, tls)) {
+		health_call_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void health_call_free(struct health_call *c)
+{
+	if (!c)
+		return;
+	proto_http2.fini(&c->codec);
+	buf_fini(&c->codec.out);
+	buf_fini(&c->body);
+	arena_fini(&c->arena);
+	free(c);
+}
+
+struct buf *health_call_out(struct health_call *c)
+{
+	return &c->codec.out;
+}
+
+bool health_call_read(struct health_call *c, struct buf *in)
+{
+	int err = proto_http2.decode(&c->codec, in);
+
+	if (!err || err == -EAGAIN)
+		err = proto_http2.flush(&c->codec);
+	if (err)
+		fail(c, "the answer is not HTTP/2");
+	return c->over;
+}
+
+const char *health_call_why(const struct health_call *c)
+{
+	return c->why[0] ? c->why : NULL;
+}
