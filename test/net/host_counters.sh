@@ -10,6 +10,7 @@ workers: 2
 kernel: {mode: off}
 listeners:
 - {name: web, address: "127.0.0.1:8080", routes: [all]}
+- {name: told, address: "127.0.0.1:8082", routes: [all], netFilters: [{type: proxy-protocol}]}
 - {name: relay, address: "127.0.0.1:8081", protocol: tcp, rules: [{backends: [{cluster: raw}]}]}
 routes:
 - name: all
@@ -145,7 +146,9 @@ def relayed_connections():
 
 @case
 def hosts_that_clients_make_have_no_series():
-    get("/anywhere")
+    c = Client(8082)
+    c.send("PROXY TCP4 127.0.0.1 127.0.0.1 1 9001\r\n")
+    is_(c.ask("/anywhere").status, 200)
     get()
     is_([c for c, _ in metrics() if c == "anywhere"], [])
     eventually(lambda: of(*A) == still())

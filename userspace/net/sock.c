@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <unistd.h>
 #include "kern/sockopt.h"
 #include "net/addr.h"
@@ -224,6 +225,22 @@ int sock_local(int fd, struct net_addr *out)
 int sock_remote(int fd, struct net_addr *out)
 {
 	return ask(fd, remote_name, out);
+}
+
+/* Who sends to himself sends from where he sends to. */
+bool sock_is_here(const struct ip *ip)
+{
+	const struct net_addr to = { *ip, 9 };
+	struct sockaddr_storage ss;
+	socklen_t n = addr_to_sockaddr(&to, &ss);
+	struct net_addr from;
+	int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool here = fd >= 0 && !connect(fd, (struct sockaddr *)&ss, n) && !sock_local(fd, &from) &&
+		    !memcmp(&from.ip, ip, sizeof(*ip));
+
+	if (fd >= 0)
+		close(fd);
+	return here;
 }
 
 int sock_original(int fd, struct net_addr *out)

@@ -31,6 +31,8 @@ int sock_connect_by(int fd, const struct net_addr *to, const struct sock_options
 int sock_accept(int listen_fd, struct net_addr *from);
 /* May redirected bytes be in its queue, or come? False also where there is no short-circuit. */
 bool sock_paired(int fd);
+/* Is it an address of this machine, as its routes say? Asked of the kernel, by a socket that sends nothing. */
+bool sock_is_here(const struct ip *ip);
 int sock_local(int fd, struct net_addr *out);
 int sock_remote(int fd, struct net_addr *out);
 void sock_reset(int take_fd);                   /* closed with RST: what was sent and not read is lost */

@@ -7,6 +7,8 @@
 #include "base/magic.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "net/addr.h"
+#include "net/sock.h"
 #include "proxy/cluster_priv.h"
 #include "proxy/host_count.h"
 #include "proxy/outlier.h"
@@ -203,11 +205,27 @@ static bool ask_selection(struct clusters *cs, struct selection *s, const struct
 	return false;
 }
 
+/*
+ * The client dialled the listener itself, and so would we, again and again. What tproxy has sent here looks the same, but
+ * is not this machine's, or not this port's.
+ */
+static bool is_circle(const struct cluster_ask *ask)
+{
+	const struct listener *l = ask->listener;
+	const struct net_addr *a = ask->lb.original;
+
+	if (!l || !a || !addr_eq(a, ask->local))
+		return false;
+	return l->capture != CAPTURE_TPROXY || (a->port == l->port && sock_is_here(&a->ip));
+}
+
 static int choose(struct cluster_use *u, const struct cluster_ask *ask, struct pick *out)
 {
 	struct view *v = u->view;
 	struct selection *s;
 
+	if (v->plan->cluster->conf->lb == LB_POLICY_ORIGINAL_DESTINATION && is_circle(ask))
+		return -EHOSTUNREACH;
 	if (v->plan->cluster->conf->lb == LB_POLICY_ORIGINAL_DESTINATION && !v->plan->cluster->nhosts)
 		return made_pick(u, ask->lb.original, out);
 	s = view_select(v, ask->backend->subset, ask->backend->nsubset, &u->cs->rng);

@@ -66,6 +66,9 @@ struct cluster_ask {
 	const struct route_backend *backend;    /* its cluster, its subset */
 	uint64_t tried[CLUSTER_TRIED_MAX];      /* pick.key of hosts given before; ntried of them */
 	uint32_t ntried;
+	/* For original-destination: what accepted the client, and its address there. NULL: no way leads back to it. */
+	const struct listener *listener;
+	const struct net_addr *local;
 	struct cluster_wait *wait;              /* has been called back with 0: its place is used. NULL = none */
 };
 

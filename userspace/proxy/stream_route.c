@@ -130,6 +130,8 @@ static enum stream_state forward(struct stream *s)
 		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
 	s->ask.backend = s->backend;
 	s->ask.lb.original = &s->info.peer->original;
+	s->ask.listener = s->listener;
+	s->ask.local = &s->info.peer->local;
 	retry_start(s);
 	stream_deadline(s);
 	return STREAM_PICK;

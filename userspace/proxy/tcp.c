@@ -427,7 +427,7 @@ static void choose(struct tcp *t)
 	}
 	t->ask = (struct cluster_ask){
 		.lb = { .has_hash = true, .original = &peer->original },
-		.backend = b,
+		.backend = b, .listener = t->conf, .local = &peer->local,
 	};
 	t->ask.lb.hash = hash_bytes((struct slice){ (const char *)peer->source.ip.b, 16 }, HASH_STABLE);
 	dial(t);

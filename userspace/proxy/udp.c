@@ -361,7 +361,7 @@ static int pick_host(struct udp *d, const struct net_peer *peer, struct pick *ou
 	const struct route_backend *b = r ? stream_rule_backend(r, rand_u64(&d->all->rand)) : NULL;
 	struct cluster_ask ask = {
 		.lb = { .now_ns = loop_of(d)->now_ns, .has_hash = true, .original = &peer->original },
-		.backend = b,
+		.backend = b, .listener = conf, .local = &peer->original,
 	};
 
 	if (!b)
