@@ -276,111 +276,101 @@ static bool step(struct world *w, struct rand *r)
 	return kit_commit(&w->kit);
 }
 
-static void in_step_after_every_write(void **state)
+/* Random changes of worlds of these seeds, and what is done after each one that was taken. How many were. */
+static uint64_t walk(uint64_t seed, uint64_t last, int steps, unsigned batch, void (*then)(struct world *w, struct rand *r))
 {
-	(void)state;
 	uint64_t taken = 0;
 
-	for (uint64_t seed = 1; seed <= 60; seed++) {
+	for (; seed <= last; seed++) {
 		struct world w;
 		struct rand r;
 
 		rand_seed(&r, seed);
 		world_init(&w, &small, seed);
-		w.sim.batch = seed % 2 ? 1 : 7;
+		if (batch)
+			w.sim.batch = seed % 2 ? 1 : batch;
 		first(&w);
-		for (int i = 0; i < 60; i++) {
+		for (int i = 0; i < steps; i++) {
 			if (!step(&w, &r))
 				continue;
 			taken++;
-			sync_diff(&w);
-			check_all(&w);
-			assert_int_equal(w.last.errors, 0);
-			sync_all(&w);                   /* the diff has left nothing to do */
-			assert_int_equal(w.last.writes, 0);
+			then(&w, &r);
 		}
+		sync_all(&w);
+		check_all(&w);
 		assert_true(w.sim.writes > 20);
 		world_fini(&w);
 	}
-	assert_true(taken > 1000);
+	return taken;
+}
+
+static void diff_is_all(struct world *w, struct rand *r)
+{
+	(void)r;
+	sync_diff(w);
+	check_all(w);
+	assert_int_equal(w->last.errors, 0);
+	sync_all(w);                            /* the diff has left nothing to do */
+	assert_int_equal(w->last.writes, 0);
+}
+
+static void in_step_after_every_write(void **state)
+{
+	(void)state;
+	assert_true(walk(1, 60, 60, 7, diff_is_all) > 1000);
+}
+
+static void some_fail(struct world *w, struct rand *r)
+{
+	w->sim.fail_1_in = 2 + rand_below(r, 6);
+	sync_diff(w);
+	if (rand_below(r, 3) == 0)
+		restart(w), sync_all(w);
+	w->sim.fail_1_in = 0;
+	if (rand_below(r, 2)) {
+		sync_stale(w);
+		sync_all(w);
+		check_all(w);
+	}
 }
 
 /* Any write may fail, also the grace period: readers never notice, and without failures all is well again. */
 static void failures_leave_nothing_wrong(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 100; seed <= 200; seed++) {
-		struct world w;
-		struct rand r;
+	walk(100, 200, 40, 5, some_fail);
+}
 
-		rand_seed(&r, seed);
-		world_init(&w, &small, seed);
-		w.sim.batch = seed % 2 ? 1 : 5;
-		first(&w);
-		for (int i = 0; i < 40; i++) {
-			if (!step(&w, &r))
-				continue;
-			w.sim.fail_1_in = 2 + rand_below(&r, 6);
-			sync_diff(&w);
-			if (rand_below(&r, 3) == 0)
-				restart(&w), sync_all(&w);
-			w.sim.fail_1_in = 0;
-			if (rand_below(&r, 2)) {
-				sync_stale(&w);
-				sync_all(&w);
-				check_all(&w);
-			}
-		}
-		sync_all(&w);
-		check_all(&w);
-		world_fini(&w);
-	}
+static void restarts_behind_the_diff(struct world *w, struct rand *r)
+{
+	(void)r;
+	sync_diff(w);
+	restart(w);
+	sync_all(w);
+	assert_int_equal(w->last.writes, 0);
+	check_all(w);
 }
 
 /* What a restarted agent finds in the maps is what it would write: same ids, no write. */
 static void restart_writes_nothing(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 300; seed < 330; seed++) {
-		struct world w;
-		struct rand r;
+	walk(300, 329, 30, 0, restarts_behind_the_diff);
+}
 
-		rand_seed(&r, seed);
-		world_init(&w, &small, seed);
-		first(&w);
-		for (int i = 0; i < 30; i++) {
-			if (!step(&w, &r))
-				continue;
-			sync_diff(&w);
-			restart(&w);
-			sync_all(&w);
-			assert_int_equal(w.last.writes, 0);
-			check_all(&w);
-		}
-		world_fini(&w);
-	}
+static void restarts_before_it(struct world *w, struct rand *r)
+{
+	(void)r;
+	restart(w);
+	sync_all(w);
+	check_all(w);
 }
 
 /* A restart that finds another snapshot: still no lookup goes wrong, and what is the same keeps its ids. */
 static void restart_into_another_snapshot(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 400; seed < 430; seed++) {
-		struct world w;
-		struct rand r;
-
-		rand_seed(&r, seed);
-		world_init(&w, &small, seed);
-		first(&w);
-		for (int i = 0; i < 30; i++) {
-			if (!step(&w, &r))
-				continue;
-			restart(&w);
-			sync_all(&w);
-			check_all(&w);
-		}
-		world_fini(&w);
-	}
+	walk(400, 429, 30, 0, restarts_before_it);
 }
 
 static uint32_t id_of_backend(struct world *w, const char *ip_text)
