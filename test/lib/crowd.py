@@ -253,7 +253,7 @@ class Crowd:
                 conn = conn or await self.dial()
             except OSError:
                 self.refused += 1
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # nothing listens: until it does, not as fast as one can dial
                 continue
             if not await self.one(conn, *choose()):
                 conn.close()

@@ -189,6 +189,12 @@ def reply(body=b"ok", status="200 OK", headers="", then=None):
     return fn
 
 
+def stall(c, r):
+    """Says nothing until the proxy gives up."""
+    c.rest()
+    return "close"
+
+
 class Response:
     def __init__(self, status, headers, body, trailers, line, interim=()):
         self.status, self.headers, self.body, self.trailers, self.line = status, headers, body, trailers, line

@@ -203,7 +203,7 @@ def sweep_cgroup(test_id):
             try:
                 os.rmdir(folder)
             except OSError:
-                time.sleep(0.02)
+                time.sleep(0.02)  # what was killed is still going: until rmdir() is let
 
 
 def execute(opt, test):

@@ -116,7 +116,7 @@ while time.monotonic() - begin < 1.6:           # longer than the timeout, never
 print("  ok: a client in use stays beyond the timeout")
 seen = {back}
 for _ in range(8):                              # the chance to meet the same of eight each time: one in 16 million
-    time.sleep(1.01)
+    time.sleep(1.01)                            # the timeout itself, and a little
     seen.add(who("10.96.0.10", 80))
     if len(seen) > 1:
         break

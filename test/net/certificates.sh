@@ -64,7 +64,7 @@ ok "and new connections are shown it" serves any.example two
 # Two files replaced one after the other: no moment in between is taken for a fault.
 pair three
 mv "$T/new.crt" "$T/plain.crt"
-pause 0.3
+pause 0.3  # the moment itself: long enough to be looked at
 mv "$T/new.key" "$T/plain.key"
 wait_for 10 shows 'CN=three"'
 is "$(metric unwell)" 0 "a certificate that came before its key is no fault"

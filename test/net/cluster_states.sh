@@ -205,6 +205,7 @@ def a_limit_of_requests_is_exact_over_workers():
 @case
 def who_waits_for_a_place_gets_it():
     fresh()
+    # A host that takes a while, so that most of them wait, but not for as long as they may.
     hosts[0].on["/wait"] = lambda c, r: (time.sleep(0.03), answer(c, r, b"done"))[1]
     got = []
     threads = [threading.Thread(target=lambda: got.append(get("/wait").status)) for _ in range(20)]

@@ -64,9 +64,9 @@ async def churn(over):
     while not over.done():
         h = hosts[n % 3]
         h.kill()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # so long it is dead,
         await asyncio.get_running_loop().run_in_executor(None, h.start)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # and all are there, while requests go on
         n += 1
     return n
 

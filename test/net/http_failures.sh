@@ -187,7 +187,7 @@ def a_retry_goes_to_another_host():
 @case
 def a_try_that_takes_too_long_is_tried_again_once():
     fresh()
-    host.on["/try"] = lambda c, r: time.sleep(5)
+    host.on["/try"] = stall
     t = time.monotonic()
     why(get("/try"), 504, "UT")
     assert time.monotonic() - t > 0.55
@@ -197,7 +197,7 @@ def a_try_that_takes_too_long_is_tried_again_once():
 @case
 def a_request_over_its_time():
     fresh()
-    host.on["/timed"] = lambda c, r: time.sleep(5)
+    host.on["/timed"] = stall
     why(get("/timed"), 504, "DT")
     is_(len(host.requests), 1)
 
@@ -205,7 +205,7 @@ def a_request_over_its_time():
 @case
 def a_stream_without_a_byte():
     fresh()
-    host.on["/idle"] = lambda c, r: time.sleep(5)
+    host.on["/idle"] = stall
     why(get("/idle"), 504, "DT")
 
 

@@ -94,7 +94,7 @@ def slow_readers_stop_the_host_not_the_memory():
     last = -1
     while sent[0] != last:
         last = sent[0]
-        time.sleep(0.5)
+        time.sleep(0.5)  # as long as nothing has moved for this, nothing will
     grown = proxy_rss() - before
     for c in cs:
         c.close()

@@ -95,6 +95,7 @@ load() {  # name path seconds connections command...: under load, the command ru
 	case_pass "$name"
 }
 load keepalive_that_nginx_ends_every_50_requests /one 3 64 true
+# While wrk is at work, which it is for so many seconds.
 reloads() { local i; for i in 1 2 3 4 5; do kill -HUP "$(cat "$T/ng9001/pid")"; pause 0.3; done; }
 load nginx_is_reloaded /one 3 64 reloads
 first_goes() { pause 0.5; kill -QUIT "$FIRST"; wait "$FIRST" || true; }

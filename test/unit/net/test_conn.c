@@ -692,7 +692,7 @@ static void test_closing_takes_back_what_a_layer_waits_for(void **state)
 	turns(2);
 	assert_true(later.slept_from);
 	conn_close(&e.c);
-	usleep(10000);
+	usleep(10000);                          /* when the layer would have been called */
 	turns(3);
 	assert_int_equal(e.opens, 0);
 	close(sv[1]);
