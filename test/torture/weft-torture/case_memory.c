@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define NHOGS	  4
-#define HOG_PAGES 2000
+#define HOG_PAGES 1000
 #define BIG	  21600
 #define PLENTY	  100000000l
 
