@@ -3,14 +3,8 @@
 # What can be done to TCP connections, done to short-circuited ones beside the real daemon. `make torture` runs this as
 # it is, `make test` with --short. --group=NAME runs one of the groups below; other words are names of cases
 # (weft-torture list) of the first group.
-# net.ipv4.tcp_mem belongs to the namespace that this was started in, and is put back there however a case ends.
-if [ -z "${HOST_NET:-}" ]; then
-	exec {HOST_NET}< /proc/self/ns/net
-	export HOST_NET TCP_MEM=$(cat /proc/sys/net/ipv4/tcp_mem 2>/dev/null)
-fi
+NEEDS_TCP_MEM=1
 . "$(dirname "$0")/../lib/net.sh"
-tcp_mem() { nsenter --net="/proc/self/fd/$HOST_NET" sysctl -qw net.ipv4.tcp_mem="$1"; }
-at_exit() { [ -z "$TCP_MEM" ] || tcp_mem "$TCP_MEM"; }
 
 TOOL=$B/test/torture/weft-torture/weft-torture
 PINS=/sys/fs/bpf/weft/abi1/maps
@@ -202,11 +196,11 @@ broken() {  # suffix, object, cases that must fail...
 group_memory() {
 	[ -n "$TCP_MEM" ] || { case_skip memory "net.ipv4.tcp_mem belongs to a namespace outside"; return; }
 	torture "memory-*"
-	at_exit
+	tcp_mem
 	# What the kernel can do does not depend on the moment.
 	tcp_mem "1 2 100000000"
 	"$B/weft" doctor > "$T/doctor.out"
-	at_exit
+	tcp_mem
 	if grep -qE '^ +pass +pair ' "$T/doctor.out"; then
 		case_pass memory-selftest
 	else

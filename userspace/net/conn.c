@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -70,6 +71,13 @@ static void guess(struct timer *t)
 	struct conn *c = t->arg;
 	uint8_t quiet = (uint8_t)(c->loop->now_ns / MSEC - c->guess_ms);
 
+	if (c->denied) {
+		c->denied = c->blocked = false;
+		if (c->guessed)
+			timer_arm(c->loop, t, GUESS_MS * MSEC, guess, c);
+		conn_wake(c);
+		return;
+	}
 	if (!c->guessed)
 		return;
 	if (quiet < GUESS_MS) {
@@ -85,6 +93,21 @@ static void ask_later(struct conn *c)
 	c->guess_ms = (uint8_t)(c->loop->now_ns / MSEC);
 	if (!timer_armed(&c->timer))
 		timer_arm_at(c->loop, &c->timer, c->loop->now_ns + GUESS_MS * MSEC, guess, c);
+}
+
+/*
+ * A short-circuited socket gets EAGAIN also when the machine's TCP memory is gone (docs/kernel.md). It is writable then, and no
+ * event says when there is memory again.
+ */
+static void check_denied(struct conn *c)
+{
+	struct pollfd p = { .fd = c->io.fd, .events = POLLOUT };
+
+	if (!c->opened || poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+		return;
+	c->denied = true;
+	if (!timer_armed(&c->timer))
+		timer_arm(c->loop, &c->timer, GUESS_MS * MSEC, guess, c);
 }
 
 static ssize_t receive(struct conn *c, struct iovec *v, unsigned n, size_t room)
@@ -189,8 +212,10 @@ ssize_t socket_send(struct conn *c, const struct iovec *v, unsigned n)
 		return sent;
 	c->blocked = errno == EAGAIN;
 	sent = -errno;
-	if (c->blocked)
+	if (c->blocked) {
 		conn_watch(c);
+		check_denied(c);
+	}
 	return sent;
 }
 
@@ -308,7 +333,7 @@ static void on_event(struct loop_io *io, unsigned events)
 	if (read)
 		c->drained = c->guessed = false;
 	if (write)
-		c->blocked = false;
+		c->blocked = c->denied = false;
 	if (c->opened) {
 		tell(c, read, write);
 	} else if (opening(c, events) && (read || c->stack)) {

@@ -66,6 +66,7 @@ struct conn {
 	bool drained : 1;                       /* nothing there until the next event */
 	bool guessed : 1;                       /* for a short read says so, no -EAGAIN */
 	bool blocked : 1;                       /* a write waits for room */
+	bool denied : 1;                        /* and there is room already, but no memory: tried again by time */
 	bool wait : 1;                          /* the owner waits for writable() */
 	bool hup : 1;                           /* the peer's FIN, or an error, has arrived: reads are never short */
 	bool eof : 1;                           /* and was read */
