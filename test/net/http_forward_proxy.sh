@@ -19,10 +19,12 @@ clusters:
 - {name: app, endpoints: [{address: "127.0.0.1:9001"}]}
 - {name: self, endpoints: [{address: "127.0.0.1:30101"}]}
 YAML
+PY=/usr/bin/python3                             # Debian's, whose package it is
+$PY -c 'import hpack' 2> /dev/null || skip "python3-h2 is not installed"
 weftd_start
-PYTHONPATH=$SRC/test/lib python3 - <<'PY'
+PYTHONPATH=$SRC/test/lib $PY - <<'PY'
 import subprocess
-from http_rig import *
+from http2_rig import *
 
 host = Host(9001)
 
@@ -52,6 +54,20 @@ def names_have_no_case_unless_the_service_says_so():
 def a_service_with_routes():
     is_(json.loads(curl("http://routed.default/only/x"))["path"], "/only/x")
     assert "(NR)" in curl("http://routed.default/else")
+
+
+@case
+def over_http2():
+    c = Client2(30101)
+    r = c.get("/h2", authority="plain.default:8080")
+    is_((r.status, r.json()["path"]), (200, "/h2"))
+    stream = c.next
+    c.next += 2
+    a = c.answers[stream] = Answer()
+    c.head(stream, [(":method", "CONNECT"), (":authority", "plain.default:8080")])
+    eventually(lambda: a.ended or a.reset is not None)
+    is_(a.status, 501, a.body)
+    is_(c.get("/h2", authority="nobody.default").status, 404, "the connection goes on")
 
 
 @case

@@ -611,14 +611,14 @@ void downstream_pump(struct downstream *d)
 
 /* ---- events ------------------------------------------------------------------------------------------------- */
 
-/* ALPN says what is spoken; an http-proxy's clients speak HTTP/1. Else the first bytes will. */
-static bool settled(struct downstream *d, const struct listener *conf)
+/* ALPN says what is spoken; else the first bytes will. */
+static bool settled(struct downstream *d)
 {
 	struct slice alpn = d->leg.conn.peer->alpn;
 
 	if (slice_eq_str(alpn, "h2"))
 		return speak(d, &proto_http2);
-	if (alpn.n || !slice_eq_str(conf->protocol, "http"))
+	if (alpn.n)
 		return speak(d, &proto_http1);
 	return true;
 }
@@ -626,11 +626,10 @@ static bool settled(struct downstream *d, const struct listener *conf)
 static void open_now(struct leg *l)
 {
 	struct downstream *d = container_of(l, struct downstream, leg);
-	const struct listener *conf = d->listener->conf;
 
 	listener_conn_opened(d->listener, &l->conn);
 	l->codec.ops = &proto_http1;
-	if (!conf || !settled(d, conf)) {
+	if (!d->listener->conf || !settled(d)) {
 		downstream_end(d);
 		return;
 	}

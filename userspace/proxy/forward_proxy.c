@@ -11,6 +11,7 @@
 #include "base/rand.h"
 #include "model/hold.h"
 #include "model/routers.h"
+#include "proxy/grpc_call.h"
 #include "proxy/http.h"
 #include "proxy/stream_priv.h"
 #include "proxy/worker.h"
@@ -51,11 +52,11 @@ int forward_proxy_sign(struct stream *s)
 	return msg_add(&s->request, VIA, forward_proxy_signature());
 }
 
-/* "orders.default:8080"; without a port 80. */
+/* "orders.default:8080"; *port 0: none was said. */
 static bool split(struct slice authority, struct slice *name, uint16_t *port)
 {
 	const char *colon = authority.n ? memrchr(authority.p, ':', authority.n) : NULL;
-	uint64_t n = 80;
+	uint64_t n = 0;
 
 	*name = authority;
 	if (colon && !memchr(colon, ']', (size_t)(authority.p + authority.n - colon))) {
@@ -80,12 +81,44 @@ static const struct service_fact *find_service(struct stream *s, struct slice na
 	return (const struct service_fact *)f;
 }
 
-static const struct service_port *find_port(const struct service_fact *f, uint16_t port)
+static const struct service_port *port_numbered(const struct service_fact *f, uint16_t port)
 {
-	for (size_t i = 0; f && i < f->nports; i++)
+	for (size_t i = 0; i < f->nports; i++)
 		if (f->ports[i].port == port && f->ports[i].proto == IPPROTO_TCP)
 			return &f->ports[i];
 	return NULL;
+}
+
+/* gRPC has no port that goes without saying: the one that is said to speak it, else the only one. */
+static const struct service_port *port_of_calls(const struct service_fact *f)
+{
+	const struct service_port *only = NULL;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < f->nports; i++) {
+		if (f->ports[i].proto != IPPROTO_TCP)
+			continue;
+		if (slice_eq_nocase(f->ports[i].app_protocol, SLICE_LIT("grpc")))
+			return &f->ports[i];
+		only = &f->ports[i];
+		n++;
+	}
+	return n == 1 ? only : NULL;
+}
+
+/* NULL: there is none, *why says so. */
+static const struct service_port *find_port(const struct stream *s, const struct service_fact *f, uint16_t port,
+					    const char **why)
+{
+	bool call = !port && grpc_call(s);
+	const struct service_port *p;
+
+	*why = "no such service";
+	if (!f)
+		return NULL;
+	p = call ? port_of_calls(f) : port_numbered(f, port ? port : 80);
+	*why = call ? "the service has several ports, none of appProtocol grpc: one must be named" : "the service has no such port";
+	return p;
 }
 
 /* A rule of our own for a service that has none. */
@@ -108,6 +141,7 @@ enum stream_state forward_proxy_route(struct stream *s)
 	const struct service_fact *f;
 	const struct service_port *p;
 	struct slice name;
+	const char *why;
 	uint16_t port;
 
 	if (came_through_here(&s->request))
@@ -115,9 +149,9 @@ enum stream_state forward_proxy_route(struct stream *s)
 	if (!split(s->request.authority, &name, &port))
 		return stream_say(s, 400, STREAM_CLIENT_MALFORMED, "no service is named");
 	f = find_service(s, name);
-	p = find_port(f, port);
+	p = find_port(s, f, port, &why);
 	if (!p)
-		return stream_say(s, 404, STREAM_NO_ROUTE, f ? "the service has no such port" : "no such service");
+		return stream_say(s, 404, STREAM_NO_ROUTE, why);
 	s->tunnel = slice_eq_str(s->request.upgrade, "connect");
 	s->router = f->nroutes && !s->tunnel ? snapshot_router(s->hold->snap, &f->fact) : NULL;
 	if (s->router) {

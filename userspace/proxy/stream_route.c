@@ -197,7 +197,7 @@ enum stream_state step_route(struct stream *s)
 		return next;
 	if (s->hit.route)
 		s->info.route = s->hit.route->name;
-	next = s->tunnel ? STREAM_BLOCKED : check_upgrade(s);
+	next = s->tunnel && !s->down->many ? STREAM_BLOCKED : check_upgrade(s);
 	if (next != STREAM_BLOCKED)
 		return next;
 	if (s->hit.rule->redirect_status)
