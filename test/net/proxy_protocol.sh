@@ -36,10 +36,12 @@ def header(c):
     assert exactly(c, 12) == b"\r\n\r\n\0\r\nQUIT\n"
     command, family, n = struct.unpack(">BBH", exactly(c, 4))
     rest = exactly(c, n)
-    if command != 0x21 or family != 0x11:
+    if command != 0x21 or family not in (0x11, 0x21):
         return f"{command:x} {family:x}"
-    sport, dport = struct.unpack(">HH", rest[8:12])
-    return f"{socket.inet_ntoa(rest[:4])}:{sport} to {socket.inet_ntoa(rest[4:8])}:{dport}"
+    kind, k = (socket.AF_INET, 4) if family == 0x11 else (socket.AF_INET6, 16)
+    src, dst = (socket.inet_ntop(kind, rest[i:i + k]) for i in (0, k))
+    sport, dport = struct.unpack(">HH", rest[2 * k:2 * k + 4])
+    return f"{src}:{sport} to {dst}:{dport}"
 def talk(c, told):
     try:
         who = header(c) + " " if told else ""
@@ -86,11 +88,13 @@ print(got.split(b"\r\n\r\n", 1)[1].decode().strip() if b"\r\n\r\n" in got else "
 PY
 ask() { python3 "$T/ask.py" "$@"; }
 V2='\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x01\x02\x03\x04\x0a\0\0\x01\x12\x34\0\x50'
+V26='\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x07\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x08\x12\x34\0\x50'
 V1='PROXY TCP4 1.2.3.4 10.0.0.1 4660 80\r\n'
 
 is "$(ask 8080 / "$V2")" 1.2.3.4 "version 2"
 is "$(ask 8080 / "$V1")" 1.2.3.4 "version 1"
 is "$(ask 8080 / 'PROXY TCP6 fd00::7 ::1 1 2\r\n')" fd00::7 "IPv6"
+is "$(ask 8080 / "$V26")" fd00::7 "version 2 and IPv6"
 is "$(ask 8080 / 'PROXY UNKNOWN\r\n')" 127.0.0.1 "UNKNOWN is the sender"
 is "$(ask 8080 / '\r\n\r\n\0\r\nQUIT\n\x20\0\0\0')" 127.0.0.1 "LOCAL is the sender"
 like "$(curl -sS -m 20 --haproxy-protocol http://127.0.0.1:8080/)" '^127.0.0.1$' "curl's"
@@ -107,6 +111,9 @@ case_pass trusted
 
 is "$(ask 8080 /told "$V2")" "1.2.3.4:4660 to 10.0.0.1:80 1.2.3.4" "the host gets what came"
 is "$(ask 8080 /told 'PROXY TCP4 9.9.9.9 10.0.0.1 1 80\r\n')" "9.9.9.9:1 to 10.0.0.1:80 9.9.9.9" "another client has a connection of its own"
+is "$(ask 8080 /told "$V26")" "fd00::7:4660 to fd00::8:80 fd00::7" "IPv6 goes on as IPv6"
+is "$(ask 8080 /told 'PROXY TCP6 fd00::9 fd00::8 1 2\r\n')" "fd00::9:1 to fd00::8:2 fd00::9" "also from version 1"
+is "$(ask 8083 / "$V26")" "fd00::7:4660 to fd00::8:80" "and through a tcp listener"
 like "$(ask 8081 /told '')" '^127.0.0.1:[0-9]+ to 127.0.0.1:8081 127.0.0.1$' "the client itself"
 is "$(ask 8083 / "$V2")" "1.2.3.4:4660 to 10.0.0.1:80" "through a tcp listener"
 case_pass towards_hosts

@@ -13,6 +13,7 @@ make_ca ca
 make_ca other
 make_cert web ca DNS:web.example
 make_cert second ca 'DNS:second.example,DNS:*.wild.example'
+make_cert meshed ca 'DNS:web.example,URI:spiffe://td.example/ns/a/sa/web'
 make_cert client ca "URI:$ID"
 make_cert stranger ca URI:spiffe://td.example/ns/a/sa/x
 make_cert forged other "URI:$ID"
@@ -28,6 +29,8 @@ listeners:
     certificates: [{cert: $T/tls/web.crt, key: $T/tls/web.key}]}}
 - {name: mutual, address: "127.0.0.1:8445", protocol: http, xff: append, routes: [all], tls: {mode: strict, clientCA: $T/tls/ca.crt,
     requireClientCertificate: true, sans: ["$ID"], certificates: [{cert: $T/tls/web.crt, key: $T/tls/web.key}]}}
+- {name: meshed, address: "127.0.0.1:8447", protocol: http, xff: append, routes: [all], tls: {mode: strict,
+    certificates: [{cert: $T/tls/meshed.crt, key: $T/tls/meshed.key}]}}
 - {name: out, address: "127.0.0.1:8080", protocol: http, xff: append, routes: [out]}
 - {name: raw, address: "127.0.0.1:8446", protocol: tcp, rules: [{backends: [{cluster: plain}]}],
     tls: {mode: strict, certificates: [{cert: $T/tls/web.crt, key: $T/tls/web.key}]}}
@@ -39,6 +42,8 @@ routes:
   - {matches: [{path: {value: /asked}}], backends: [{cluster: asked}]}
   - {matches: [{path: {value: /wrong}}], backends: [{cluster: wrong}]}
   - {matches: [{path: {value: /mesh}}], backends: [{cluster: mesh}]}
+  - {matches: [{path: {value: /right}}], backends: [{cluster: right}]}
+  - {matches: [{path: {value: /strange}}], backends: [{cluster: strange}]}
 clusters:
 - {name: plain, endpoints: [{address: "127.0.0.1:9001"}]}
 - {name: named, endpoints: [{address: "127.0.0.1:8443"}], tls: {sni: second.example, trustedCA: $T/tls/ca.crt}}
@@ -46,6 +51,10 @@ clusters:
 - {name: wrong, endpoints: [{address: "127.0.0.1:8443"}], tls: {sni: web.example, trustedCA: $T/tls/other.crt}}
 - {name: mesh, endpoints: [{address: "127.0.0.1:8445"}], tls: {sni: web.example, trustedCA: $T/tls/ca.crt,
     certificates: [{cert: $T/tls/client.crt, key: $T/tls/client.key}]}}
+- {name: right, endpoints: [{address: "127.0.0.1:8447"}], tls: {sni: web.example, trustedCA: $T/tls/ca.crt,
+    verify: {san: ["spiffe://td.example/ns/a/sa/web"]}}}
+- {name: strange, endpoints: [{address: "127.0.0.1:8447"}], tls: {sni: web.example, trustedCA: $T/tls/ca.crt,
+    verify: {san: ["spiffe://td.example/ns/a/sa/db"]}}}
 YAML
 cat > "$T/host.py" <<'PY'
 import http.server
@@ -98,6 +107,8 @@ is "$(out second.example:80 /asked)" "second.example:80 https" "another one, wit
 is "$(curl -s -m 20 -o /dev/null -w '%{http_code}' -H 'Host: nobody.example' http://127.0.0.1:8080/asked)" 503 "a name that the host does not have"
 is "$(curl -s -m 20 -o /dev/null -w '%{http_code}' -H 'Host: web.example' http://127.0.0.1:8080/wrong)" 503 "a CA that is not trusted"
 is "$(out web.example /mesh)" "web.example https" "mutual TLS towards a host"
+is "$(out web.example /right)" "web.example https" "a host with the identity that is wanted"
+is "$(curl -s -m 20 -o /dev/null -w '%{http_code}' -H 'Host: web.example' http://127.0.0.1:8080/strange)" 503 "one with another, though its name is right"
 wait_line 20 "$T/weftd.log" "upstream: cluster .* the peer's certificate is refused"
 case_pass towards_hosts
 
