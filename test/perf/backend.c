@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The server behind every proxy of a benchmark: HTTP/1.1, one thread, as cheap as it gets. Any path answers 1,024 bytes,
- * /10m answers 10 MiB; keep-alive unless the request says otherwise.
+ * /10m answers 10 MiB, /100 100 bytes; keep-alive unless the request says otherwise.
  *   backend PORT [ADDRESS]     ADDRESS: 127.0.0.1
  */
 #include <arpa/inet.h>
@@ -20,6 +20,8 @@
 #define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%s\r\n"
 #define SMALL 1024
 #define LARGE (10 << 20)
+#define TINY 100
+#define KINDS 3
 #define IN 4096
 
 struct conn {
@@ -31,8 +33,9 @@ struct conn {
 	char in[IN];
 };
 
-static char *answer[4];                         /* small, large; the same before closing */
-static size_t answer_n[4];
+static char *answer[2 * KINDS];                 /* small, large, tiny; the same before closing */
+static size_t answer_n[2 * KINDS];
+static const int bodies[KINDS] = { SMALL, LARGE, TINY };
 static int set;
 
 static void die(const char *what)
@@ -46,7 +49,7 @@ static void answer_make(int i, int body)
 	answer[i] = malloc((size_t)body + 256);
 	if (!answer[i])
 		die("malloc");
-	int head = sprintf(answer[i], HEAD, body, i < 2 ? "" : "Connection: close\r\n");
+	int head = sprintf(answer[i], HEAD, body, i < KINDS ? "" : "Connection: close\r\n");
 
 	memset(answer[i] + head, 'x', (size_t)body);
 	answer_n[i] = (size_t)(head + body);
@@ -86,7 +89,8 @@ static bool conn_request(struct conn *c)
 		return false;
 	*end = '\0';
 	c->closing = strcasestr(c->in, "\r\nconnection: close") != NULL;
-	which = !strncmp(c->in, "GET /10m", 8) + 2 * c->closing;
+	which = !strncmp(c->in, "GET /10m", 8) ? 1 : !strncmp(c->in, "GET /100 ", 9) ? 2 : 0;
+	which += KINDS * c->closing;
 	c->out = answer[which];
 	c->left = answer_n[which];
 	used = (size_t)(end - c->in) + 4;
@@ -158,8 +162,8 @@ int main(int argc, char **argv)
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
-	for (int i = 0; i < 4; i++)
-		answer_make(i, i % 2 ? LARGE : SMALL);
+	for (int i = 0; i < 2 * KINDS; i++)
+		answer_make(i, bodies[i % KINDS]);
 	set = epoll_create1(EPOLL_CLOEXEC);
 	listener = listen_on(argc == 3 ? argv[2] : "127.0.0.1", atoi(argv[1]));
 	for (;;) {

@@ -7,6 +7,7 @@ the run time of all threads of the proxy (schedstat, in ns), which includes what
 import argparse
 import os
 import re
+import shutil
 import signal
 import socket
 import statistics
@@ -16,7 +17,7 @@ import time
 
 from bench import QUICK, Failed, Report, interleave, say
 from counters import Counters
-from proxies import BACKEND, Envoy, Haproxy, Nginx, Null, Relay, Weft
+from proxies import BACKEND, GRPC, H2, Envoy, Haproxy, Nginx, Null, Relay, Weft
 
 SECONDS, ROUNDS = (1, 2) if QUICK else (2, 7)
 LIMIT = 60 if QUICK else 240
@@ -28,6 +29,7 @@ class Rig:
 
     def __init__(self, args):
         self.build, self.scratch, self.cgroup, self.envoy = args.build, args.scratch, args.cgroup, args.envoy
+        self.h2 = args.case in ("h2", "grpc")
         if (os.cpu_count() or 1) < 2:
             raise Failed("two processors are needed")
         self.key, self.cert, self.pem = (os.path.join(self.scratch, f) for f in ("key.pem", "cert.pem", "both.pem"))
@@ -39,6 +41,24 @@ class Rig:
         self.log = open(os.path.join(self.scratch, "backend.log"), "a")
         self.backend = self.spawn(self.load_cpu, [f"{self.build}/test/perf/backend", BACKEND], self.log)
         self.wait_port(None, BACKEND)
+        self.servers = [self.backend, *self.http2_servers()] if self.h2 else [self.backend]
+
+    def http2_servers(self):
+        """nghttpd: a file of 100 bytes; and what answers a gRPC call with the message that came."""
+        if not shutil.which("nghttpd"):
+            raise Failed("no nghttpd: test/lib/deps.sh bench installs it")
+        self.message = os.path.join(self.scratch, "message")
+        with open(self.message, "wb") as f:
+            f.write(b"\0" + (100).to_bytes(4, "big") + b"x" * 100)
+        os.makedirs(f"{self.scratch}/www", exist_ok=True)
+        with open(f"{self.scratch}/www/100", "w") as f:
+            f.write("x" * 100)
+        common = ["nghttpd", "--no-tls", "-a", self.server, "-m", "1000"]
+        made = [self.spawn(self.load_cpu, [*common, "-d", f"{self.scratch}/www", H2], self.log),
+                self.spawn(self.load_cpu, [*common, "--echo-upload", "--trailer=grpc-status: 0", GRPC], self.log)]
+        self.wait_port(None, H2)
+        self.wait_port(None, GRPC)
+        return made
 
     def spawn(self, cpu, argv, log):
         """With all the descriptors that this user may have."""
@@ -94,6 +114,20 @@ class Load:
         return float(found.group(1)) * self.UNITS[found.group(2)] if found else None
 
 
+class H2Load:
+    """What h2load says; it has no percentiles."""
+    p50 = p99 = None
+
+    def __init__(self, out):
+        rate = re.search(r"finished in [\d.]+\w+, ([\d.]+) req/s", out)
+        counts = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", out)
+        codes = re.search(r"(\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", out)
+        if not rate or not counts or not int(counts.group(1)):
+            raise Failed(f"h2load: {out[-600:]!r}")
+        self.per_s, self.requests = float(rate.group(1)), int(counts.group(1))
+        self.errors, self.refused = sum(map(int, counts.groups()[1:])), sum(map(int, codes.groups()[1:]))
+
+
 class Sample:
     def __init__(self, cpu_ns, load):
         self.cpu_us = cpu_ns / 1000 / load.requests
@@ -124,10 +158,39 @@ class Job:
         return s
 
 
+class H2Job(Job):
+    """h2load in the place of wrk: so many connections, eight streams on each."""
+    STREAMS = 8
+
+    def __init__(self, case, port, path, *more):
+        super().__init__(case, port, path, connections=16)
+        self.more = more
+
+    def command(self, rig, proxy, seconds):
+        more = [rig.message if m == "MESSAGE" else m for m in self.more]
+        return ["taskset", "-c", str(rig.load_cpu), "h2load", "-t1", f"-c{self.connections}", f"-m{self.STREAMS}", f"-D{seconds}",
+                *more, self.url(proxy)]
+
+    def run(self, rig, proxy, seconds):
+        before = proxy.cpu_ns()
+        out = subprocess.run(self.command(rig, proxy, seconds), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             timeout=seconds + 60).stdout
+        load = H2Load(out)
+        s = Sample(proxy.cpu_ns() - before, load)
+        if s.bad:
+            raise Failed(f"{self.case}: {proxy.name}: {load.errors} errors, {load.refused} refused of {load.requests}: "
+                         f"{tail(proxy.log.name)}")
+        return s
+
+
+GRPC_HEADERS = ("-H", "content-type: application/grpc", "-H", "te: trailers", "-d", "MESSAGE")
 # aims: of the better of nginx and HAProxy (and what to strive for), of the floor, of Envoy, of the best of all peers
 CASES = {
     "h1": ([(Job("h1-keepalive", "h1"), {"better": 0.85, "floor": 1.15, "envoy": 0.35, "stretch": 0.80}),
             (Job("h1-connect", "h1", connections=16, close=True), {})], True),
+    "h2": ([(H2Job("h2-h1", "h2", "/100"), {"best": 0.85}),
+            (H2Job("h2-h2", "h2h2", "/100"), {"haproxy": 1.3, "nginx": 0.7, "envoy": 0.7})], False),
+    "grpc": ([(H2Job("grpc-unary-100", "grpc", "/bench.Echo/Call", *GRPC_HEADERS), {"best": 0.85})], False),
     "tls": ([(Job("tls-keepalive", "tls"), {"better": 0.85}),
              (Job("tls-handshake", "tls", connections=16, close=True, unit="us cpu/handshake"), {"better": 1.0})], False),
     "body": ([(Job("body-10m", "h1", "/10m", 4, scale=1e-3, unit="ms cpu/10 MiB"), {"better": 0.6, "best": 0.8})], True),
@@ -151,8 +214,8 @@ def report_job(report, job, aims, sides, samples):
     best = min((p for p in peers if p.name != "floor"), key=middle.get)
     for p in peers:
         wanted = [aims[k] for k, q in (("better", better), ("best", best), (p.name, p)) if k in aims and q is p]
-        more = {f"{k}{end}": statistics.median(getattr(s, k) for s in samples[job, q] if getattr(s, k) is not None)
-                for q, end in ((weft, ""), (p, "_peer")) for k in ("per_s", "p50", "p99")}
+        more = {f"{k}{end}": statistics.median(getattr(s, k) for s in samples[job, q])
+                for q, end in ((weft, ""), (p, "_peer")) for k in ("per_s", "p50", "p99") if getattr(samples[job, q][0], k)}
         if p is better and "stretch" in aims:
             more["stretch"] = aims["stretch"]
         words = [w for w, q in (("better of nginx and HAProxy", better), ("best", best)) if q is p]
@@ -315,7 +378,8 @@ def main():
     try:
         {"idle": run_idle, "reload": run_reload}.get(args.case, run_costs)(rig, args, report, args.case)
     finally:
-        rig.backend.terminate()
+        for server in rig.servers:
+            server.terminate()
     report.summary()
 
 

@@ -11,17 +11,20 @@ from bench import Failed
 from node import tasks
 
 BACKEND = 9001
+H2, GRPC = 9002, 9003                    # servers that speak HTTP/2, in the cases that have them
+PORTS = ("h1", "tls", "tcp", "h2", "h2h2", "grpc")
 
 
 class Proxy:
-    """Ports of the same service: HTTP, TLS (HTTP inside), TCP (the same bytes, unparsed). None: it has no such thing."""
-    first, ports = 0, ("h1", "tls", "tcp")
+    """Ports of the same service: HTTP, TLS (HTTP inside), TCP (the same bytes, unparsed); where the rig has servers of HTTP/2,
+    HTTP/2 to HTTP/1, to HTTP/2, and gRPC, all in plain text. None: it has no such thing."""
+    first, ports = 0, PORTS
 
     def __init__(self, rig):
         self.rig, self.process = rig, None
         self.dir = os.path.join(rig.scratch, self.name)
         os.makedirs(self.dir, exist_ok=True)
-        self.port = {p: self.first + i for i, p in enumerate(("h1", "tls", "tcp")) if p in self.ports}
+        self.port = {p: self.first + i for i, p in enumerate(PORTS) if p in self.ports}
         self.log = open(os.path.join(rig.scratch, f"{self.name}.log"), "a")
 
     def version(self):
@@ -119,6 +122,7 @@ http {{
   proxy_temp_path {self.dir}/proxy; client_body_temp_path {self.dir}/body; fastcgi_temp_path {self.dir}/f;
   uwsgi_temp_path {self.dir}/u; scgi_temp_path {self.dir}/s;
   proxy_max_temp_file_size 0;
+  {self.http2() if r.h2 else ""}
   upstream backend {{ server {r.server}:{BACKEND}; keepalive 256; keepalive_requests 100000000; }}
   server {{
     listen {r.listen}:{p["h1"]} backlog=4096;
@@ -132,6 +136,18 @@ http {{
   }}
 }}
 stream {{ server {{ listen {r.listen}:{p["tcp"]} backlog=4096; proxy_pass {r.server}:{BACKEND}; }} }}
+"""
+
+    def http2(self):
+        """Its gRPC module speaks HTTP/2 to any server, a stream a connection."""
+        p, r = self.port, self.rig
+        keep = "keepalive 256; keepalive_requests 100000000;"
+        return f"""http2_max_concurrent_streams 128;
+  upstream backend2 {{ server {r.server}:{H2}; {keep} }}
+  upstream backend_grpc {{ server {r.server}:{GRPC}; {keep} }}
+  server {{ listen {r.listen}:{p["h2"]} http2 backlog=4096; location / {{ proxy_pass http://backend; }} }}
+  server {{ listen {r.listen}:{p["h2h2"]} http2 backlog=4096; location / {{ grpc_pass grpc://backend2; }} }}
+  server {{ listen {r.listen}:{p["grpc"]} http2 backlog=4096; location / {{ grpc_pass grpc://backend_grpc; }} }}
 """
 
     def command(self):
@@ -180,11 +196,22 @@ backend b
   http-reuse always
   option http-no-delay
   server s {r.server}:{BACKEND}
+{self.http2() if r.h2 else ""}
 listen tcp
   mode tcp
   bind {r.listen}:{p["tcp"]} backlog 4096
   server s {r.server}:{BACKEND}
 """
+
+    def http2(self):
+        p, r = self.port, self.rig
+        return "".join(f"""
+listen {name}
+  bind {r.listen}:{p[name]} proto h2 backlog 4096
+  http-reuse always
+  option http-no-delay
+  server s {r.server}:{server} {proto}
+""" for name, server, proto in (("h2", BACKEND, ""), ("h2h2", H2, "proto h2"), ("grpc", GRPC, "proto h2")))
 
     def command(self):
         return ["haproxy", "-W", "-db", "-f", self.write("haproxy.cfg", self.config(1))]
@@ -227,17 +254,31 @@ class Envoy(Proxy):
         tcp = [{"name": "tcp", "typed_config": {"@type": f"{kind}.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "t",
                                                "cluster": "b"}}]
         return json.dumps({"version_info": str(generation), "resources": [
-            self.listener("h1", http), self.listener("tls", http, True), self.listener("tcp", tcp)]})
+            self.listener("h1", http), self.listener("tls", http, True), self.listener("tcp", tcp), *self.http2(http[0])]})
+
+    def http2(self, manager):
+        """What a client speaks it finds out itself."""
+        made = []
+        for name, cluster in (("h2", "b"), ("h2h2", "b2"), ("grpc", "grpc")) if self.rig.h2 else ():
+            filters = json.loads(json.dumps(manager).replace('"cluster": "b"', f'"cluster": "{cluster}"'))
+            made.append(self.listener(name, [filters]))
+        return made
+
+    def cluster(self, name, port, http2=False):
+        many = {"thresholds": [{"max_connections": 100000, "max_pending_requests": 100000, "max_requests": 100000}]}
+        options = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+        return {"name": name, "type": "STATIC", "connect_timeout": "5s", "circuit_breakers": many,
+                **({"typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": options, "explicit_http_config": {"http2_protocol_options": {}}}}} if http2 else {}),
+                "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {
+                    "socket_address": {"address": self.rig.server, "port_value": port}}}}]}]}}
 
     def command(self):
         lds = self.write("lds.json", self.listeners(1))
-        many = {"thresholds": [{"max_connections": 100000, "max_pending_requests": 100000, "max_requests": 100000}]}
+        more = [self.cluster("b2", H2, True), self.cluster("grpc", GRPC, True)] if self.rig.h2 else []
         conf = {
             "node": {"id": "n", "cluster": "c"},
-            "static_resources": {"clusters": [{
-                "name": "b", "type": "STATIC", "connect_timeout": "5s", "circuit_breakers": many,
-                "load_assignment": {"cluster_name": "b", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {
-                    "socket_address": {"address": self.rig.server, "port_value": BACKEND}}}}]}]}}]},
+            "static_resources": {"clusters": [self.cluster("b", BACKEND), *more]},
             "dynamic_resources": {"lds_config": {"path_config_source": {"path": lds}, "resource_api_version": "V3"}},
         }
         return [self.rig.envoy, "-c", self.write("envoy.json", json.dumps(conf)), "--concurrency", "1", "--use-dynamic-base-id",
@@ -258,6 +299,7 @@ class Weft(Proxy):
         p, r = self.port, self.rig
         change = f"[{{type: ResponseHeaderModifier, set: [{{name: x-generation, value: \"{generation}\"}}]}}]"
         certificate = f"{{cert: {r.cert}, key: {r.key}}}"
+        more = self.http2() if r.h2 else {"listeners": "", "routes": "", "clusters": ""}
         return f"""
 listeners:
 - {{name: h1, address: "{r.listen}:{p["h1"]}", protocol: http, routes: [h1]}}
@@ -266,15 +308,28 @@ listeners:
   protocol: http
   routes: [tls]
   tls: {{mode: strict, minVersion: "1.3", certificates: [{certificate}]}}
+{more["listeners"]}
 - {{name: tcp, address: "{r.listen}:{p["tcp"]}", protocol: tcp, rules: [{{backends: [{{cluster: b}}]}}]}}
 routes:
 - {{name: h1, hosts: ["*"], rules: [{{filters: {change}, backends: [{{cluster: b}}]}}]}}
 - {{name: tls, hosts: ["*"], rules: [{{backends: [{{cluster: b}}]}}]}}
+{more["routes"]}
 clusters:
+{more["clusters"]}
 - name: b
   endpoints: [{{address: "{r.server}:{BACKEND}"}}]
   connectionPool: {{maxConnections: 0, maxPending: 0, maxRequests: 0}}
 """
+
+    def http2(self):
+        p, r = self.port, self.rig
+        ways = (("h2", "b", BACKEND), ("h2h2", "b2", H2), ("grpc", "grpc", GRPC))
+        pool = "connectionPool: {maxConnections: 0, maxPending: 0, maxRequests: 0}"
+        return {
+            "listeners": "\n".join(f'- {{name: {n}, address: "{r.listen}:{p[n]}", protocol: http, routes: [{n}]}}' for n, _, _ in ways),
+            "routes": "\n".join(f'- {{name: {n}, hosts: ["*"], rules: [{{backends: [{{cluster: {c}}}]}}]}}' for n, c, _ in ways),
+            "clusters": "\n".join(f'- {{name: {c}, protocol: http2, endpoints: [{{address: "{r.server}:{at}"}}], {pool}}}'
+                                  for _, c, at in ways[1:])}
 
     def command(self):
         os.makedirs(os.path.join(self.dir, "services.d"), exist_ok=True)
