@@ -20,6 +20,7 @@ struct http *http_new(struct worker *w)
 	rand_init(&h->rand);
 	traffic_init(&h->traffic);
 	list_init(&h->dirty);
+	list_init(&h->dirty_many);
 	list_init(&h->downstreams);
 	list_init(&h->pools);
 	list_init(&h->free_streams);
@@ -47,6 +48,7 @@ void http_free(struct http *h)
 	states_free(h);
 	matcher_free(h->matcher);
 	traffic_fini(&h->traffic);
+	list_del(&h->turn_end.node);
 	relay_pipes_fini(&h->pipes);
 	free(h);
 }

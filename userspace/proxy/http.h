@@ -26,6 +26,8 @@ struct http {
 	struct matcher *matcher;
 	struct rand rand;
 	struct list dirty;                      /* legs with something to send (leg.h) */
+	struct list dirty_many;                 /* those of many streams, until the turn's end */
+	struct loop_deferred turn_end;
 	struct list downstreams, pools;
 	struct list free_streams;
 	unsigned nfree_streams;

@@ -117,10 +117,20 @@ int leg_decode(struct leg *l)
 	return err;
 }
 
+static void turn_ends(struct loop_deferred *d);
+
 void leg_touch(struct leg *l)
 {
-	if (!list_linked(&l->dirty))
-		list_add_tail(&l->w->http->dirty, &l->dirty);
+	struct http *h = l->w->http;
+
+	if (list_linked(&l->dirty))
+		return;
+	if (!l->codec.ops || !(l->codec.ops->flags & PROTO_MULTIPLEX)) {
+		list_add_tail(&h->dirty, &l->dirty);
+		return;
+	}
+	list_add_tail(&h->dirty_many, &l->dirty);
+	loop_defer(&l->w->thread.loop, &h->turn_end, turn_ends);
 }
 
 /* False: there is nothing to be sent now. The sink may hear of streams that end by it. */
@@ -159,12 +169,27 @@ static void flush(struct leg *l)
 }
 
 /* What sent() and broken() do may touch further legs, or these again. */
-void legs_flush(struct worker *w)
+static void flush_all(struct list *dirty)
 {
-	while (!list_empty(&w->http->dirty)) {
-		struct leg *l = container_of(w->http->dirty.next, struct leg, dirty);
+	while (!list_empty(dirty)) {
+		struct leg *l = container_of(dirty->next, struct leg, dirty);
 
 		list_del(&l->dirty);
 		flush(l);
 	}
+}
+
+void legs_flush(struct worker *w)
+{
+	flush_all(&w->http->dirty);
+}
+
+static void turn_ends(struct loop_deferred *d)
+{
+	struct http *h = container_of(d, struct http, turn_end);
+
+	do {
+		flush_all(&h->dirty_many);
+		flush_all(&h->dirty);
+	} while (!list_empty(&h->dirty_many));
 }

@@ -2,7 +2,8 @@
 /*
  * What a client's and a host's connection have in common: the connection, its codec, and the bytes between the two.
  * What codecs put into `out` while an event is handled is sent once, at the end of it, by legs_flush(): a head and its
- * body are one system call, and one wake-up of the peer.
+ * body are one system call, and one wake-up of the peer. A connection of many streams is sent at the end of the loop's turn: what
+ * several hosts or clients brought in one turn is one system call, too.
  */
 #pragma once
 #include "base/list.h"
@@ -54,5 +55,5 @@ ssize_t leg_read(struct leg *l, struct buf *dst, size_t most);
 void leg_again(struct leg *l);                  /* readable() comes in the next turn */
 int leg_decode(struct leg *l);                  /* as proto_ops.decode */
 void leg_touch(struct leg *l);                  /* something was put into out: it will be flushed */
-/* Sends what all touched legs of the worker hold. At the end of each event that may have touched one. */
+/* Sends what touched legs of the worker hold, those of many streams not yet. At the end of each event that may have touched one. */
 void legs_flush(struct worker *w);
