@@ -115,7 +115,8 @@ struct proto_sink {
 	void (*room)(void *arg);
 	/*
 	 * The peer takes no new streams (h2 GOAWAY, bolt 100, Dubbo "R", Connection: close). Before
-	 * it the codec has reset every stream that the peer did not process with PROTO_REFUSED.
+	 * it the codec has reset every stream that the peer did not process with PROTO_DRAINING, or
+	 * PROTO_REFUSED where it processed none.
 	 * last: the wire's number, for the log.
 	 */
 	void (*goaway)(void *arg, uint64_t last, enum proto_why why);

@@ -47,6 +47,7 @@ struct http2_stream {
 	bool peer_end;                          /* END_STREAM came */
 	bool rx_end, tx_end;                    /* the sink was told; the core said */
 	bool end_sent;                          /* END_STREAM is in out */
+	bool small;                             /* the last window was, in which not all could go */
 	bool gone;                              /* unknown to the core */
 	bool deferred;                          /* nghttp2 waits for more of the body */
 	bool ours;                              /* a reset of the core's */

@@ -129,7 +129,10 @@ static void on_settings(struct http2 *h, const nghttp2_frame *f)
 		h->c->sink->room(h->c->sink_arg);
 }
 
-/* Our streams above last were not processed (RFC 9113 6.8): safe to send again, which is said before the goaway. */
+/*
+ * Our streams above last were not processed (RFC 9113 6.8): safe to send again, which is said before the goaway. One that
+ * processed none may do so again and again.
+ */
 static void on_goaway(struct http2 *h, const nghttp2_frame *f)
 {
 	h->goaway_in = true;
@@ -137,7 +140,7 @@ static void on_goaway(struct http2 *h, const nghttp2_frame *f)
 		struct http2_stream *s = h->slots[i].s;
 
 		if (s && s->wire > f->goaway.last_stream_id)
-			http2_stream_lost(h, s, PROTO_REFUSED);
+			http2_stream_lost(h, s, f->goaway.last_stream_id ? PROTO_DRAINING : PROTO_REFUSED);
 	}
 	if (!h->failed)
 		h->c->sink->goaway(h->c->sink_arg, (uint64_t)f->goaway.last_stream_id, http2_why(f->goaway.error_code));

@@ -134,6 +134,16 @@ static ssize_t drop_body(struct http2 *h, struct http2_stream *s, struct buf *da
 	return (ssize_t)n;
 }
 
+/* One small piece may be what was left of a window; one after the other is all that the peer gives. */
+static void small_window(struct http2 *h, struct http2_stream *s, bool small)
+{
+	uint32_t first = nghttp2_session_get_remote_settings(h->session, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+
+	if (small && (s->small || first < HTTP2_SMALL_WINDOW))
+		http2_glitch(h);
+	s->small = small;
+}
+
 ssize_t http2_put_data(struct codec *c, uint64_t id, struct buf *data, bool end)
 {
 	struct http2 *h = http2_of(c);
@@ -147,8 +157,8 @@ ssize_t http2_put_data(struct codec *c, uint64_t id, struct buf *data, bool end)
 	if (s->tx_left >= 0 && (data->len > (uint64_t)s->tx_left || (end && data->len < (uint64_t)s->tx_left)))
 		return wrong_length(h, s);
 	n = window(h, s);
-	if (n < all && n && n < HTTP2_SMALL_WINDOW)
-		http2_glitch(h);
+	if (n)
+		small_window(h, s, n < all && n < HTTP2_SMALL_WINDOW);
 	n = n < all ? n : all;
 	if (n && buf_take(&s->queue, data, n))
 		return -ENOMEM;

@@ -10,6 +10,7 @@
 #include "proxy/worker.h"
 #include "weft/str.h"
 
+#define DRAINED_MAX 100                         /* connections that went away before they came to a request */
 #define REFUSED_MAX 3                           /* hosts, or connections, that did not take a request, before the policy is asked */
 
 uint32_t retry_left(const struct stream *s)
@@ -194,14 +195,19 @@ bool retry_pooled(struct stream *s, bool unsent)
 	return true;
 }
 
+static bool unprocessed(const struct stream *s, uint8_t *times, uint8_t most)
+{
+	return !s->response_said && s->down && replayable(s) && (*times)++ < most;
+}
+
 bool retry_refused(struct stream *s)
 {
-	struct retry *r = &s->retry;
+	return unprocessed(s, &s->retry.refused, REFUSED_MAX);
+}
 
-	if (r->refused >= REFUSED_MAX || s->response_said || !s->down || !replayable(s))
-		return false;
-	r->refused++;
-	return true;
+bool retry_drained(struct stream *s)
+{
+	return unprocessed(s, &s->retry.drained, DRAINED_MAX);
 }
 
 uint64_t retry_pause_ns(struct stream *s)

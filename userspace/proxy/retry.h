@@ -22,7 +22,7 @@ struct retry {
 	uint8_t connecting;                     /* hosts left because they could not be connected to */
 	bool idempotent;
 	bool again;                             /* a dead pooled connection was replaced already */
-	uint8_t refused;                        /* times that a host did not take it */
+	uint8_t refused, drained;               /* times that a host did not take it; that its connection went away before */
 	bool keep;                              /* a copy of the body is being kept */
 	bool lost;                              /* it was longer than that */
 	struct cluster_use *use;                /* cluster_retry_end() is due; NULL: not */
@@ -43,6 +43,7 @@ uint32_t retry_left(const struct stream *s);
 bool retry_pooled(struct stream *s, bool unsent);
 /* Beside the policy, a few times: may one that a host has not processed, and said so, be sent again? */
 bool retry_refused(struct stream *s);
+bool retry_drained(struct stream *s);           /* the same of a connection that went away, as others' requests went through */
 /* Of a request that a host may refuse after some of its body was sent, all that came so far is kept, too. 0 or -ENOMEM. */
 int retry_keep_all(struct stream *s);
 uint64_t retry_pause_ns(struct stream *s);      /* before the try that is `done` now; full jitter, or as the host asked */

@@ -217,24 +217,33 @@ static struct reset_words reset_words(enum proto_why why)
 	case PROTO_TIMEOUT:
 		return (struct reset_words){ STREAM_UPSTREAM_CLOSED, 502, "host gave no sign of life" };
 	case PROTO_REFUSED:
+	case PROTO_DRAINING:
 		return (struct reset_words){ STREAM_UPSTREAM_RESET, 503, "host refused the request" };
 	default:
 		return (struct reset_words){ STREAM_UPSTREAM_RESET, 502, "host reset the stream" };
 	}
 }
 
-/* It was not processed, so it may be sent again whatever it is: first to the same host, which may only be going away. */
-static bool send_refused_again(struct stream *s)
+static bool was_refused(enum proto_why why)
 {
-	bool first = !s->retry.refused;
+	return why == PROTO_REFUSED || why == PROTO_DRAINING;
+}
 
-	if (!retry_refused(s) || retry_rewind(s))
+/*
+ * It was not processed, so it may be sent again whatever it is: to the same host, whose connection only goes away, and which
+ * may not have meant it the first time.
+ */
+static bool send_refused_again(struct stream *s, enum proto_why why)
+{
+	bool same = why == PROTO_DRAINING || !s->retry.refused;
+
+	if (!(why == PROTO_DRAINING ? retry_drained(s) : retry_refused(s)) || retry_rewind(s))
 		return false;
 	start_over(s);
 	stat_add(&s->w->http->stat.replays, 1);
-	if (!first)
+	if (!same)
 		forget_pick(s);
-	stream_go(s, first ? STREAM_CONNECT : STREAM_PICK);
+	stream_go(s, same ? STREAM_CONNECT : STREAM_PICK);
 	return true;
 }
 
@@ -266,9 +275,9 @@ void stream_up_reset(struct stream *s, enum proto_why why, bool unsent)
 			stream_abort(s, r.flag, r.detail);
 		return;
 	}
-	again = why == PROTO_REFUSED ? send_refused_again(s) : r.flag == STREAM_UPSTREAM_CLOSED && send_lost_again(s, unsent);
+	again = was_refused(why) ? send_refused_again(s, why) : r.flag == STREAM_UPSTREAM_CLOSED && send_lost_again(s, unsent);
 	if (!again)
-		stream_go(s, stream_try_failed(s, why == PROTO_REFUSED ? RETRY_REFUSED : RETRY_RESET, unsent, r.status, r.flag,
+		stream_go(s, stream_try_failed(s, was_refused(why) ? RETRY_REFUSED : RETRY_RESET, unsent, r.status, r.flag,
 					       r.detail));
 	stream_run(s);
 }

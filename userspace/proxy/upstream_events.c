@@ -78,7 +78,7 @@ static void reset_one_of_many(struct upstream *u, struct stream *s, enum proto_w
 	stat_add(&u->leg.w->http->stat.http2_resets, 1);
 	upstream_consumed(s, 0);
 	upstream_many_leave(u->many, s);
-	stream_up_reset(s, why, why == PROTO_REFUSED);
+	stream_up_reset(s, why, why == PROTO_REFUSED || why == PROTO_DRAINING);
 	upstream_settle(u);
 }
 
@@ -93,7 +93,7 @@ static void on_reset(void *arg, uint64_t id, enum proto_why why)
 	}
 	u->stream = NULL;
 	if (s)
-		stream_up_reset(s, why, why == PROTO_REFUSED);
+		stream_up_reset(s, why, why == PROTO_REFUSED || why == PROTO_DRAINING);
 }
 
 static void on_opaque(void *arg, uint64_t id)

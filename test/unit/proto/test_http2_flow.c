@@ -118,6 +118,41 @@ static void test_windows_of_nothing_and_of_one_byte(void **state)
 	assert_int_equal(p->server.glitches, 2);
 }
 
+/* The last byte of a window, whatever the size of those before it; but not bytes alone. */
+static void test_what_is_left_of_a_window_is_not_odd(void **state)
+{
+	struct pair *p = *state;
+	struct end_stream *s;
+	struct msg *m;
+
+	p->server.answer = NULL;
+	raw_open(&p->raw);
+	raw_headers(&p->raw, 1, RAW_END, ASK);
+	send_raw(p);
+	s = end_at(&p->server, 0);
+	m = end_msg(&p->server, MSG_RESPONSE);
+	m->status = 200;
+	assert_int_equal(p->server.c.ops->put_head(&p->server.c, &s->id, m, false), 0);
+	assert_int_equal(put_bytes(&p->server, s->id, 65534, false), 65534);
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(put_bytes(&p->server, s->id, 10, false), 1);
+		end_flush(&p->server);
+		raw_number_frame(&p->raw, RAW_WINDOW, 0, 1000);
+		raw_number_frame(&p->raw, RAW_WINDOW, 1, 1000);
+		send_raw(p);
+		assert_int_equal(put_bytes(&p->server, s->id, 999, false), 999);
+	}
+	assert_int_equal(p->server.glitches, 0);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(put_bytes(&p->server, s->id, 10, false), 1);
+		end_flush(&p->server);
+		raw_number_frame(&p->raw, RAW_WINDOW, 0, 1);
+		raw_number_frame(&p->raw, RAW_WINDOW, 1, 1);
+		send_raw(p);
+	}
+	assert_int_equal(p->server.glitches, 4);
+}
+
 /* A window that was taken back after the bytes were taken: they wait in the codec, trailers behind them. */
 static void test_a_window_that_is_taken_back(void **state)
 {
@@ -319,6 +354,7 @@ int main(void)
 		T(test_a_full_stream_leaves_the_others_alone),
 		T(test_bytes_of_a_dead_stream_are_credited),
 		T(test_windows_of_nothing_and_of_one_byte),
+		T(test_what_is_left_of_a_window_is_not_odd),
 		T(test_a_window_that_is_taken_back),
 		T(test_resets_reach_the_other_side),
 		T(test_a_request_that_is_reset_before_it_went_out),
