@@ -16,7 +16,8 @@
 #   weftd_start [ARGS...]          weftd on $T/weft.yaml, returns when /ready answers 200; PID in $WEFTD_PID
 #   weftd_stop | weftd_kill        SIGTERM and wait, must end with 0 | SIGKILL and wait
 #   weft ARGS...                   the CLI          admin PATH [CURL ARGS]   the Admin API over the unix socket
-#   tcp_mem ["LOW PRESSURE HIGH"]  sets net.ipv4.tcp_mem, or puts it back; for tests that set NEEDS_TCP_MEM=1 first
+#   tcp_mem_take | tcp_mem_back    net.ipv4.tcp_mem of the machine is this test's, or fails; as it was. NEEDS_TCP_MEM=1 first
+#   tcp_mem "LOW PRESSURE HIGH"    sets it
 #   metric PREFIX                  sum of the rows of /metrics that begin so; a prefix that no row has is a failure
 #   wait_for SECONDS CMD...        until CMD succeeds; fails at the deadline
 #   wait_line SECONDS FILE REGEX   until a line of a growing file matches
@@ -39,8 +40,8 @@ CGROUP2=$(awk '$3 == "cgroup2" {print $2; exit}' /proc/mounts)
 # Inside means: first process of a pid namespace that is not the one the test was started in.
 PIDNS=$(readlink /proc/self/ns/pid)
 if [ -n "${NEEDS_TCP_MEM:-}" ] && [ -z "${HOST_NET:-}" ]; then
-	exec {HOST_NET}< /proc/self/ns/net
-	export HOST_NET TCP_MEM=$(cat /proc/sys/net/ipv4/tcp_mem 2>/dev/null)
+	exec {HOST_NET}< /proc/self/ns/net {TCP_MEM_LOCK}> "${TMPDIR:-/tmp}/weft-tcp_mem.lock"
+	export HOST_NET TCP_MEM_LOCK
 fi
 if [ $$ != 1 ] || [ "${WEFT_TEST_OUTER:-$PIDNS}" = "$PIDNS" ]; then
 	export WEFT_TEST_OUTER=$PIDNS WEFT_TEST_NODE=${WEFT_TEST_ID:-$$}
@@ -81,14 +82,25 @@ sanitized() {
 		"$T"/*.log /dev/null >&2
 }
 
-# net.ipv4.tcp_mem is the whole machine's; without VALUES as it was. Also done at the end, whatever that is.
-tcp_mem() { [ -z "${TCP_MEM:-}" ] || nsenter --net="/proc/self/fd/$HOST_NET" sysctl -qw net.ipv4.tcp_mem="${1:-$TCP_MEM}"; }
+# net.ipv4.tcp_mem is the whole machine's: one test at a time, for as short as can be, and as it was whatever the end is.
+TCP_MEM=
+tcp_mem() { nsenter --net="/proc/self/fd/$HOST_NET" sysctl -qw net.ipv4.tcp_mem="$1"; }
+tcp_mem_take() {
+	flock "$TCP_MEM_LOCK"
+	TCP_MEM=$(nsenter --net="/proc/self/fd/$HOST_NET" cat /proc/sys/net/ipv4/tcp_mem 2> /dev/null) || TCP_MEM=
+	[ -n "$TCP_MEM" ]
+}
+tcp_mem_back() {
+	[ -z "$TCP_MEM" ] || tcp_mem "$TCP_MEM"
+	TCP_MEM=
+	[ -z "${TCP_MEM_LOCK:-}" ] || flock -u "$TCP_MEM_LOCK"
+}
 cleanup() {
 	local rc=$?
 	trap '' INT TERM HUP
 	trap - EXIT
 	set +e
-	tcp_mem
+	tcp_mem_back
 	if [ $rc -eq 0 ] && ! sanitized; then
 		echo "FAIL: a sanitizer's report" >&2
 		rc=1

@@ -194,13 +194,12 @@ broken() {  # suffix, object, cases that must fail...
 
 # ---- no memory for TCP: of the whole machine, so nothing else runs meanwhile -------------------------------------
 group_memory() {
-	[ -n "$TCP_MEM" ] || { case_skip memory "net.ipv4.tcp_mem belongs to a namespace outside"; return; }
+	tcp_mem_take || { case_skip memory "net.ipv4.tcp_mem belongs to a namespace outside"; return; }
 	torture "memory-*"
-	tcp_mem
 	# What the kernel can do does not depend on the moment.
 	tcp_mem "1 2 100000000"
 	"$B/weft" doctor > "$T/doctor.out"
-	tcp_mem
+	tcp_mem_back
 	if grep -qE '^ +pass +pair ' "$T/doctor.out"; then
 		case_pass memory-selftest
 	else

@@ -4,7 +4,7 @@
  * set only in its first network namespace (run.sh hands it on as $HOST_NET): these cases are run
  * when asked for, each lowers the marks for moments, and run.sh puts them back whatever happens.
  */
-#include "rig.h"
+#include "swarm.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -248,12 +248,48 @@ static int case_gone(struct rig *r)
 	return err;
 }
 
+/* Pressure that comes and goes: directions turn all the time, and no byte is lost or out of order. */
+static int storm(struct rig *r, const struct squeeze *q, struct swarm *s)
+{
+	uint64_t heard = 0;
+	int err = 0;
+
+	for (int i = 0; i < 60 && !err; i++) {
+		err = i & 1 ? marks_back(r, q) : marks(r, q, 1, 2, PLENTY);
+		for (int k = 0; k < 200 && swarm_messages(s) < heard + 5; k++)
+			poll(NULL, 0, 1);
+		heard = swarm_messages(s);
+	}
+	marks_back(r, q);
+	return err ? err : swarm_watch(r, s);
+}
+
+static int case_storm(struct rig *r)
+{
+	struct swarm s = {.nwires = 8};
+	struct squeeze q = {.fd = -1};
+	int err = squeeze_open(r, &q);
+
+	if (!err && !(err = swarm_open(r, &s))) {
+		if (!(err = swarm_start(r, &s)) && !(err = storm(r, &q, &s)))
+			err = swarm_accelerates(r, &s);
+		swarm_stop(&s);
+		if (swarm_wait(r, &s) && !err)
+			err = -EPROTO;
+	}
+	swarm_close(&s);
+	squeeze_close(r, &q);
+	return err;
+}
+
 /* clang-format off */
 const struct torture_case memory_cases[] = {
 	CASE("memory-pressure", case_pressure, ON_TWO,
 	     "TCP memory under pressure: by the stack, and back afterwards", .asked = true),
 	CASE("memory-short", case_short, ON_TWO,
 	     "TCP memory nearly gone: who talks leaves the map and goes on", .asked = true),
+	CASE("memory-storm", case_storm, ON_TWO,
+	     "TCP memory under pressure again and again, under traffic", .asked = true),
 	CASE("memory-gone", case_gone, ON_TWO,
 	     "TCP memory gone: write() never says ENOMEM", .asked = true),
 	{.name = NULL},
