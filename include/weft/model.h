@@ -402,6 +402,7 @@ struct listener {
 	uint8_t xff;                            /* enum xff_mode */
 	uint8_t forwarded;                      /* enum forwarded_use: which ones are believed and written */
 	bool merge_slashes;
+	bool grpc_web;                          /* gRPC-Web of browsers is made gRPC */
 	bool reject_escaped_slashes;            /* %2F %5C: 400; else kept as they are */
 	bool request_id;                        /* x-request-id is made when absent */
 	uint32_t idle_ms;                       /* between requests; tcp, udp: without a byte */

@@ -5,6 +5,8 @@
 #include "base/magic.h"
 #include "proto/grpc.h"
 #include "proto/grpc_health.h"
+#include "proto/grpc_web.h"
+#include "weft/buf.h"
 #include "weft/str.h"
 
 static void message(struct slice text)
@@ -31,6 +33,34 @@ static void timeout(struct slice text)
 	assert_always(!grpc_timeout_read((struct slice){ out, grpc_timeout_write(ns, out) }, &back));
 	/* No longer, and as exact as eight digits are of which a step between units takes nearly two. */
 	assert_always(!ns || (back <= ns && ns - back <= ns / 1600000 + 1));
+}
+
+/* Whatever pieces it comes in; and back. */
+static void web(struct slice text)
+{
+	struct grpc_web_text whole = { 0 }, parts = { 0 };
+	char *a = malloc(GRPC_WEB_DECODED(text.n)), *b = malloc(GRPC_WEB_DECODED(text.n) + 3);
+	ssize_t n = grpc_web_decode(&whole, text, a), m = 0;
+	struct buf out;
+
+	for (size_t i = 0; i < text.n && m >= 0; i++) {
+		ssize_t k = grpc_web_decode(&parts, (struct slice){ text.p + i, 1 }, b + m);
+
+		m = k < 0 ? k : m + k;
+	}
+	assert_always(n == m && (n < 0 || !memcmp(a, b, (size_t)n)));
+	free(b);
+	buf_init(&out);
+	assert_always(!grpc_web_encode(text, &out));
+	b = malloc(GRPC_WEB_DECODED(out.len));
+	whole = (struct grpc_web_text){ 0 };
+	m = 0;
+	for (const struct buf_chunk *c = out.head; c; c = c->next)
+		m += grpc_web_decode(&whole, (struct slice){ (char *)c->data + c->r, c->w - c->r }, b + m);
+	assert_always(grpc_web_ended(&whole) && slice_eq((struct slice){ b, (size_t)m }, text));
+	buf_fini(&out);
+	free(a);
+	free(b);
 }
 
 static void whole(struct slice text, enum msg_kind kind, bool end)
@@ -60,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	if (!grpc_health_read(text, &health))
 		grpc_health_word(health);
+	web(text);
 	message(text);
 	timeout(text);
 	if (grpc_path(text, &service, &method))

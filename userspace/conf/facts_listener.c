@@ -48,6 +48,7 @@ static const struct {
 	{ NULL, "forwarded", ON(TCP) | ON(UDP), "only for http and http-proxy" },
 	{ NULL, "mergeSlashes", ON(TCP) | ON(UDP) | ON(HTTP_PROXY), "only for http, whose routes look at paths" },
 	{ NULL, "escapedSlashes", ON(TCP) | ON(UDP), "only for http and http-proxy" },
+	{ NULL, "grpcWeb", ON(TCP) | ON(UDP), "only for http and http-proxy" },
 	{ NULL, "requestID", ON(TCP) | ON(UDP), "only for http and http-proxy" },
 	{ NULL, "trusted", ON(UDP), "not for udp" },
 	{ NULL, "routes", ON(HTTP_PROXY), "not for http-proxy: the service that a request names has them" },
@@ -211,6 +212,7 @@ static void set_listener(struct listener *f, const struct listener_conf *c)
 	f->xff = c->xff;
 	f->forwarded = c->forwarded;
 	f->merge_slashes = c->merge_slashes;
+	f->grpc_web = c->grpc_web;
 	f->reject_escaped_slashes = c->escaped_slashes;
 	f->request_id = c->request_id;
 	f->idle_ms = making_ms(c->timeouts.idle_ns);

@@ -182,6 +182,8 @@ const struct conf_item fact_listener_rows[] = {
 	CONF_ITEM(struct listener_conf, merge_slashes, "mergeSlashes", BOOL, .dflt = "false", .help = "true: // in a path is /"),
 	CONF_ITEM(struct listener_conf, escaped_slashes, "escapedSlashes", ENUM, .names = slash_names, .dflt = "keep",
 		  .help = "%2F and %5C in a path; reject: status 400"),
+	CONF_ITEM(struct listener_conf, grpc_web, "grpcWeb", BOOL, .dflt = "false",
+		  .help = "true: gRPC-Web of browsers reaches hosts as gRPC"),
 	CONF_ITEM(struct listener_conf, request_id, "requestID", BOOL, .dflt = "true", .help = "x-request-id is made when absent"),
 	CONF_ITEM(struct listener_conf, timeouts, "timeouts", STRUCT, .rows = timeouts_rows, .help = "how long clients may take"),
 	CONF_ITEM(struct listener_conf, limits, "limits", STRUCT, .rows = limits_rows, .help = "what clients may send"),

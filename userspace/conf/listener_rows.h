@@ -40,7 +40,7 @@ struct listener_conf {
 	struct conf_list rules;                 /* of struct listener_rule */
 	uint8_t xff;                            /* enum xff_mode */
 	uint8_t forwarded;                      /* place in its names */
-	bool merge_slashes, request_id;
+	bool merge_slashes, request_id, grpc_web;
 	uint8_t escaped_slashes;                /* 1: refused */
 	struct listener_timeouts {
 		uint64_t idle_ns, head_ns, age_ns, grace_ns;

@@ -306,6 +306,7 @@ static const struct field listener_rows[] = {
 	ENUM(listener, xff, xff_names),
 	ENUM(listener, forwarded, forwarded_names),
 	BOOL(listener, merge_slashes),
+	BOOL(listener, grpc_web),
 	BOOL(listener, reject_escaped_slashes),
 	TRUE(listener, request_id),
 	DFLT(listener, idle_ms, UINT32_MAX, 3600000),

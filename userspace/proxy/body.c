@@ -5,10 +5,13 @@
  */
 #include "proxy/stream_priv.h"
 
+#include <errno.h>
+
 #include "proxy/downstream.h"
 #include "proxy/grpc_call.h"
 #include "proxy/upstream.h"
 #include "proxy/http.h"
+#include "proxy/web_call.h"
 #include "proxy/worker.h"
 
 static size_t lying(const struct buf *body, const struct leg *to)
@@ -98,6 +101,7 @@ static void credit(struct stream *s)
 void stream_data(struct stream *s, struct slice d, bool end)
 {
 	struct downstream *down = s->down;
+	int err;
 
 	s->active_ns = s->w->thread.loop.now_ns;
 	s->info.request_bytes += d.n;
@@ -107,10 +111,12 @@ void stream_data(struct stream *s, struct slice d, bool end)
 		s->drained += d.n;
 		s->close |= s->drained > STREAM_DRAIN_MAX;
 	}
-	if (s->state >= STREAM_REPLY || s->response_end)
-		d.n = 0;
-	retry_keep(s, d);
-	if (buf_add(&s->request_body, d.p, d.n)) {
+	err = s->state >= STREAM_REPLY || s->response_end ? 0 : web_call_request(s, d, end);
+	if (err == -EINVAL) {
+		stream_refuse(s, 400, STREAM_CLIENT_MALFORMED, "the body is not base64");
+		return;
+	}
+	if (err) {
 		stream_abort(s, STREAM_OVERLOADED, "out of memory");
 		return;
 	}
@@ -183,7 +189,7 @@ void stream_up_data(struct stream *s, struct slice d, bool end)
 	s->info.response_bytes += d.n;
 	if (s->up->many)
 		s->up_unconsumed += d.n;
-	if (buf_add(&s->response_body, d.p, d.n)) {
+	if (web_call_data(s, d)) {
 		stream_abort(s, STREAM_OVERLOADED, "out of memory");
 		return;
 	}
@@ -198,6 +204,10 @@ void stream_up_trailers(struct stream *s)
 	s->response_end = true;
 	if (grpc_call(s))
 		grpc_call_trailers(s);
+	if (s->web && web_call_trailers(s)) {
+		stream_abort(s, STREAM_OVERLOADED, "out of memory");
+		return;
+	}
 	stream_run(s);
 }
 

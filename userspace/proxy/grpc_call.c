@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "proto/grpc.h"
 #include "proxy/downstream.h"
+#include "proxy/web_call.h"
 #include "proxy/worker.h"
 #include "weft/str.h"
 
@@ -127,7 +128,7 @@ int grpc_call_reply(struct stream *s)
 	r->status = 200;
 	s->response.status = 200;
 	s->response.flags |= MSG_GRPC | MSG_TRAILERS_ONLY;
-	err = msg_push(&s->response, SLICE_LIT("content-type"), SLICE_LIT("application/grpc"));
+	err = msg_push(&s->response, SLICE_LIT("content-type"), web_call_type(s));
 	return err ? err : push_status(&s->response, r->wire_status, text);
 }
 
@@ -144,5 +145,5 @@ bool grpc_call_end(struct stream *s, int status, const char *detail)
 	s->response_end = s->response_trailed = true;
 	grpc_call_trailers(s);
 	stream_deadline(s);
-	return true;
+	return !s->web || !web_call_trailers(s);
 }

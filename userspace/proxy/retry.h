@@ -33,7 +33,7 @@ struct retry {
 enum retry_cause { RETRY_CONNECT, RETRY_REFUSED, RETRY_RESET, RETRY_TIMEOUT, RETRY_STATUS };
 
 void retry_start(struct stream *s);             /* the rule is known */
-void retry_keep(struct stream *s, struct slice d); /* bytes of the body on their way */
+void retry_keep(struct stream *s, struct slice d); /* bytes of the body on their way, as the host gets them */
 /* All of the body that came waits to be sent, again. 0 or -ENOMEM. */
 int retry_rewind(struct stream *s);
 /* The policy's word. unsent: the host saw nothing of the request. While the pick of the failed try is not done yet. */

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "event/timer.h"
 #include "model/router.h"
+#include "proto/grpc_web.h"
 #include "proxy/cluster.h"
 #include "proxy/retry.h"
 #include "weft/filter.h"
@@ -61,6 +62,9 @@ struct stream {
 	bool tunnel;                            /* CONNECT that ends here: the host's connection is bytes from the start */
 	bool flushing;                          /* FLUSH has waited for the codec to serialise */
 	bool picked;                            /* pick_done() is due */
+	uint8_t web;                            /* enum grpc_kind of its answer, for gRPC-Web */
+	bool web_text;                          /* its body comes as base64 */
+	struct grpc_web_text web_in;            /* of that body */
 	struct list node;                       /* of the downstream's, or of the worker's free ones */
 	struct downstream *down;                /* NULL: the client is gone */
 	uint64_t down_id;

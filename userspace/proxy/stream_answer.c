@@ -9,6 +9,7 @@
 #include "proxy/reply.h"
 #include "proxy/upstream.h"
 #include "proxy/http.h"
+#include "proxy/web_call.h"
 #include "proxy/worker.h"
 #include "weft/str.h"
 
@@ -51,7 +52,7 @@ enum stream_state step_respond(struct stream *s)
 		stream_end_try(s, true);
 		return STREAM_REPLY;
 	}
-	if (headers_response(s))
+	if (headers_response(s) || web_call_head(s))
 		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
 	s->info.status = m->status;
 	s->info.wire_status = m->wire_status;

@@ -15,6 +15,7 @@
 #include "proxy/headers.h"
 #include "proxy/refusal.h"
 #include "proxy/http.h"
+#include "proxy/web_call.h"
 #include "proxy/worker.h"
 #include "weft/str.h"
 
@@ -22,6 +23,10 @@ int stream_head(struct stream *s, bool end)
 {
 	s->info.head_ns = stream_age_ns(s);
 	s->active_ns = s->w->thread.loop.now_ns;
+	if (web_call_begin(s)) {
+		stream_refuse(s, 503, STREAM_OVERLOADED, "out of memory");
+		return 0;
+	}
 	grpc_call_begin(s);
 	/* Nothing follows an offered upgrade unless it is granted. */
 	if (end || s->request.upgrade.n) {

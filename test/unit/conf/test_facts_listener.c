@@ -66,6 +66,7 @@ static void everything_of_a_listener(void **state)
 		"  mergeSlashes: true\n"
 		"  escapedSlashes: reject\n"
 		"  requestID: false\n"
+		"  grpcWeb: true\n"
 		"  timeouts: {idle: 5s, head: 1500us, connectionAge: 30m, connectionGrace: 9s}\n"
 		"  limits: {headBytes: 8KiB, headers: 20, targetBytes: 1KiB, connections: 7, connectionRequests: 8}\n");
 	const struct listener *l = listener(c, "l");
@@ -88,7 +89,7 @@ static void everything_of_a_listener(void **state)
 	assert_true(slice_eq_str(l->routes[1], "l.1"));
 	assert_int_equal(l->xff, XFF_APPEND);
 	assert_int_equal(l->forwarded, FORWARDED_BOTH);
-	assert_true(l->merge_slashes && l->reject_escaped_slashes && !l->request_id);
+	assert_true(l->merge_slashes && l->reject_escaped_slashes && !l->request_id && l->grpc_web);
 	assert_int_equal(l->idle_ms, 5000);
 	assert_int_equal(l->head_ms, 2);
 	assert_int_equal(l->max_head_bytes, 8192);
@@ -175,6 +176,8 @@ static const struct bad bad[] = {
 	  "f:2: listeners[0].mergeSlashes: only for http, whose routes look at paths" },
 	{ LISTENER("protocol: tcp\n  rules: [{backends: [{cluster: c}]}]\n  xff: append"),
 	  "f:2: listeners[0].xff: only for http and http-proxy" },
+	{ LISTENER("protocol: tcp\n  rules: [{backends: [{cluster: c}]}]\n  grpcWeb: true"),
+	  "f:2: listeners[0].grpcWeb: only for http and http-proxy" },
 	{ LISTENER("protocol: tcp\n  rules: [{backends: [{cluster: c}]}]\n  limits: {headers: 1}"),
 	  "f:2: listeners[0].limits.headers: only for http and http-proxy" },
 	{ LISTENER("protocol: tcp\n  rules: [{backends: [{cluster: c}]}]\n  trusted: [10.0.0.0/8]"),

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/web_call.h"
+
+#include <errno.h>
+
+#include "proto/grpc.h"
+#include "proxy/downstream.h"
+#include "proxy/grpc_call.h"
+#include "weft/str.h"
+
+#define TYPE SLICE_LIT("content-type")
+#define LENGTH SLICE_LIT("content-length")
+#define PIECE 4096u                             /* letters that are decoded at a time */
+
+static struct slice name_of(uint8_t kind)
+{
+	return kind == GRPC_WEB_TEXT ? SLICE_LIT("application/grpc-web-text") :
+	       kind == GRPC_WEB ? SLICE_LIT("application/grpc-web") : SLICE_LIT("application/grpc");
+}
+
+static int set_type(struct msg *m, uint8_t kind, struct slice format)
+{
+	struct slice name = name_of(kind);
+	char *text = msg_alloc(m, name.n + format.n);
+
+	if (!text)
+		return -ENOMEM;
+	memcpy(text, name.p, name.n);
+	if (format.n)
+		memcpy(text + name.n, format.p, format.n);
+	return msg_set(m, TYPE, (struct slice){ text, name.n + format.n });
+}
+
+/* ---- the request -------------------------------------------------------------------------------------------- */
+
+/* The client may want its answer of the other kind. */
+static uint8_t wanted(const struct msg *m, uint8_t kind)
+{
+	enum grpc_kind k = grpc_kind_of(msg_get(m, SLICE_LIT("accept")), NULL);
+
+	return k == GRPC_WEB || k == GRPC_WEB_TEXT ? (uint8_t)k : kind;
+}
+
+int web_call_begin(struct stream *s)
+{
+	const struct listener *l = downstream_conf(s->down);
+	struct msg *m = &s->request;
+	struct slice format;
+	enum grpc_kind kind;
+	int err;
+
+	if (!l || !l->grpc_web || !slice_eq_str(m->method, "POST"))
+		return 0;
+	kind = grpc_kind_of(msg_get(m, TYPE), &format);
+	if (kind != GRPC_WEB && kind != GRPC_WEB_TEXT)
+		return 0;
+	s->web = wanted(m, (uint8_t)kind);
+	s->web_text = kind == GRPC_WEB_TEXT;
+	if (s->web_text) {
+		msg_del(m, LENGTH);
+		m->body_len = m->body_len ? MSG_LENGTH_UNKNOWN : 0;
+	}
+	err = set_type(m, GRPC_PLAIN, format);
+	return err ? err : msg_set(m, SLICE_LIT("te"), SLICE_LIT("trailers"));
+}
+
+static int add(struct stream *s, struct slice d)
+{
+	retry_keep(s, d);
+	return buf_add(&s->request_body, d.p, d.n);
+}
+
+int web_call_request(struct stream *s, struct slice d, bool end)
+{
+	char out[GRPC_WEB_DECODED(PIECE)];
+	int err = 0;
+
+	if (!s->web_text)
+		return add(s, d);
+	while (d.n && !err) {
+		size_t n = d.n < PIECE ? d.n : PIECE;
+		ssize_t made = grpc_web_decode(&s->web_in, (struct slice){ d.p, n }, out);
+
+		if (made < 0)
+			return (int)made;
+		err = add(s, (struct slice){ out, (size_t)made });
+		d = (struct slice){ d.p + n, d.n - n };
+	}
+	return err ? err : end && !grpc_web_ended(&s->web_in) ? -EINVAL : 0;
+}
+
+/* ---- the answer --------------------------------------------------------------------------------------------- */
+
+int web_call_head(struct stream *s)
+{
+	struct msg *m = &s->response;
+	struct slice format;
+
+	if (!s->web || grpc_kind_of(msg_get(m, TYPE), &format) != GRPC_PLAIN)
+		return 0;
+	/* A status in the head stays there; else the body gets longer by the trailers. */
+	if (m->body_len) {
+		msg_del(m, LENGTH);
+		m->body_len = MSG_LENGTH_UNKNOWN;
+	}
+	return set_type(m, s->web, format);
+}
+
+int web_call_data(struct stream *s, struct slice d)
+{
+	return s->web == GRPC_WEB_TEXT ? grpc_web_encode(d, &s->response_body) : buf_add(&s->response_body, d.p, d.n);
+}
+
+int web_call_trailers(struct stream *s)
+{
+	struct buf frame;
+	int err;
+
+	buf_init(&frame);
+	err = grpc_web_trailers(&s->extra, &frame);
+	while (!err && frame.len) {
+		struct slice d = buf_head(&frame);
+
+		err = web_call_data(s, d);
+		buf_drop(&frame, d.n);
+	}
+	buf_fini(&frame);
+	s->response_trailed = false;
+	return err;
+}
+
+struct slice web_call_type(const struct stream *s)
+{
+	return name_of(s->web);
+}
