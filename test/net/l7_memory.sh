@@ -67,6 +67,7 @@ for s in conns:
 print(sum(not rest for rest in left), "of", len(conns), "requests went whole without memory")
 print("answered", flush=True)
 PY
+mkdir -p "$CG/client"                    # a workload is known by its cgroup
 weftd_start
 full() { admin /kernel | grep -q '"rung":"full"'; }
 wait_for 60 full
