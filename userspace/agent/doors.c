@@ -83,6 +83,19 @@ static int probe(const struct doors *d, const struct door_place *p)
 	return fd < 0 ? fd : 0;
 }
 
+/* Bound and given back at once. Where weft has the port at another address, as much as can be known beside that. */
+static int try_place(const struct doors *d, const struct door_place *p)
+{
+	int err = probe(d, p), fd;
+
+	if (err)
+		return err;
+	fd = socket_open(d, p, true);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
+}
+
 static int spare_claim(struct doors *d, const struct door_place *p, unsigned index)
 {
 	for (size_t i = 0; i < d->spare.n; i++) {
@@ -227,6 +240,31 @@ static struct door *find(const struct doors *d, struct slice name)
 const struct door *doors_find(const struct doors *d, struct slice name)
 {
 	return find(d, name);
+}
+
+static bool has_place(const struct doors *d, const struct door_place *p)
+{
+	for (size_t i = 0; i < d->all.n; i++) {
+		if (place_eq(&d->all.v[i]->place, p))
+			return true;
+	}
+	return false;
+}
+
+bool doors_would_open(const struct doors *d, const struct listener *f, char *why, size_t size)
+{
+	struct door_place place = place_of(f);
+	char at[ADDR_TEXT_MAX];
+	int err;
+
+	/* What is tried again for longer is no news of this configuration. */
+	if (!d->workers || f->socketless || place.netns || has_place(d, &place))
+		return true;
+	err = try_place(d, &place);
+	if (err)
+		snprintf(why, size, "cannot listen on %s %s: %s", place.udp ? "udp" : "tcp", addr_text(&place.addr, at),
+			 strerror(-err));
+	return !err;
 }
 
 static void want(struct doors *d, const struct listener *f)

@@ -72,6 +72,11 @@ void doors_workers(struct doors *d, unsigned n, const struct snapshot *s);
 void doors_give_all(struct doors *d);           /* to a new proxy */
 /* A socket that an adopted proxy has. Its word is not trusted: the socket itself says where it is bound. */
 void doors_take(struct doors *d, unsigned index, int take_fd);
+/*
+ * Whether a listener of another configuration gets its sockets: it has that place or gets it from a listener of now, or
+ * nobody else has it. False: why, in words.
+ */
+bool doors_would_open(const struct doors *d, const struct listener *f, char *why, size_t size);
 const struct door *doors_find(const struct doors *d, struct slice name); /* NULL: none */
 /* The first one that is closed and why, "" when all are open. */
 const char *doors_health(const struct doors *d, char *out, size_t size);

@@ -161,6 +161,24 @@ static int refuse(struct reload *r, const struct conf_errors *errors)
 	return -EINVAL;
 }
 
+/* Before anything changes: a listener that lost its old place and gets no new one would serve nobody. */
+static bool doors_open(struct agent *a, const struct config *c, struct conf_errors *errors)
+{
+	bool ok = true;
+	char why[256];
+
+	for (size_t i = 0; i < c->nfacts; i++) {
+		const struct fact *f = c->facts[i];
+		struct fact_mark mark = fact_mark(f);
+
+		if (f->kind != FACT_LISTENER || doors_would_open(&a->doors, (const struct listener *)f, why, sizeof(why)))
+			continue;
+		conf_errors_add(errors, "%.*s:%u: listener %.*s: %s", SLICE_ARG(mark.file), mark.line, SLICE_ARG(f->key), why);
+		ok = false;
+	}
+	return ok;
+}
+
 int reload_now(struct reload *r, struct buf *restart, struct conf_errors *errors)
 {
 	struct agent *a = r->agent;
@@ -171,6 +189,7 @@ int reload_now(struct reload *r, struct buf *restart, struct conf_errors *errors
 	watch(r);
 	r->hash = hash_files(a->conf.path);
 	taken = !config_load(a->conf.path, a->conf.registries, &now, errors) && !vet_facts(now, say, errors);
+	taken = taken && doors_open(a, now, errors);
 	/* What the store has is what is compared. */
 	if (taken && store_dirty(a->store))
 		publish_now(&a->publish);

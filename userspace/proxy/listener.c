@@ -360,9 +360,13 @@ static void socket_end(struct listener_socket *s)
 bool listener_fits(const struct listener *conf, int fd)
 {
 	const struct protocol *p = protocol_of(conf);
+	const struct net_addr want = { conf->ip, conf->port };
+	struct net_addr is;
 	int type = 0;
 	socklen_t n = sizeof(type);
 
+	if (!sock_local(fd, &is) && !addr_eq(&is, &want))
+		return false;
 	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n);
 	return !p || (type == SOCK_DGRAM) == (p->datagrams != NULL);
 }
@@ -419,7 +423,7 @@ static uint64_t cookie_of(int fd)
 	return cookie;
 }
 
-/* One of the other kind ends, whether or not the agent could open what takes its place. */
+/* One of the other kind or place ends, whether or not the agent could open what takes its place. */
 static void sockets_start(struct listener_use *u)
 {
 	for (size_t i = u->sockets.n; i-- > 0;) {

@@ -72,8 +72,8 @@ void listeners_adopt(struct listeners *l);      /* the worker has a new snapshot
 void listeners_give(struct worker *w, struct slice name, unsigned index, int take_fd, struct listener_shared *hold);
 
 /*
- * Any thread. Whether the socket is of the kind, stream or datagrams, that the listener's protocol wants: a listener may
- * become one of the other kind, and its new sockets come before the snapshot that says so.
+ * Any thread. Whether the socket is of the kind, stream or datagrams, and bound where the listener wants it: a listener may
+ * become one of the other kind or move, and its new sockets come before the snapshot that says so.
  */
 bool listener_fits(const struct listener *conf, int fd);
 
