@@ -24,7 +24,7 @@ struct level {                                  /* one priority */
 /* The hosts that carry certain metadata, or all. */
 struct selection {
 	const struct plan_sets *sets;           /* the plan's */
-	struct plan_sets *own;                  /* the same, when the plan has none for an undeclared subset; else NULL */
+	struct plan_sets *own;                  /* the same, when a request that is under way names what no route does any more */
 	bool used;                              /* since the view was made */
 	uint32_t nlevels;
 	struct level levels[];                  /* by priority */

@@ -63,6 +63,9 @@ static struct selection *subset(struct view *v, const struct name_value *want, s
 	uint64_t hash = plan_want_hash(want, n);
 	struct selection *s = find(v, hash, want, n);
 
+	/* What is declared and not in the plan has no hosts. */
+	if (!s && v->plan->cluster->conf->nsubsets && !plan_sets_find(v->plan, hash, want, n))
+		return NULL;
 	if (!s) {
 		s = selection_new(v, hash, want, n, NULL, rng);
 		vec_push(&v->subsets, s);
@@ -86,7 +89,7 @@ struct selection *view_select(struct view *v, const struct name_value *want, siz
 		return v->whole;
 	case SUBSET_DEFAULT:
 		s = subset(v, conf->subset_default, conf->nsubset_default, rng);
-		return s->nlevels ? s : NULL;
+		return s && s->nlevels ? s : NULL;
 	case SUBSET_NONE:
 		break;
 	}
@@ -159,7 +162,7 @@ struct view *view_new(const struct plan *plan, struct hold *take_hold, const str
 		const struct selection *was = old->subsets.v[i];
 		const struct plan_sets *want = was->sets;
 
-		if (was->used)
+		if (was->used && plan_sets_find(plan, want->hash, want->want, want->nwant))
 			vec_push(&v->subsets, selection_new(v, want->hash, want->want, want->nwant, was, rng));
 	}
 	return v;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "model/part.h"
 #include "proxy/plan_sets.h"
+#include "proxy/wanted.h"
 #include "weft/str.h"
 
 struct plans {
@@ -57,7 +58,7 @@ static void plan_settings(struct plan *p, const struct shared *n)
 }
 
 static struct plan *plan_new(struct shared *n, const struct cluster *c, const struct locality *here,
-			     const struct lb_ops *const *lbs, uint64_t now_ns)
+			     const struct lb_ops *const *lbs, const struct wants *wants, uint64_t now_ns)
 {
 	struct plan *p = mem_alloc(sizeof(*p) + c->nhosts * sizeof(p->hosts[0]));
 	uint32_t near = 0;
@@ -85,7 +86,8 @@ static struct plan *plan_new(struct shared *n, const struct cluster *c, const st
 	p->shared->seen = true;
 	qsort(p->hosts, p->n, sizeof(p->hosts[0]), host_cmp);
 	plan_settings(p, n);
-	plan_sets_make(p);
+	p->wanted = wants->hash;
+	plan_sets_make(p, wants);
 	return p;
 }
 
@@ -130,12 +132,12 @@ static bool locality_same(const struct locality *a, const struct locality *b)
 	return a == b || (a && b && slice_eq(a->region, b->region) && slice_eq(a->zone, b->zone));
 }
 
-/* A plan stays as long as its cluster does, unless this node has moved. */
-static struct plan *plan_of(const struct plans *old, const struct cluster *c, bool moved)
+/* A plan stays as long as its cluster does, unless this node has moved, or other undeclared subsets are named. */
+static struct plan *plan_of(const struct plans *old, const struct cluster *c, const struct wants *wants, bool moved)
 {
 	struct plan *p = old && c->slot < old->n ? old->plan[c->slot] : NULL;
 
-	return p && !moved && p->cluster == c ? p : NULL;
+	return p && !moved && p->cluster == c && p->wanted == wants->hash ? p : NULL;
 }
 
 void plans_attach(struct snapshot *s, const struct snapshot *before, struct shared *n, const struct lb_ops *const *lbs,
@@ -148,18 +150,22 @@ void plans_attach(struct snapshot *s, const struct snapshot *before, struct shar
 
 	*all = (struct plans){ .shared = n, .here = place_of(s), .n = slots };
 	bool moved = old && !locality_same(old->here, all->here);
+	struct wanted wanted;
 
+	wanted_init(&wanted, s);
 	for (size_t i = 0; i < set.n; i++) {
 		const struct cluster *c = set.v[i];
-		struct plan *p = plan_of(old, c, moved);
+		const struct wants *wants = wanted_of(&wanted, c->name);
+		struct plan *p = plan_of(old, c, wants, moved);
 
 		if (c->conf->absent)
 			continue;
 		if (!p)
-			p = plan_new(n, c, all->here, lbs, now_ns);
+			p = plan_new(n, c, all->here, lbs, wants, now_ns);
 		p->refs++;
 		all->plan[c->slot] = p;
 	}
+	wanted_fini(&wanted);
 	s->annex[SNAPSHOT_PLANS] = (struct snapshot_annex){ all, plans_free };
 }
 

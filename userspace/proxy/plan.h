@@ -23,7 +23,8 @@ struct plan {
 	struct shared_cluster *shared;
 	bool places;                            /* some are near and some are not */
 	struct plan_sets *whole;
-	struct table subsets;                   /* declared ones, by hash (plan_sets.h) */
+	struct table subsets;                   /* declared ones, or those that are named where none is, by hash (plan_sets.h) */
+	uint64_t wanted;                        /* hash of the latter (wanted.h) */
 	uint32_t n;
 	struct plan_host hosts[];               /* those that take requests; by priority, then key */
 };

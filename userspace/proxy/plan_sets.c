@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "model/part.h"
 #include "proxy/plan.h"
+#include "proxy/wanted.h"
 #include "weft/log.h"
 #include "weft/str.h"
 
@@ -46,7 +47,8 @@ static void set_finish(struct host_set *s, const struct plan *p)
 	int err;
 
 	s->set.hosts = s->hosts;
-	size = ops->table_size && s->set.n ? ops->table_size(&s->set, p->cluster->conf) : 0;
+	/* Of one there is nothing to choose: many subsets of a cluster may be that small, and tables are not. */
+	size = ops->table_size && s->set.n > 1 ? ops->table_size(&s->set, p->cluster->conf) : 0;
 	if (!size)
 		return;
 	s->table = calloc(1, size);
@@ -214,7 +216,7 @@ static bool values_of(const struct host *h, const struct subset_keys *k, struct 
 	return true;
 }
 
-void plan_sets_make(struct plan *p)
+void plan_sets_make(struct plan *p, const struct wants *wants)
 {
 	const struct cluster_fact *conf = p->cluster->conf;
 
@@ -229,6 +231,8 @@ void plan_sets_make(struct plan *p)
 				add_subset(p, want, k->nnames);
 		free(want);
 	}
+	for (const struct want *w = wants->first; w; w = w->next)
+		add_subset(p, w->v, w->n);
 	if (conf->nsubset_default)
 		add_subset(p, conf->subset_default, conf->nsubset_default);
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Hosts of a plan for one subset, by priority, as balancers want them, with their tables: immutable. Those of the whole
- * cluster and of each subset that its settings declare are made with the plan, on the control thread, because a table may
+ * cluster and of each subset that its settings declare, or routes name where none is declared, are made with the plan, on the control thread, because a table may
  * take as long as a worker must not stand still.
  */
 #pragma once
 #include "weft/lb.h"
 
 struct plan;
+struct wants;
 
 struct host_set {
 	struct lb_set set;                      /* n 0: there is none */
@@ -32,8 +33,8 @@ struct plan_sets *plan_sets_new(const struct plan *p, const struct name_value *w
 void plan_sets_free(struct plan_sets *s);
 uint64_t plan_want_hash(const struct name_value *want, size_t nwant);
 bool plan_sets_are(const struct plan_sets *s, uint64_t hash, const struct name_value *want, size_t nwant);
-/* The cluster as a whole, and its declared subsets. */
-void plan_sets_make(struct plan *p);
-/* NULL: not declared. want empty: the whole. */
+/* The cluster as a whole, and its declared subsets; where it declares none, those that are named. */
+void plan_sets_make(struct plan *p, const struct wants *wants);
+/* NULL: no host carries it, or nobody named it when the plan was made. want empty: the whole. */
 const struct plan_sets *plan_sets_find(const struct plan *p, uint64_t hash, const struct name_value *want, size_t nwant);
 uint32_t host_set_find(const struct host_set *s, uint64_t key); /* LB_NONE: not among its hosts */

@@ -2,6 +2,10 @@
 /* Picks: subsets, priorities, places, panic, tried hosts, draining, changes under way, names that come and go. */
 #include <errno.h>
 #include "kit.h"
+#include "proxy/cluster_priv.h"
+#include "proxy/cluster_set.h"
+#include "proxy/cluster_view.h"
+#include "proxy/plan_sets.h"
 
 #define ROUNDS 1000
 
@@ -186,6 +190,90 @@ static void test_subsets(void **state)
 		assert_int_equal(got[4], 10);
 		kit_fini(&k);
 	}
+}
+
+static const struct plan_sets *named_set(struct kit *k, unsigned w, const struct name_value *want)
+{
+	struct route_backend b = kit_backend("web");
+	struct cluster_ask ask = { .backend = &b, .lb = { .now_ns = k->now_ns, .has_hash = true, .hash = 5 } };
+	struct pick p;
+
+	b.subset = want;
+	b.nsubset = 1;
+	assert_int_equal(cluster_pick(k->clusters[w], &ask, CLUSTER_REQUEST, &p), 0);
+	assert_int_equal(kit_last(p.host) <= 3, slice_eq_str(want->value, "v1"));
+	kit_ok(k, &p);
+	return plan_sets_find(plans_find(k->now, SLICE_LIT("web")), plan_want_hash(want, 1), want, 1);
+}
+
+/* Subsets of web that this worker put together by itself. */
+static unsigned own_subsets(struct kit *k, unsigned w)
+{
+	const struct view *v = use_find(k->clusters[w], SLICE_LIT("web"))->view;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < v->subsets.n; i++)
+		n += v->subsets.v[i]->own != NULL;
+	return n;
+}
+
+static void put_named(struct kit *k, const char *route, const struct name_value *want)
+{
+	struct route *r = facts_route(route, "web");
+	struct route_backend *b = (struct route_backend *)r->rules[0].backends;
+
+	b->subset = fact_pairs(&r->fact, want, 1).v;
+	b->nsubset = 1;
+	kit_put(k, r);
+}
+
+/* A cluster that declares none: the plan has what routes name, one table for all workers, and changes with them. */
+static void test_subsets_that_routes_name(void **state)
+{
+	const struct name_value v1 = { SLICE_LIT("version"), SLICE_LIT("v1") }, v2 = { SLICE_LIT("version"), SLICE_LIT("v2") };
+	const struct plan *plan;
+	struct kit k;
+
+	(void)state;
+	kit_init(&k);
+	kit_begin(&k);
+	kit_put(&k, kit_cluster("web", LB_POLICY_MAGLEV));
+	for (unsigned i = 1; i <= 6; i++) {
+		struct host *h = kit_host("web", i, 80);
+
+		kit_metadata(h, "version", i <= 3 ? "v1" : "v2");
+		kit_put(&k, h);
+	}
+	put_named(&k, "a", &v1);
+	put_named(&k, "b", &v1);
+	kit_commit(&k);
+	plan = plans_find(k.now, SLICE_LIT("web"));
+	assert_int_equal(plan->subsets.n, 1);
+	for (unsigned w = 0; w < KIT_WORKERS; w++)
+		assert_non_null(named_set(&k, w, &v1));
+	assert_int_equal(own_subsets(&k, 0), 0);
+	/* Another snapshot with the same names: the same plan. */
+	kit_begin(&k);
+	kit_put(&k, kit_cluster("other", LB_POLICY_RANDOM));
+	kit_commit(&k);
+	assert_ptr_equal(plans_find(k.now, SLICE_LIT("web")), plan);
+	/* One name more. */
+	kit_begin(&k);
+	put_named(&k, "b", &v2);
+	kit_commit(&k);
+	assert_ptr_not_equal(plans_find(k.now, SLICE_LIT("web")), plan);
+	for (unsigned w = 0; w < KIT_WORKERS; w++) {
+		assert_non_null(named_set(&k, w, &v1));
+		assert_non_null(named_set(&k, w, &v2));
+		assert_int_equal(own_subsets(&k, w), 0);
+	}
+	/* Named no more, and a request that began before: still its own hosts. */
+	kit_begin(&k);
+	put_named(&k, "b", &v1);
+	kit_commit(&k);
+	assert_null(named_set(&k, 1, &v2));
+	assert_int_equal(own_subsets(&k, 1), 1);
+	kit_fini(&k);
 }
 
 static void priorities(struct kit *k, uint32_t panic)
@@ -505,6 +593,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),	    cmocka_unit_test(test_changes_under_way),
 		cmocka_unit_test(test_carried_over), cmocka_unit_test(test_subsets),
+		cmocka_unit_test(test_subsets_that_routes_name),
 		cmocka_unit_test(test_priorities),  cmocka_unit_test(test_panic),
 		cmocka_unit_test(test_places),	    cmocka_unit_test(test_tried),
 		cmocka_unit_test(test_draining_and_weightless), cmocka_unit_test(test_slow_start),
