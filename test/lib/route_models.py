@@ -58,9 +58,6 @@ def rule(r):
     prefixes = bool(matches) and all(m.get("path", {}).get("type") == "PathPrefix" for m in matches)
     what, filters = r.random(), []
     out = {"matches": matches, "filters": filters}
-    if r.random() < 0.3:
-        filters.append({"type": "RequestHeaderModifier", "set": [{"name": "x-a", "value": "set"}],
-                        "add": [{"name": "x-added", "value": "1"}], "remove": ["x-b"]})
     if what < 0.15:
         redirect = {"type": "RequestRedirect", "statusCode": r.choice([301, 302, 308])}
         if r.random() < 0.5:
@@ -74,6 +71,9 @@ def rule(r):
     if what < 0.25:
         filters.append({"type": "DirectResponse", "status": r.choice([404, 410, 200]), "body": "direct\n"})
         return out
+    if r.random() < 0.3:
+        filters.append({"type": "RequestHeaderModifier", "set": [{"name": "x-a", "value": "set"}],
+                        "add": [{"name": "x-added", "value": "1"}], "remove": ["x-b"]})
     if r.random() < 0.4:
         rewrite = {"type": "URLRewrite"}
         if r.random() < 0.7:

@@ -31,6 +31,7 @@ struct agent_conf {
 	const char *path;                       /* of the configuration */
 	const char *instance;                   /* NULL: the only one */
 	const struct conf_choice *registries;   /* types there are; daemon/builtin.c */
+	const struct lb_ops *const *lbs;        /* balancers of the proxy, NULL-ended */
 	const char *log_level;                  /* given on the command line; NULL: the configuration's */
 };
 

@@ -213,6 +213,14 @@ static int owner(struct asker *k, struct slice listener)
 	return 0;
 }
 
+static int client(struct explain_request *q, struct slice text, struct err *e)
+{
+	q->has_client = text.n;
+	if (text.n && ip_parse(text, &q->client))
+		return err_add(e, -EINVAL, "client %.*s: want an IP address", SLICE_ARG(text));
+	return 0;
+}
+
 int explain_request_init(struct explain_request *q, const struct snapshot *s, const struct http_request *rq, struct err *e)
 {
 	struct asker k = { .q = q, .s = s, .e = e };
@@ -224,6 +232,8 @@ int explain_request_init(struct explain_request *q, const struct snapshot *s, co
 	q->m.method = word(q, rq, "http");
 	q->identity = word(q, rq, "from");
 	err = url(&k, word(q, rq, "url"));
+	if (!err)
+		err = client(q, word(q, rq, "client"), e);
 	/* The URL says where the request goes, a Host header for whom it is. */
 	host_and_port(&k);
 	if (!err)

@@ -14,12 +14,14 @@ struct explain_request {
 	struct arena arena;
 	struct msg m;
 	struct slice identity;
+	struct ip client;                       /* the client's address, as the proxy takes it */
+	bool has_client;                        /* it was said */
 	const struct router *router;            /* the snapshot's */
 	json_t *at;                             /* {"listener": ...} or {"service": ...} */
 };
 
 /*
- * Words of the query: http METHOD, url, headers ("name: value" by lines), listener NAME, from IDENTITY. Without listener:
+ * Words of the query: http METHOD, url, headers ("name: value" by lines), listener NAME, from IDENTITY, client IP. Without listener:
  * the service with routes that the URL's host and port name, else the one HTTP listener with routes, or the one of several
  * on the URL's port. 0, or -EINVAL with words. Finish it in both cases.
  */

@@ -10,9 +10,11 @@
 #include "agent/route_words.h"
 #include "agent/taking.h"
 #include "agent/view.h"
+#include "base/clock.h"
 #include "model/dump.h"
 #include "model/matcher.h"
 #include "model/rewrite.h"
+#include "proxy/foresee.h"
 #include "proto/grpc.h"
 #include "weft/str.h"
 
@@ -110,7 +112,24 @@ static bool other_add(void *arg, const struct route_candidate *c)
 
 /* ---- where it goes ------------------------------------------------------------------------------------------ */
 
-static json_t *backend_json(const struct agent *a, const struct route_backend *b, uint64_t sum)
+/* Where the hash leads, when that is known beforehand. */
+static void sent_to(const struct agent *a, const struct cluster *c, const struct route_backend *b, const struct route_hash *h, json_t *o)
+{
+	struct cluster_ask ask = { .backend = b, .lb = { .now_ns = clock_ns(), .has_hash = true, .hash = h->value } };
+	const struct host *host;
+	struct conf_address at;
+	char text[64];
+
+	if (!h->has || h->set_cookie.n || !foresee_can(c->conf))
+		return;
+	host = foresee_host(a->publish.now, &a->states.overlay, a->conf.lbs, &ask);
+	if (!host)
+		return;
+	at = (struct conf_address){ host->ip, host->port };
+	json_object_set_new(o, "sentTo", json_string(conf_address_name(&at, text)));
+}
+
+static json_t *backend_json(const struct agent *a, const struct route_backend *b, const struct route_hash *h, uint64_t sum)
 {
 	const struct cluster *c = snapshot_cluster(a->publish.now, b->cluster);
 	json_t *o = json_pack("{so so si sf}", "cluster", dump_text(b->cluster), "subset",
@@ -128,10 +147,11 @@ static json_t *backend_json(const struct agent *a, const struct route_backend *b
 	json_object_set_new(o, "hosts", taking_json(a, c, b, &fallback));
 	if (fallback)
 		json_object_set_new(o, "fallback", json_string(fallback));
+	sent_to(a, c, b, h, o);
 	return o;
 }
 
-static json_t *backends_json(const struct agent *a, const struct route_rule *r)
+static json_t *backends_json(const struct agent *a, const struct route_rule *r, const struct route_hash *h)
 {
 	json_t *list = json_array();
 	uint64_t sum = 0;
@@ -139,7 +159,7 @@ static json_t *backends_json(const struct agent *a, const struct route_rule *r)
 	for (size_t i = 0; i < r->nbackends; i++)
 		sum += r->backends[i].weight;
 	for (size_t i = 0; i < r->nbackends; i++)
-		json_array_append_new(list, backend_json(a, &r->backends[i], sum));
+		json_array_append_new(list, backend_json(a, &r->backends[i], h, sum));
 	return list;
 }
 
@@ -159,28 +179,43 @@ static json_t *retry_on_json(const struct route_rule *r)
 
 /* ---- the answer --------------------------------------------------------------------------------------------- */
 
-static void hash_add(json_t *o, const struct route_hit *hit, struct matcher *mt, struct explain_request *q)
+static bool wants_client(const struct route_rule *r)
 {
-	struct net_peer peer = { 0 };
-	struct route_hash h;
+	for (size_t i = 0; i < r->nhash; i++) {
+		if (r->hash[i].kind == HASH_SOURCE_IP)
+			return true;
+	}
+	return false;
+}
 
-	if (!hit->rule->nhash || route_hash(hit, mt, &q->m, &peer.source.ip, slice_eq_str(q->m.scheme, "https"), &h))
+static void hash_add(json_t *o, const struct route_hit *hit, struct matcher *mt, struct explain_request *q, struct route_hash *h)
+{
+	*h = (struct route_hash){ 0 };
+	if (!hit->rule->nhash)
 		return;
-	json_object_set_new(o, "hash", h.has ? json_sprintf("%016llx", (unsigned long long)h.value) : json_null());
-	if (h.set_cookie.n)
-		json_object_set_new(o, "setCookie", dump_text(h.set_cookie));
+	if (wants_client(hit->rule) && !q->has_client) {
+		json_object_set_new(o, "hash", json_null());
+		json_object_set_new(o, "hashWants", json_string("the client's address: --client IP"));
+		return;
+	}
+	if (route_hash(hit, mt, &q->m, &q->client, slice_eq_str(q->m.scheme, "https"), h))
+		return;
+	json_object_set_new(o, "hash", h->has ? json_sprintf("%016llx", (unsigned long long)h->value) : json_null());
+	if (h->set_cookie.n)
+		json_object_set_new(o, "setCookie", dump_text(h->set_cookie));
 }
 
 static void forward(struct agent *a, json_t *o, const struct route_hit *hit, struct matcher *mt, struct explain_request *q)
 {
 	const struct route_rule *r = hit->rule;
+	struct route_hash h;
 
-	json_object_set_new(o, "backends", backends_json(a, r));
+	hash_add(o, hit, mt, q, &h);
+	json_object_set_new(o, "backends", backends_json(a, r, &h));
 	json_object_set_new(o, "timeouts", json_pack("{sI sI sI}", "requestMs", (json_int_t)r->timeout_ms, "backendRequestMs",
 						     (json_int_t)r->try_timeout_ms, "idleMs", (json_int_t)r->idle_ms));
 	json_object_set_new(o, "retries", json_pack("{si so si si}", "attempts", (int)r->retries, "on", retry_on_json(r),
 						    "budgetPercent", (int)r->budget_percent, "minPerSecond", (int)r->budget_min));
-	hash_add(o, hit, mt, q);
 	if (!router_backend(hit, mt)) {
 		json_object_set_new(o, "outcome", json_pack("{ss si ss}", "type", "error", "status", 503, "why",
 							    "no backend of the rule weighs anything"));

@@ -87,9 +87,22 @@ static void put_tries(const json_t *o)
 		       text(o, "retries.on"), number(o, "retries.budgetPercent"), number(o, "retries.minPerSecond"));
 	else
 		printf("  retries        none\n");
-	if (json_object_get(o, "hash"))
+}
+
+static void put_hash(const json_t *o)
+{
+	json_t *backend;
+	size_t i;
+
+	if (json_object_get(o, "hashWants"))
+		printf("  hash           wants %s\n", text(o, "hashWants"));
+	else if (json_object_get(o, "hash"))
 		printf("  hash           %s%s%s\n", text(o, "hash"), json_object_get(o, "setCookie") ? ", and the client gets the cookie " : "",
 		       json_object_get(o, "setCookie") ? text(o, "setCookie") : "");
+	json_array_foreach(json_object_get(o, "backends"), i, backend) {
+		if (json_object_get(backend, "sentTo"))
+			printf("  sent to        %s of %s, by its hash\n", text(backend, "sentTo"), text(backend, "cluster"));
+	}
 }
 
 static void put_outcome(const json_t *o)
@@ -196,6 +209,7 @@ static void put(const json_t *o)
 	put_outcome(o);
 	put_forwarded(o);
 	put_tries(o);
+	put_hash(o);
 	put_backends(o);
 	put_others(o);
 }
@@ -230,7 +244,7 @@ static char *take_headers(struct cli *c)
 int explain_http(struct cli *c)
 {
 	static char target[TARGET_BYTES] = "/explain";
-	const char *listener = cli_option(c, "--listener"), *from = cli_option(c, "--from");
+	const char *listener = cli_option(c, "--listener"), *from = cli_option(c, "--from"), *client = cli_option(c, "--client");
 	char *headers = take_headers(c);
 	size_t n = strlen(target);
 	int err = c->argc != 3;
@@ -240,7 +254,7 @@ int explain_http(struct cli *c)
 		cli_fail(EXIT_USAGE, "explain http METHOD URL: such as explain http GET http://web.example/orders -H 'x-user: bob'");
 	else if (!headers || add_word(target, &n, "http", c->argv[1]) || add_word(target, &n, "url", c->argv[2]) ||
 		 add_word(target, &n, "headers", *headers ? headers : NULL) || add_word(target, &n, "listener", listener) ||
-		 add_word(target, &n, "from", from))
+		 add_word(target, &n, "from", from) || add_word(target, &n, "client", client))
 		err = cli_fail(EXIT_USAGE, "explain http: more than %d bytes in all", TARGET_BYTES);
 	free(headers);
 	if (err)

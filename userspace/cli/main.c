@@ -25,7 +25,7 @@ const struct verb verbs[] = {
 	{ "routes", "[NAME]", "routes: what each rule asks for and does", "weft routes orders", verb_routes },
 	{ "explain",
 	  "PROTO ADDRESS [--from CGROUP|PID] [--sample N], or\n"
-	  "     explain http METHOD URL [-H 'NAME: VALUE']... [--listener NAME] [--from IDENTITY]",
+	  "     explain http METHOD URL [-H 'NAME: VALUE']... [--listener NAME] [--from IDENTITY] [--client IP]",
 	  "which path a connection or an HTTP request would take, and why",
 	  "weft explain tcp 10.96.0.10:80 --from /pods/client\n  weft explain http GET http://web.example/orders -H 'x-user: bob'",
 	  verb_explain },
@@ -119,7 +119,7 @@ static int check_values(const struct cli *c)
 		const char *name, *value;
 	} options[] = {
 		{ "--socket", "PATH" }, { "-o", "table|wide|json" }, { "--output", "table|wide|json" },
-		{ "--from", "CGROUP|PID|IDENTITY" }, { "--listener", "NAME" }, { "-H", "'NAME: VALUE'" }, { "--sample", "N" }, { "--instance", "NAME" },
+		{ "--from", "CGROUP|PID|IDENTITY" }, { "--listener", "NAME" }, { "--client", "IP" }, { "-H", "'NAME: VALUE'" }, { "--sample", "N" }, { "--instance", "NAME" },
 	};
 
 	for (size_t i = 0; c->argc && i < sizeof(options) / sizeof(options[0]); i++)

@@ -125,7 +125,7 @@ static int run(const struct options *o, int argc, char **argv)
 {
 	struct tool_args t = { .instance = o->instance, .json = o->json, .argc = argc, .argv = argv };
 	struct agent_conf c = { .path = o->config, .instance = o->instance, .registries = builtin_registries(),
-				.log_level = o->log_level };
+				.lbs = builtin_lbs, .log_level = o->log_level };
 
 	if (o->tool)
 		return tool_run(o->tool, &t);

@@ -153,58 +153,6 @@ void use_give(struct cluster_use *u, enum limit_kind k)
 
 /* ---- picking ------------------------------------------------------------------------------------------------ */
 
-static uint32_t ask_balance(struct balance *b, const struct cluster_ask *ask, bool again)
-{
-	uint32_t tried[CLUSTER_TRIED_MAX];
-	struct lb_ask a = ask->lb;
-
-	a.tried = tried;
-	a.ntried = 0;
-	for (uint32_t i = 0; !again && i < ask->ntried; i++) {
-		uint32_t at = host_set_find(b->hosts, ask->tried[i]);
-
-		if (at != LB_NONE)
-			tried[a.ntried++] = at;
-	}
-	return b->lb.ops->pick(&b->lb, &a);
-}
-
-static bool ask_level(const struct level *l, const struct cluster_ask *ask, bool again, struct pick *out)
-{
-	struct balance *b = level_begin(l);
-
-	out->index = ask_balance(b, ask, again);
-	if (out->index == LB_NONE && b != l->all) {
-		b = l->all;
-		out->index = ask_balance(b, ask, again);
-	}
-	out->balance = b;
-	return out->index != LB_NONE;
-}
-
-static uint32_t percent_of(struct clusters *cs, const struct cluster_ask *ask)
-{
-	if (ask->lb.has_hash)
-		return (uint32_t)((ask->lb.hash >> 33) % 100);
-	cs->rng = cs->rng * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)((cs->rng >> 33) % 100);
-}
-
-/* Others than were tried first, of every level; then whoever is usable. */
-static bool ask_selection(struct clusters *cs, struct selection *s, const struct cluster_ask *ask, struct pick *out)
-{
-	uint32_t begin = s->nlevels > 1 ? selection_level(s, percent_of(cs, ask)) : 0;
-
-	for (int again = 0; again <= (ask->ntried > 0); again++) {
-		if (s->nlevels && ask_level(&s->levels[begin], ask, again, out))
-			return true;
-		for (uint32_t i = 0; i < s->nlevels; i++)
-			if (i != begin && ask_level(&s->levels[i], ask, again, out))
-				return true;
-	}
-	return false;
-}
-
 /*
  * The client dialled the listener itself, and so would we, again and again. What tproxy has sent here looks the same, but
  * is not this machine's, or not this port's.
@@ -222,14 +170,12 @@ static bool is_circle(const struct cluster_ask *ask)
 static int choose(struct cluster_use *u, const struct cluster_ask *ask, struct pick *out)
 {
 	struct view *v = u->view;
-	struct selection *s;
 
 	if (v->plan->cluster->conf->lb == LB_POLICY_ORIGINAL_DESTINATION && is_circle(ask))
 		return -EHOSTUNREACH;
 	if (v->plan->cluster->conf->lb == LB_POLICY_ORIGINAL_DESTINATION && !v->plan->cluster->nhosts)
 		return made_pick(u, ask->lb.original, out);
-	s = view_select(v, ask->backend->subset, ask->backend->nsubset, &u->cs->rng);
-	if (!s || !ask_selection(u->cs, s, ask, out))
+	if (!view_pick(v, ask, &u->cs->rng, out))
 		return -EHOSTUNREACH;
 	if (out->balance->lb.panic)
 		stat_add(&u->cs->stat.panics, 1);

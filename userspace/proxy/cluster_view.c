@@ -7,6 +7,7 @@
 #include "base/magic.h"
 #include "base/mem.h"
 #include "model/part.h"
+#include "proxy/cluster.h"
 #include "proxy/cluster_set.h"
 #include "weft/log.h"
 #include "weft/str.h"
@@ -94,6 +95,67 @@ struct selection *view_select(struct view *v, const struct name_value *want, siz
 		break;
 	}
 	return NULL;
+}
+
+/* ---- picking ------------------------------------------------------------------------------------------------ */
+
+static uint32_t ask_balance(struct balance *b, const struct cluster_ask *ask, bool again)
+{
+	uint32_t tried[CLUSTER_TRIED_MAX];
+	struct lb_ask a = ask->lb;
+
+	a.tried = tried;
+	a.ntried = 0;
+	for (uint32_t i = 0; !again && i < ask->ntried; i++) {
+		uint32_t at = host_set_find(b->hosts, ask->tried[i]);
+
+		if (at != LB_NONE)
+			tried[a.ntried++] = at;
+	}
+	return b->lb.ops->pick(&b->lb, &a);
+}
+
+static bool ask_level(const struct level *l, const struct cluster_ask *ask, bool again, struct pick *out)
+{
+	struct balance *b = level_begin(l);
+
+	out->index = ask_balance(b, ask, again);
+	if (out->index == LB_NONE && b != l->all) {
+		b = l->all;
+		out->index = ask_balance(b, ask, again);
+	}
+	out->balance = b;
+	return out->index != LB_NONE;
+}
+
+static uint32_t percent_of(uint64_t *rng, const struct cluster_ask *ask)
+{
+	if (ask->lb.has_hash)
+		return (uint32_t)((ask->lb.hash >> 33) % 100);
+	*rng = *rng * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)((*rng >> 33) % 100);
+}
+
+/* Others than were tried first, of every level; then whoever is usable. */
+static bool ask_selection(uint64_t *rng, struct selection *s, const struct cluster_ask *ask, struct pick *out)
+{
+	uint32_t begin = s->nlevels > 1 ? selection_level(s, percent_of(rng, ask)) : 0;
+
+	for (int again = 0; again <= (ask->ntried > 0); again++) {
+		if (s->nlevels && ask_level(&s->levels[begin], ask, again, out))
+			return true;
+		for (uint32_t i = 0; i < s->nlevels; i++)
+			if (i != begin && ask_level(&s->levels[i], ask, again, out))
+				return true;
+	}
+	return false;
+}
+
+bool view_pick(struct view *v, const struct cluster_ask *ask, uint64_t *rng, struct pick *out)
+{
+	struct selection *s = view_select(v, ask->backend->subset, ask->backend->nsubset, rng);
+
+	return s && ask_selection(rng, s, ask, out);
 }
 
 /* ---- states ------------------------------------------------------------------------------------------------- */

@@ -19,6 +19,9 @@ struct cell {
 	bool warming;                           /* its factor still grows */
 };
 
+struct cluster_ask;
+struct pick;
+
 struct view {
 	const struct plan *plan;
 	struct hold *hold;
@@ -41,5 +44,7 @@ void view_free(struct view *v, struct table *cells);
 void view_refresh(struct view *v, uint64_t now_ns);
 /* NULL: no host carries it, and the cluster falls back to none. */
 struct selection *view_select(struct view *v, const struct name_value *want, size_t nwant, uint64_t *rng);
+/* A host for this request: out's balance and index are set. False: none is left. */
+bool view_pick(struct view *v, const struct cluster_ask *ask, uint64_t *rng, struct pick *out);
 struct cell *cell_find(const struct table *cells, uint64_t key); /* NULL */
 void cell_forget(struct table *cells, struct cell *c); /* frees it when nobody knows it */

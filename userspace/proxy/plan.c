@@ -169,6 +169,20 @@ void plans_attach(struct snapshot *s, const struct snapshot *before, struct shar
 	s->annex[SNAPSHOT_PLANS] = (struct snapshot_annex){ all, plans_free };
 }
 
+struct plan *plan_alone(struct shared *n, const struct snapshot *s, const struct cluster *c, const struct lb_ops *const *lbs,
+			const struct wants *wants, uint64_t now_ns)
+{
+	struct plan *p = plan_new(n, c, place_of(s), lbs, wants, now_ns);
+
+	p->refs = 1;
+	return p;
+}
+
+void plan_alone_free(struct plan *p, struct shared *n)
+{
+	plan_drop(p, n);
+}
+
 const struct plan *plans_find(const struct snapshot *s, struct slice cluster)
 {
 	const struct plans *all = s->annex[SNAPSHOT_PLANS].p;

@@ -36,4 +36,9 @@ void plans_attach(struct snapshot *s, const struct snapshot *before, struct shar
 		  uint64_t now_ns);
 /* Any thread that holds the snapshot. NULL: no such cluster, or one that is absent. */
 const struct plan *plans_find(const struct snapshot *s, struct slice cluster);
+struct wants;
+/* One of a cluster of this snapshot, beside any: for whoever asks what workers would do. */
+struct plan *plan_alone(struct shared *n, const struct snapshot *s, const struct cluster *c, const struct lb_ops *const *lbs,
+			const struct wants *wants, uint64_t now_ns);
+void plan_alone_free(struct plan *p, struct shared *n);
 uint64_t plan_key(const struct net_addr *a);    /* lb_host.key: the same on every node, and the kernel's */
