@@ -35,6 +35,8 @@ enum overload_level overload_next(enum overload_level now, uint64_t used, uint64
 	X(GAUGE, connections_limit, "overload.connections, 0 none")                                                    \
 	X(GAUGE, descriptors, "descriptors in use")                                                                    \
 	X(GAUGE, descriptors_limit, "descriptors that the process may have")                                           \
+	X(COUNTER, short_of, "times that clients had to wait at once, as descriptors were short")                      \
+	X(COUNTER, over, "descriptors that were given back at once, as there were as many as there may be")            \
 	X(COUNTER, soft, "times that the level became soft from none")                                                 \
 	X(COUNTER, hard, "times that the level became hard")                                                           \
 	X(COUNTER, recovered, "times that the level became none again")

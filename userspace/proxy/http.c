@@ -17,6 +17,7 @@ struct http *http_new(struct worker *w)
 	h->worker = w;
 	h->matcher = matcher_new();
 	h->pipes.off = !w->splice;
+	h->pipes.overload = w->overload;
 	rand_init(&h->rand);
 	traffic_init(&h->traffic);
 	list_init(&h->dirty);

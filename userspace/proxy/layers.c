@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "netio/proxy_protocol.h"
 #include "netio/tls.h"
+#include "proxy/overload.h"
 #include "weft/log.h"
 #include "weft/str.h"
 
@@ -209,7 +210,7 @@ int layers_dial(struct conn *c, struct loop *l, const struct layers_dial *d)
 	struct net_layer layers[LAYERS_MAX];
 	int n = layers_of_cluster(d->snap, d->conf, layers), fd;
 
-	fd = n < 0 ? n : sock_connect(&d->to, NULL, d->options);
+	fd = n < 0 ? n : overload_fd(d->overload, sock_connect(&d->to, NULL, d->options));
 	return fd < 0 ? fd : open_up(c, l, fd, layers, n, d);
 }
 

@@ -31,6 +31,7 @@ struct layers_dial {
 	const struct net_peer *client;          /* for whom; NULL: nobody */
 	struct tls_sessions *sessions;          /* the worker's */
 	const struct conn_events *on;
+	struct overload *overload;              /* the process's; NULL: its descriptors have no limit */
 	uint64_t waited_ns;                     /* of the cluster's connectTimeout, by now */
 };
 int layers_dial(struct conn *c, struct loop *l, const struct layers_dial *d); /* 0 or -errno */

@@ -190,7 +190,7 @@ static void accept_all(struct listener_socket *s)
 			pause_for(u, PAUSE_FULL_NS, &u->stat->full);
 			return;
 		}
-		a.fd = sock_accept(s->fd, &a.remote);
+		a.fd = overload_fd(u->worker->overload, sock_accept(s->fd, &a.remote));
 		if (a.fd >= 0) {
 			stat_add(&u->stat->accepted, p != &dispatching);
 			p->accepted(u, &a);
@@ -227,14 +227,8 @@ bool listener_admits(const struct listener_use *u)
 	return !w->hold && !(w->overload && overload_full(w->overload));
 }
 
-/* One client more of the process, or less. */
-static void overload_count(struct listener_use *u, int n)
-{
-	if (u->worker->overload)
-		overload_open(u->worker->overload, n);
-}
-
-bool listener_enter(struct listener_use *u)
+/* Of the listener alone. */
+static bool enter_here(struct listener_use *u)
 {
 	uint32_t max = u->conf ? u->conf->max_connections : 1;
 	uint32_t before = atomic_fetch_add_explicit(&u->shared->open, 1, memory_order_relaxed);
@@ -247,28 +241,60 @@ bool listener_enter(struct listener_use *u)
 	stat_set(&u->stat->open, u->users);
 	stat_set(&u->stat->busiest, u->users);
 	steer_count(u->worker->listeners, 1);
-	overload_count(u, 1);
 	return true;
 }
 
-static void give_back(struct listener_use *u)
+bool listener_enter(struct listener_use *u)
+{
+	struct overload *o = u->worker->overload;
+
+	if (o && !overload_enter(o))
+		return false;
+	if (enter_here(u))
+		return true;
+	if (o)
+		overload_leave(o);
+	return false;
+}
+
+static void leave_here(struct listener_use *u)
 {
 	assert_always(u->users);
 	u->users--;
 	steer_count(u->worker->listeners, -1);
-	overload_count(u, -1);
 	atomic_fetch_sub_explicit(&u->shared->open, 1, memory_order_relaxed);
 	stat_set(&u->stat->open, u->users);
 	stat_set(&u->stat->busiest, u->users);
 }
 
-void listener_leave(struct listener_use *u)
+static void give_back(struct listener_use *u)
 {
-	give_back(u);
-	/* There is a place, and a descriptor, again. */
+	leave_here(u);
+	if (u->worker->overload)
+		overload_leave(u->worker->overload);
+}
+
+/* There is a place, and a descriptor, again. */
+static void left(struct listener_use *u)
+{
 	if (timer_armed(&u->pause))
 		timer_arm(&u->worker->thread.loop, &u->pause, 0, resume, u);
 	use_end(u);
+}
+
+bool listener_move(struct listener_use *u, struct listener_use *to)
+{
+	if (!enter_here(to))
+		return false;
+	leave_here(u);
+	left(u);
+	return true;
+}
+
+void listener_leave(struct listener_use *u)
+{
+	give_back(u);
+	left(u);
 }
 
 struct listener_use *listeners_find(struct worker *w, struct slice name)

@@ -86,6 +86,8 @@ void listeners_ran(struct listeners *l);        /* in each turn: notes the CPU f
 /* A connection or session begins; mirrored by listener_leave(), after which u may be gone. False: maxConnections. */
 bool listener_admits(const struct listener_use *u); /* false: the process sheds load, new clients wait */
 bool listener_enter(struct listener_use *u);
+/* A client of u goes on as one of to; false: to is full, and it stays u's. The process's clients are as many as before. */
+bool listener_move(struct listener_use *u, struct listener_use *to);
 void listener_leave(struct listener_use *u);
 struct listener_use *listeners_find(struct worker *w, struct slice name); /* NULL: no such */
 bool listener_takes_others(const struct listener_use *u); /* what another listener accepted: its protocol allows that */

@@ -106,11 +106,12 @@ void outbound_accepted(struct listener_use *u, const struct arrival *take_a)
 	if (!to) {
 		stat_add(&u->stat->unserved, 1);
 		refuse(u, &a, "no service there is the proxy's");
-	} else if (!listener_enter(to)) {
+	} else if (!listener_move(u, to)) {
 		stat_add(&to->stat->turned_away, 1);
 		refuse(to, &a, "as many as limits.connections are open");
 	} else {
 		listener_deliver(to, &a);
+		return;
 	}
 	listener_leave(u);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/overload.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -142,6 +143,8 @@ static void look(struct timer *t)
 	/* That clients are many is no reason to refuse what the admitted ones ask. */
 	if (o->connections == OVERLOAD_HARD)
 		o->connections = OVERLOAD_SOFT;
+	if (o->descriptors < OVERLOAD_HARD)
+		atomic_store_explicit(&o->fd_short, false, memory_order_relaxed);
 	if (o->memory != memory || o->descriptors != descriptors || o->connections != connections)
 		tell(o);
 	timer_arm(o->loop, t, often ? LOOK_NS : LOOK_SELDOM_NS, look, o);
@@ -149,16 +152,45 @@ static void look(struct timer *t)
 
 /* ---- places ------------------------------------------------------------------------------------------------- */
 
+bool overload_enter(struct overload *o)
+{
+	uint64_t most = atomic_load_explicit(&o->most, memory_order_relaxed);
+	uint64_t n = atomic_load_explicit(&o->open, memory_order_relaxed);
+
+	do {
+		if (most && n >= most)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&o->open, &n, n + 1, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+void overload_leave(struct overload *o)
+{
+	atomic_fetch_sub_explicit(&o->open, 1, memory_order_relaxed);
+}
+
 bool overload_full(const struct overload *o)
 {
 	uint64_t most = atomic_load_explicit(&o->most, memory_order_relaxed);
 
-	return most && atomic_load_explicit(&o->open, memory_order_relaxed) >= most;
+	return atomic_load_explicit(&o->fd_short, memory_order_relaxed) ||
+	       (most && atomic_load_explicit(&o->open, memory_order_relaxed) >= most);
 }
 
-void overload_open(struct overload *o, int n)
+/* POSIX: open(), socket() and the like give the lowest number that is free, so below fd all are in use. */
+int overload_fd(struct overload *o, int fd)
 {
-	atomic_fetch_add_explicit(&o->open, (uint64_t)(int64_t)n, memory_order_relaxed);
+	uint64_t line = o && fd >= 0 ? atomic_load_explicit(&o->fd_line, memory_order_relaxed) : 0;
+
+	if (!line || (uint64_t)fd < line)
+		return fd;
+	if (!atomic_exchange_explicit(&o->fd_short, true, memory_order_relaxed))
+		stat_add(&o->stat.short_of, 1);
+	if ((uint64_t)fd < atomic_load_explicit(&o->fd_most, memory_order_relaxed))
+		return fd;
+	stat_add(&o->stat.over, 1);
+	close(fd);
+	return -EMFILE;
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
@@ -176,6 +208,8 @@ void overload_set(struct overload *o, const struct overload_limits *l)
 	if (!l->descriptors || (o->own && o->own < l->descriptors))
 		o->limits.descriptors = o->own;
 	atomic_store_explicit(&o->most, l->connections, memory_order_relaxed);
+	atomic_store_explicit(&o->fd_most, o->limits.descriptors, memory_order_relaxed);
+	atomic_store_explicit(&o->fd_line, o->limits.descriptors * l->hard / 100, memory_order_relaxed);
 	stat_set(&o->stat.memory_limit, l->memory);
 	stat_set(&o->stat.connections_limit, l->connections);
 	stat_set(&o->stat.descriptors_limit, o->limits.descriptors);

@@ -5,17 +5,27 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "proxy/overload.h"
+
 #define PIPES_IDLE 16                           /* kept by one worker */
 
 /* ---- pipes -------------------------------------------------------------------------------------------------- */
 
-static struct relay_pipe *pipe_new(void)
+static struct relay_pipe *pipe_new(struct overload *o)
 {
 	struct relay_pipe *p;
 	int fd[2];
 
 	if (pipe2(fd, O_NONBLOCK | O_CLOEXEC))
 		return NULL;
+	fd[0] = overload_fd(o, fd[0]);
+	fd[1] = overload_fd(o, fd[1]);
+	if (fd[0] < 0 || fd[1] < 0) {
+		for (int i = 0; i < 2; i++)
+			if (fd[i] >= 0)
+				close(fd[i]);
+		return NULL;
+	}
 	/* Refused when this user has many pipes already: a small one works as well. */
 	fcntl(fd[1], F_SETPIPE_SZ, RELAY_PIPE_BYTES);
 	p = mem_alloc(sizeof(*p));
@@ -33,7 +43,7 @@ static void pipe_free(struct relay_pipe *p)
 
 struct relay_pipe *relay_pipe_get(struct relay_pipes *pool)
 {
-	return pool->idle.n ? pool->idle.v[--pool->idle.n] : pipe_new();
+	return pool->idle.n ? pool->idle.v[--pool->idle.n] : pipe_new(pool->overload);
 }
 
 void relay_pipe_put(struct relay_pipes *pool, struct relay_pipe *p)

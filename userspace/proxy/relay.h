@@ -19,10 +19,13 @@ struct relay_pipe {
 	size_t len;                             /* bytes within */
 };
 
+struct overload;
+
 /* Pipes of one worker: empty ones are kept for the next. */
 struct relay_pipes {
 	VEC(struct relay_pipe *) idle;
 	bool off;                               /* none is to be used */
+	struct overload *overload;              /* the process's; NULL: its descriptors have no limit */
 };
 struct relay_pipe *relay_pipe_get(struct relay_pipes *pool); /* NULL: no descriptors */
 void relay_pipe_put(struct relay_pipes *pool, struct relay_pipe *p); /* bytes within are dropped */

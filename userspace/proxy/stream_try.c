@@ -86,13 +86,17 @@ static void forget_pick(struct stream *s)
 /* Nothing was sent, so another host may be asked whatever the policy says; not where the pod has no socket for any. */
 static enum stream_state connect_failed(struct stream *s, int err)
 {
-	bool pod = err == -ENETDOWN && s->info.peer->netns;
+	bool pod = err == -ENETDOWN && s->info.peer->netns, none = err == -EMFILE || err == -ENFILE;
 	const char *detail = pod	       ? "no socket in the client's network namespace" :
 			     err == -ETIMEDOUT ? "connecting to the host took too long" :
 			     err == -EPROTO    ? "TLS with the host failed" :
 			     err == -ENOKEY    ? "no TLS settings for the cluster" :
 						 "connection to the host failed";
 
+	if (none) {
+		forget_pick(s);
+		return stream_say(s, 503, STREAM_OVERLOADED, "no descriptor is left for a connection to the host");
+	}
 	if (pod) {
 		forget_pick(s);
 		return stream_say(s, 503, STREAM_CONNECT_FAILED, detail);

@@ -306,7 +306,7 @@ static int connect_by(struct tcp *t, int made, uint64_t waited_ns)
 	const struct layers_dial d = {
 		.snap = t->all->worker->adoption.cur->snap, .conf = cluster_conf(t->pick.use), .to = t->pick.addr,
 		.options = &o, .authority = t->down.peer->sni, .client = t->down.peer,
-		.sessions = t->all->worker->sessions, .on = &up_events, .waited_ns = waited_ns,
+		.sessions = t->all->worker->sessions, .on = &up_events, .overload = t->all->worker->overload, .waited_ns = waited_ns,
 	};
 
 	return made < 0 ? layers_dial(&t->up, loop_of(t), &d) : layers_dial_by(&t->up, loop_of(t), made, &d);
@@ -324,10 +324,10 @@ static void next_host(struct tcp *t, int err)
 	dial(t);
 }
 
-/* Without a socket of the pod no other host can be asked either, and this one is not to blame. */
+/* Without a socket, or one of the pod, no other host can be asked either, and this one is not to blame. */
 static void no_socket(struct tcp *t, int err)
 {
-	log_debug(t->listener->name, "no socket of the client's pod: %s", strerror(-err));
+	log_debug(t->listener->name, "no socket for the host: %s", strerror(-err));
 	pick_undo(&t->pick);
 	tcp_finish(t, TCP_CONNECT);
 }
@@ -402,7 +402,7 @@ static void dial(struct tcp *t)
 		t->ask.tried[t->ask.ntried++] = t->pick.key;
 		t->host = t->pick.addr;
 		err = connect_to(t);
-		if (err == -ENETDOWN && t->down.peer->netns)
+		if ((err == -ENETDOWN && t->down.peer->netns) || err == -EMFILE || err == -ENFILE)
 			no_socket(t, err);
 		if (!err || !t->pick.use)
 			return;
@@ -526,6 +526,7 @@ struct tcps *tcps_new(struct worker *w, bool splice)
 
 	all->worker = w;
 	all->pipes.off = !splice;
+	all->pipes.overload = w->overload;
 	list_init(&all->list);
 	rand_init(&all->rand);
 	return all;

@@ -15,6 +15,7 @@
 #include "base/table.h"
 #include "net/addr.h"
 #include "proxy/cluster.h"
+#include "proxy/overload.h"
 #include "proxy/record.h"
 #include "proxy/record_line.h"
 #include "proxy/stream_rule.h"
@@ -434,7 +435,7 @@ static struct udp_session *session_open(struct udp *d, const struct udp_key *k, 
 	}
 	fd = pick_host(d, &peer, &pick);
 	if (!fd) {
-		fd = dial(&pick);
+		fd = overload_fd(u->worker->overload, dial(&pick));
 		if (fd >= 0)
 			return session_new(d, k, m, fd, &pick);
 		pick_flag(&pick, STREAM_CONNECT_FAILED);

@@ -113,7 +113,7 @@ static int dial_by(struct stream *s, struct upstream *u, int made, uint64_t wait
 	const struct layers_dial d = {
 		.snap = s->w->adoption.cur->snap, .conf = cluster_conf(s->pick.use), .to = s->pick.addr, .options = &options,
 		.authority = s->request.authority, .client = s->info.peer, .sessions = s->w->sessions,
-		.on = &leg_conn_events, .waited_ns = waited_ns,
+		.on = &leg_conn_events, .overload = s->w->overload, .waited_ns = waited_ns,
 	};
 
 	return made < 0 ? layers_dial(&u->leg.conn, l, &d) : layers_dial_by(&u->leg.conn, l, made, &d);
