@@ -36,14 +36,15 @@ T, B = os.environ["T"], os.environ["B"]
 host, second = Host(9001), Host(9002)
 
 
-def reload(change):
+def reload(change, code=0):
     text = open(T + "/weft.yaml").read()
     new = change(text)
     assert new != text
     open(T + "/weft.yaml.new", "w").write(new)
     os.rename(T + "/weft.yaml.new", T + "/weft.yaml")
     r = subprocess.run([B + "/weft", "reload"], capture_output=True, text=True)
-    assert r.returncode == 0, r
+    assert r.returncode == code, r
+    return r.stderr
 
 
 def websocket(c, r):
@@ -179,10 +180,10 @@ def a_client_that_does_not_read_the_last_bytes_of_its_answer_is_let_go():
     c.close()
 
 
-def kind(old, new):
+def kind(old, new, code=0):
     how = {"http": "protocol: http, routes: [all]", "tcp": "protocol: tcp, rules: [{backends: [{cluster: app}]}]",
            "udp": "protocol: udp, rules: [{backends: [{cluster: app}]}]"}
-    reload(lambda t: t.replace(how[old], how[new]))
+    return reload(lambda t: t.replace(how[old], how[new]), code)
 
 
 def answers(path="/app"):
@@ -218,14 +219,17 @@ def a_listener_becomes_one_of_another_protocol():
 
 
 @case
-def a_listener_whose_new_protocol_cannot_be_opened_refuses():
+def a_listener_whose_new_protocol_cannot_be_opened_stays():
     other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     other.bind(("127.0.0.1", 8080))
+    assert "cannot listen on udp 127.0.0.1:8080" in kind("http", "udp", 2)
+    assert answers()
+    kind("udp", "http")
+    other.close()
     kind("http", "udp")
     eventually(lambda: refused(8080))
     kind("udp", "http")
     eventually(answers)
-    other.close()
     assert "was ended by signal" not in open(T + "/weftd.log").read()
 
 
