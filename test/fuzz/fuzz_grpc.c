@@ -2,6 +2,7 @@
 /* Any text as each of gRPC's fields: read within its bytes, and what is written is read back as it was. */
 #include <stdlib.h>
 #include "base/arena.h"
+#include "base/buf_pool.h"
 #include "base/magic.h"
 #include "proto/grpc.h"
 #include "proto/grpc_health.h"

@@ -256,8 +256,14 @@ static void answered(struct check *c)
 
 static bool call_read(struct check *c)
 {
+	char words[WHY_MAX];
+
 	if (health_call_read(c->call, &c->in)) {
-		finish(c, health_call_why(c->call));
+		const char *why = health_call_why(c->call);
+
+		/* The call goes before its last words are read. */
+		snprintf(words, sizeof(words), "%s", why ? why : "");
+		finish(c, why ? words : NULL);
 		return true;
 	}
 	call_send(c);
