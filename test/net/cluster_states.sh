@@ -13,6 +13,9 @@ routes:
   rules:
   - {matches: [{path: {value: /eject}}], backends: [{cluster: eject}]}
   - {matches: [{path: {value: /again}}], retry: {attempts: 1, on: [retriable-4xx], backoff: 1ms, budget: {percent: 100}}, backends: [{cluster: eject}]}
+  - {matches: [{path: {value: /idle}}], timeouts: {idle: 300ms}, backends: [{cluster: eject}]}
+  - {matches: [{path: {value: /try}}], timeouts: {backendRequest: 300ms}, backends: [{cluster: eject}]}
+  - {matches: [{path: {value: /ws}}], timeouts: {idle: 300ms}, upgrades: [websocket], backends: [{cluster: eject}]}
   - {matches: [{path: {value: /check}}], backends: [{cluster: check}]}
   - {matches: [{path: {value: /limit}}], backends: [{cluster: limit}]}
   - {matches: [{path: {value: /wait}}], backends: [{cluster: wait}]}
@@ -131,6 +134,38 @@ def an_answer_that_is_asked_for_again_says_no_more_of_its_host_than_one_that_is_
     is_(set(over_many("/again", 60)), {200})
     assert asked("/again")[1] > 10, asked("/again")
     is_([h.get("ejected") for h in cluster("eject")["hosts"]], [None, None, None])
+
+
+def stalls(request, status, n=40):
+    """As many clients of the kind, at the same time; the last word to each."""
+    clients = [Client() for _ in range(n)]
+    for c in clients:
+        c.send(request)
+    for c in clients:
+        is_(c.head()[0], status)
+    for c in clients:
+        c.close()
+
+
+@case
+def clients_that_stall_have_no_host_ejected():
+    fresh()
+    until(lambda: not any(h.get("ejected") for h in cluster("eject")["hosts"]))
+    hung = threading.Event()
+    for h in hosts:
+        h.on["/ws"] = lambda c, r: (c.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"), c.rest(), "close")[2]
+        h.on["/eject/call"] = lambda c, r: (hung.wait(LIMIT), "close")[1]
+    part = "Host: a\r\nContent-Length: 10\r\n\r\nabc"
+    stalls("POST /idle HTTP/1.1\r\n" + part, 504)
+    stalls("POST /try HTTP/1.1\r\n" + part, 504)
+    stalls("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n", 101)
+    stalls("POST /eject/call HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nTE: trailers\r\ngrpc-timeout: 300m\r\n"
+           "Content-Length: 5\r\n\r\nabcde", 200)
+    hung.set()
+    # What they would have caused comes before this.
+    hosts[1].on["/eject"] = reply(status="500 No")
+    until(lambda: (get("/eject"), any(h.get("ejected") for h in cluster("eject")["hosts"]))[1])
+    is_([h.get("ejected") for h in cluster("eject")["hosts"]], [None, True, None])
 
 
 @case

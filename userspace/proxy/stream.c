@@ -274,6 +274,50 @@ void stream_deadline(struct stream *s)
 		timer_arm_at(l, &s->timer, s->due_ns, on_time, s);
 }
 
+/* Bytes that wait for somebody to take them. */
+static bool waits(const struct relay_pipe *pipe, const struct buf *body, const struct leg *to)
+{
+	return body->len || (pipe && pipe->len) || (to && to->codec.out.len);
+}
+
+/*
+ * Is it the host that lets us wait? Not while its client owes the rest of the request or does not take the answer, nor behind
+ * an upgrade: clients could have hosts ejected by doing nothing.
+ */
+static bool host_is_late(const struct stream *s)
+{
+	if (s->state == STREAM_CONNECT)
+		return true;
+	if (s->state == STREAM_TUNNEL || waits(s->response_pipe, &s->response_body, s->down ? &s->down->leg : NULL))
+		return false;
+	return s->request_end || waits(s->request_pipe, &s->request_body, s->up ? &s->up->leg : NULL);
+}
+
+static enum stream_state say_late(struct stream *s, enum stream_flag f, const char *detail, bool host)
+{
+	if (!host)
+		stream_end_try(s, true);
+	return stream_say(s, 504, f, detail);
+}
+
+/* A caller whose own time is short learns nothing of the host. */
+static enum stream_state request_late(struct stream *s, uint64_t now)
+{
+	uint64_t ms = s->request_end ? s->hit.rule->timeout_ms : 0;
+	bool route = earlier(UINT64_MAX, s->info.begin_ns + s->info.request_end_ns, ms * MSEC) <= now;
+
+	return say_late(s, STREAM_TIMEOUT, "request took longer than its timeout", route && host_is_late(s));
+}
+
+static enum stream_state try_late(struct stream *s)
+{
+	static const char why[] = "host did not answer within backendRequest";
+
+	if (!host_is_late(s))
+		return say_late(s, STREAM_UPSTREAM_TIMEOUT, why, false);
+	return stream_try_failed(s, RETRY_TIMEOUT, false, 504, STREAM_UPSTREAM_TIMEOUT, why);
+}
+
 /* Its answer is out: nothing is cut off. */
 static enum stream_state too_much(struct stream *s)
 {
@@ -292,12 +336,11 @@ static void too_late(struct stream *s, uint64_t now)
 	else if (s->state == STREAM_BACKOFF && now >= s->wake_ns && (!r || request_due(s, UINT64_MAX) > now))
 		next = STREAM_PICK;
 	else if (r && request_due(s, UINT64_MAX) <= now)
-		next = stream_say(s, 504, STREAM_TIMEOUT, "request took longer than its timeout");
+		next = request_late(s, now);
 	else if (r && trying(s) && !s->response_begun && earlier(UINT64_MAX, s->try_ns, r->try_timeout_ms * MSEC) <= now)
-		next = stream_try_failed(s, RETRY_TIMEOUT, false, 504, STREAM_UPSTREAM_TIMEOUT,
-					 "host did not answer within backendRequest");
+		next = try_late(s);
 	else
-		next = stream_say(s, 504, STREAM_TIMEOUT, "no byte for the idle time");
+		next = say_late(s, STREAM_TIMEOUT, "no byte for the idle time", host_is_late(s));
 	stream_go(s, next);
 	stream_run(s);
 }
