@@ -105,6 +105,9 @@ wait_for 10 grep -q /rotated "$T/access.json"
 is "$(wc -l < "$T/access.json.1")" "$old" "a file that was moved away gets no more lines"
 sed -i '/^telemetry/d' "$T/weft.yaml"
 weft reload > "$T/out"
+tries=0
+hushed() { tries=$((tries + 1)); ask "/hush$tries"; pause 0.2; ! grep -q "/hush$tries" "$T/access.json"; }
+wait_for 10 hushed
 ask /silent
 sed -i "1i telemetry: {accessLog: [{path: $T/again.txt}]}" "$T/weft.yaml"
 weft reload > "$T/out"

@@ -5,11 +5,13 @@
 #include "base/bytes.h"
 #include "weft/str.h"
 
-/* Is one of these. NULL ends a list. */
-static bool among(struct slice name, const char *const *list)
+#define N(text) { (text), sizeof(text) - 1 }
+
+/* Is one of these. NULL ends a list. Most are of another length. */
+static bool among(struct slice name, const struct slice *list)
 {
-	for (; *list; list++)
-		if (slice_eq_nocase(name, slice_str(*list)))
+	for (; list->p; list++)
+		if (name.n == list->n && slice_eq_nocase(name, *list))
 			return true;
 	return false;
 }
@@ -34,15 +36,15 @@ bool http1_is_hop(struct slice name)
 
 bool http1_is_trailer_forbidden(struct slice name)
 {
-	static const char *const no[] = {
-		"host", "content-length", "te", "trailer",
+	static const struct slice no[] = {
+		N("host"), N("content-length"), N("te"), N("trailer"),
 		/* how the content is to be read */
-		"content-encoding", "content-type", "content-range", "range",
+		N("content-encoding"), N("content-type"), N("content-range"), N("range"),
 		/* what decides where the request goes, and who sent it */
-		"authorization", "proxy-authorization", "proxy-authenticate", "www-authenticate", "cookie",
-		"set-cookie", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host",
-		"x-forwarded-port", "x-forwarded-client-cert", "x-real-ip", "expect", "max-forwards", "cache-control",
-		"location", "vary", NULL
+		N("authorization"), N("proxy-authorization"), N("proxy-authenticate"), N("www-authenticate"), N("cookie"),
+		N("set-cookie"), N("forwarded"), N("x-forwarded-for"), N("x-forwarded-proto"), N("x-forwarded-host"),
+		N("x-forwarded-port"), N("x-forwarded-client-cert"), N("x-real-ip"), N("expect"), N("max-forwards"), N("cache-control"),
+		N("location"), N("vary"), { NULL, 0 }
 	};
 
 	return http1_is_hop(name) || among(name, no);
@@ -50,11 +52,11 @@ bool http1_is_trailer_forbidden(struct slice name)
 
 bool http1_is_connection_forbidden(struct slice name)
 {
-	static const char *const no[] = {
-		"host", "content-length", "transfer-encoding", "content-type", "content-encoding", "content-range",
-		"authorization", "cookie", "set-cookie", "forwarded", "x-forwarded-for", "x-forwarded-proto",
-		"x-forwarded-host", "x-forwarded-port", "x-forwarded-client-cert", "x-real-ip", "x-request-id",
-		"expect", "cache-control", "location", "date", "via", NULL
+	static const struct slice no[] = {
+		N("host"), N("content-length"), N("transfer-encoding"), N("content-type"), N("content-encoding"), N("content-range"),
+		N("authorization"), N("cookie"), N("set-cookie"), N("forwarded"), N("x-forwarded-for"), N("x-forwarded-proto"),
+		N("x-forwarded-host"), N("x-forwarded-port"), N("x-forwarded-client-cert"), N("x-real-ip"), N("x-request-id"),
+		N("expect"), N("cache-control"), N("location"), N("date"), N("via"), { NULL, 0 }
 	};
 
 	return among(name, no);

@@ -162,6 +162,7 @@ static int on_close(nghttp2_session *session, int32_t wire, uint32_t code, void 
 	if (!s)
 		return 0;
 	nghttp2_session_set_stream_user_data(h->session, wire, NULL);
+	h->last = NULL;
 	http2_stream_lost(h, s, http2_why(code));
 	http2_stream_free(h, s);
 	if (!h->c->server && !h->failed)

@@ -35,6 +35,18 @@ static bool grow(struct http2_fields *f)
 	return true;
 }
 
+/* Another value each time: in the table it would only drive out what comes again. */
+static bool is_once(struct slice name)
+{
+	switch (name.n) {
+	case 11:
+		return HTTP1_IS(name, "traceparent");
+	case 12:
+		return HTTP1_IS(name, "x-request-id") || HTTP1_IS(name, "grpc-timeout");
+	}
+	return false;
+}
+
 void http2_fields_add(struct http2_fields *f, struct slice name, struct slice value)
 {
 	if (f->n == f->room && !grow(f)) {
@@ -42,7 +54,8 @@ void http2_fields_add(struct http2_fields *f, struct slice name, struct slice va
 		return;
 	}
 	f->v[f->n++] = (nghttp2_nv){ .name = (uint8_t *)name.p, .value = (uint8_t *)(value.n ? value.p : ""),
-				     .namelen = name.n, .valuelen = value.n };
+				     .namelen = name.n, .valuelen = value.n,
+				     .flags = is_once(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE };
 }
 
 static bool is_space(char c)
@@ -55,10 +68,7 @@ static bool is_value(struct slice s)
 {
 	if (s.n && (is_space(s.p[0]) || is_space(s.p[s.n - 1])))
 		return false;
-	for (size_t i = 0; i < s.n; i++)
-		if (((uint8_t)s.p[i] < 0x20 && s.p[i] != '\t') || s.p[i] == 0x7f)
-			return false;
-	return true;
+	return !s.n || http1_value_end(s.p, s.p + s.n) == s.p + s.n;
 }
 
 /* What has no place in HTTP/2, or is said otherwise there. By length: nearly all names are done with one comparison. */

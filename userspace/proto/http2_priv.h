@@ -96,6 +96,7 @@ struct http2 {
 	} *slots;
 	uint32_t nslots, free_slot, live;
 	struct buf *in;                         /* being decoded */
+	struct http2_stream *last;              /* looked up last; NULL: none, or it is gone */
 	struct list waiting;                    /* streams whose put_data took less */
 	size_t queued;                          /* bytes in all queues */
 	uint32_t control;                       /* answers to control frames in out since it was last empty */

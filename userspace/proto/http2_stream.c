@@ -43,6 +43,8 @@ struct http2_stream *http2_stream_new(struct http2 *h, int32_t wire)
 
 void http2_stream_free(struct http2 *h, struct http2_stream *s)
 {
+	if (h->last == s)
+		h->last = NULL;
 	h->slots[s->slot] = (struct http2_slot){ NULL, h->free_slot };
 	h->free_slot = s->slot;
 	h->live--;
@@ -76,9 +78,14 @@ struct http2_stream *http2_stream_get(const struct http2 *h, uint64_t id)
 
 struct http2_stream *http2_stream_of(struct http2 *h, int32_t wire)
 {
-	void *p = nghttp2_session_get_stream_user_data(h->session, wire);
+	void *p;
 
-	return p ? CAST(http2_stream, p) : NULL;
+	/* Each field of a head asks for the same one. */
+	if (h->last && h->last->wire == wire)
+		return h->last;
+	p = nghttp2_session_get_stream_user_data(h->session, wire);
+	h->last = p ? CAST(http2_stream, p) : NULL;
+	return h->last;
 }
 
 void http2_stream_settle(struct http2_stream *s)
