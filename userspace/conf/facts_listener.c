@@ -92,8 +92,6 @@ static int check_listener(struct making *m, const struct listener_conf *c)
 		return making_error(m, m->node, "tls", "not for udp");
 	if (c->protocol == LISTENER_UDP && c->net_filters.n)
 		return making_error(m, m->node, "netFilters", "not for udp");
-	if (c->protocol == LISTENER_UDP && (c->capture == CAPTURE_REDIRECT || c->capture == CAPTURE_EBPF))
-		return making_error(m, m->node, "capture", "udp: want none or tproxy");
 	if (c->net_filters.n > 1)
 		return making_error(m, m->node, "netFilters", "proxy-protocol is given twice");
 	if (c->capture == CAPTURE_EBPF)

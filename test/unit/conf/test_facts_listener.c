@@ -184,8 +184,6 @@ static const struct bad bad[] = {
 	  "f:2: listeners[0].trusted: tcp believes PROXY headers only: want netFilters with proxy-protocol" },
 	{ LISTENER("protocol: udp\n  rules: [{backends: [{cluster: c}]}]\n  timeouts: {head: 1s}"),
 	  "f:2: listeners[0].timeouts.head: not for udp" },
-	{ LISTENER("protocol: udp\n  rules: [{backends: [{cluster: c}]}]\n  capture: redirect"),
-	  "f:2: listeners[0].capture: udp: want none or tproxy" },
 	{ LISTENER("protocol: tcp"), "f:2: listeners[0].rules: tcp and udp want at least one rule" },
 	{ ROUTED("protocol: tcp"), "f:2: listeners[0].routes: not for tcp and udp: want rules" },
 	{ ROUTED("rules: [{backends: [{cluster: c}]}]"), "f:2: listeners[0].rules: only for tcp and udp: want routes" },
