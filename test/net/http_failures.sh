@@ -231,9 +231,15 @@ def limits_of_a_head():
 
 @case
 def a_refused_client_can_read_why_though_it_is_still_sending():
-    c = Client()
-    c.send("GET /app HTTP/1.1\r\nbad header: x\r\n\r\n" + "x" * 200000)
-    is_(c.response().status, 400)
+    for _ in range(5):
+        began, c = time.monotonic(), Client()
+        try:
+            c.send("GET /app HTTP/1.1\r\nbad header: x\r\n\r\n" + "x" * 200000)
+            is_(c.response().status, 400)
+            return
+        except OSError:  # for a second it is read: a machine that stood still for longer may try again
+            assert time.monotonic() - began > 0.9
+    raise AssertionError("five times reset")
 
 
 @case

@@ -14,7 +14,11 @@ listeners:
 routes:
 - name: all
   rules:
-  - {matches: [{path: {value: /two}}], backends: [{cluster: two}], filters: [{type: URLRewrite, path: {type: ReplaceFullPath, value: /one}}]}
+  # An nginx that ends resets what waits in its backlog: connected to, and never seen by it.
+  - matches: [{path: {value: /two}}]
+    filters: [{type: URLRewrite, path: {type: ReplaceFullPath, value: /one}}]
+    retry: {attempts: 3, on: [reset, connect-failure], backoff: 1ms, budget: {percent: 100, minPerSecond: 10000}}
+    backends: [{cluster: two}]
   - {backends: [{cluster: one}]}
 clusters:
 - {name: one, endpoints: [{address: "127.0.0.1:9001"}]}
