@@ -197,6 +197,7 @@ enum host_state { HOST_READY, HOST_DRAINING };  /* draining: keeps its clients, 
 #define BACKEND_WEIGHT_MAX 1000000u             /* of a route's backend */
 #define AFFINITY_S_MAX 86400u                   /* one day */
 #define RETRIES_MAX 100u
+#define ACCESS_LOGS_MAX 8u                      /* files of telemetry.accessLog */
 #define RING_SIZE_MAX (8u << 20)
 #define HEAD_BYTES_MIN 1024u                    /* of a listener's max_head_bytes */
 #define HEAD_BYTES_MAX (1u << 20)

@@ -148,9 +148,18 @@ static const struct conf_item access_log_rows[] = {
 	CONF_END
 };
 
+static int check_telemetry(const void *value, struct err *e)
+{
+	const struct config_telemetry *t = value;
+
+	if (t->access_log.n > ACCESS_LOGS_MAX)
+		return err_add(e, -EINVAL, "accessLog: want at most %u", ACCESS_LOGS_MAX);
+	return 0;
+}
+
 static const struct conf_item telemetry_rows[] = {
 	CONF_ITEMS(struct config_telemetry, access_log, "accessLog", STRUCT, struct config_access_log, .rows = access_log_rows,
-		   .help = "none: no line is written"),
+		   .help = "at most 8; none: no line is written"),
 	{ .name = "tracing", .type = CONF_REFUSED, .help = "traces are not part of this release" },
 	CONF_END
 };
@@ -214,7 +223,8 @@ const struct conf_item config_rows[] = {
 	LIST_OF_FACTS("clusters", fact_cluster_rows, "sets of endpoints that serve services"),
 	LIST_OF_FACTS("routes", fact_route_rows, "rules for requests; a service that names one belongs to the proxy"),
 	LIST_OF_FACTS("listeners", fact_listener_rows, "where the proxy takes connections"),
-	CONF_ITEM(struct config, telemetry, "telemetry", STRUCT, .rows = telemetry_rows, .help = "what is told about requests"),
+	CONF_ITEM(struct config, telemetry, "telemetry", STRUCT, .rows = telemetry_rows, .check = check_telemetry,
+		  .help = "what is told about requests"),
 	CONF_ITEM(struct config, proxy, "proxy", STRUCT, .rows = proxy_rows, .help = "how its workers run"),
 	CONF_ITEM(struct config, overload, "overload", STRUCT, .rows = overload_rows, .check = check_overload,
 		  .help = "limits of the proxy as a process: docs/overload.md"),

@@ -10,11 +10,11 @@
 #include "event/thread.h"
 #include "event/timer.h"
 #include "kern/limits.h"
-#include "weft/types.h"
+#include "weft/model.h"
 
 #define JOURNAL_RING (1u << 20)                 /* bytes of lines that wait, for each worker and format */
 #define JOURNAL_LINE_MAX 18432u
-#define JOURNAL_FILES_MAX 8
+#define JOURNAL_FILES_MAX ACCESS_LOGS_MAX
 
 enum journal_format { JOURNAL_TEXT, JOURNAL_JSON, JOURNAL_FORMATS };
 

@@ -222,6 +222,8 @@ static const struct bad bad[] = {
 	{ "listeners:\n- {name: a, address: \"127.0.0.1:1\", routes: [r]}\n- {name: a, address: \"127.0.0.1:2\", routes: [r]}\n",
 	  "f:3: listeners[1].name: a is given twice, first in f:2" },
 	{ "telemetry: {accessLog: [{path: a.log}]}\n", "f:1: telemetry.accessLog[0].path: want a path that begins with /" },
+	{ "telemetry: {accessLog: [{path: /1}, {path: /2}, {path: /3}, {path: /4}, {path: /5}, {path: /6}, {path: /7}, {path: /8}, {path: /9}]}\n",
+	  "f:1: telemetry: accessLog: want at most 8" },
 	{ "telemetry: {accessLog: [{path: /a.log, format: xml}]}\n", "f:1: telemetry.accessLog[0].format: want text or json, not xml" },
 	{ "telemetry: {tracing: {}}\n", "f:1: telemetry.tracing: traces are not part of this release" },
 };
