@@ -188,4 +188,13 @@ def other_requests_and_other_listeners():
 run()
 PY
 PYTHONPATH=$SRC/test/lib $PY "$T/web.py"
+
+x() { weft explain http POST "http://127.0.0.1:$1/real.Svc/Twice" -H "content-type: $2"; }
+for kind in application/grpc-web+proto application/grpc-web-text; do
+	out=$(x 8080 $kind)
+	like "$out" '^  call +Twice of service real.Svc$' "explain http: $kind is a call at this listener"
+	like "$out" '^  rule +calls, rule 0 ' "and meets the rule of its service"
+done
+like "$(x 8081 application/grpc-web)" 'it wants service Exact real.Svc: the request is no gRPC call: a POST with content-type application/grpc' \
+	"at another one it is not, and explain says what a call is"
 weftd_stop

@@ -213,6 +213,22 @@ static int owner(struct asker *k, struct slice listener)
 	return 0;
 }
 
+/* Of a POST; what browsers say is gRPC before it is routed, where the listener takes it. */
+static int call(struct asker *k)
+{
+	struct msg *m = &k->q->m;
+	struct slice format;
+	enum grpc_kind kind = grpc_kind_of(msg_get(m, SLICE_LIT("content-type")), &format);
+	bool web = (kind == GRPC_WEB || kind == GRPC_WEB_TEXT) && k->listener && k->listener->grpc_web;
+
+	if (!slice_eq_str(m->method, "POST"))
+		return 0;
+	if (web && grpc_kind_set(m, GRPC_PLAIN, format))
+		return err_add(k->e, -ENOMEM, "no memory");
+	grpc_recognise(m, false);
+	return 0;
+}
+
 static int client(struct explain_request *q, struct slice text, struct err *e)
 {
 	q->has_client = text.n;
@@ -244,9 +260,7 @@ int explain_request_init(struct explain_request *q, const struct snapshot *s, co
 		err = owner(&k, word(q, rq, "listener"));
 	if (!err)
 		err = normalise(&k);
-	if (!err && slice_eq_str(q->m.method, "POST"))
-		grpc_recognise(&q->m, false);
-	return err;
+	return err ? err : call(&k);
 }
 
 void explain_request_fini(struct explain_request *q)

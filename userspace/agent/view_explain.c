@@ -39,7 +39,7 @@ static int parse(struct agent *a, const struct http_request *rq, struct asked *q
 	if (!http_query(rq->query, "protocol", text, sizeof(text)))
 		snprintf(text, sizeof(text), "tcp");
 	if (strcasecmp(text, "tcp") && strcasecmp(text, "udp"))
-		return err_add(e, -EINVAL, "protocol: %s: must be tcp or udp", text);
+		return err_add(e, -EINVAL, "protocol: %s: must be tcp or udp, or http for a request", text);
 	q->proto = strcasecmp(text, "tcp") ? IPPROTO_UDP : IPPROTO_TCP;
 	if (!http_query(rq->query, "address", text, sizeof(text)))
 		return err_add(e, -EINVAL, "address: missing: ADDRESS:PORT, such as 10.96.0.10:80 or [fd00::10]:80");

@@ -75,7 +75,10 @@ static json_t *lack_text(const struct route_candidate *c, const struct explain_r
 	if (c->lack == ROUTE_LACK_IDENTITY)
 		return json_string(q->identity.n ? "another client identity" : "a client identity (--from)");
 	want = route_condition_words(c->lack, c->condition);
-	j = c->has.p ? json_sprintf("%s: the request has \"%.*s\"", want, SLICE_ARG(c->has)) :
+	if ((c->lack == ROUTE_LACK_SERVICE || c->lack == ROUTE_LACK_RPC_METHOD) && !(q->m.flags & MSG_GRPC))
+		j = json_sprintf("%s: the request is no gRPC call: a POST with content-type application/grpc", want);
+	else
+		j = c->has.p ? json_sprintf("%s: the request has \"%.*s\"", want, SLICE_ARG(c->has)) :
 		       json_sprintf("%s: the request has none", want);
 	free(want);
 	/* Not UTF-8: what the request has cannot be shown. */

@@ -242,6 +242,25 @@ static int32_t timeout_ms(const struct msg *m)
 	return ms > INT32_MAX ? INT32_MAX : ms ? (int32_t)ms : 1;
 }
 
+struct slice grpc_kind_name(enum grpc_kind kind)
+{
+	return kind == GRPC_WEB_TEXT ? SLICE_LIT("application/grpc-web-text") :
+	       kind == GRPC_WEB ? SLICE_LIT("application/grpc-web") : SLICE_LIT("application/grpc");
+}
+
+int grpc_kind_set(struct msg *m, enum grpc_kind kind, struct slice format)
+{
+	struct slice name = grpc_kind_name(kind);
+	char *text = msg_alloc(m, name.n + format.n);
+
+	if (!text)
+		return -ENOMEM;
+	memcpy(text, name.p, name.n);
+	if (format.n)
+		memcpy(text + name.n, format.p, format.n);
+	return msg_set(m, SLICE_LIT("content-type"), (struct slice){ text, name.n + format.n });
+}
+
 void grpc_recognise(struct msg *m, bool end)
 {
 	if (m->kind == MSG_TRAILERS) {

@@ -38,6 +38,9 @@ enum grpc_kind { GRPC_NONE, GRPC_PLAIN, GRPC_WEB, GRPC_WEB_TEXT };
  * Of a content-type. *format (NULL: not asked for): what follows the kind, "+proto" or "+json; a=b", perhaps empty.
  */
 enum grpc_kind grpc_kind_of(struct slice content_type, struct slice *format);
+struct slice grpc_kind_name(enum grpc_kind kind); /* "application/grpc-web"; that of GRPC_PLAIN for GRPC_NONE */
+/* Makes it the message's content-type, with that format. 0 or -ENOMEM. */
+int grpc_kind_set(struct msg *m, enum grpc_kind kind, struct slice format);
 /* "/package.Service/Method", with or without a query. False: another path, and both are empty. */
 bool grpc_path(struct slice path, struct slice *service, struct slice *method);
 /*

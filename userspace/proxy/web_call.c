@@ -12,25 +12,6 @@
 #define LENGTH SLICE_LIT("content-length")
 #define PIECE 4096u                             /* letters that are decoded at a time */
 
-static struct slice name_of(uint8_t kind)
-{
-	return kind == GRPC_WEB_TEXT ? SLICE_LIT("application/grpc-web-text") :
-	       kind == GRPC_WEB ? SLICE_LIT("application/grpc-web") : SLICE_LIT("application/grpc");
-}
-
-static int set_type(struct msg *m, uint8_t kind, struct slice format)
-{
-	struct slice name = name_of(kind);
-	char *text = msg_alloc(m, name.n + format.n);
-
-	if (!text)
-		return -ENOMEM;
-	memcpy(text, name.p, name.n);
-	if (format.n)
-		memcpy(text + name.n, format.p, format.n);
-	return msg_set(m, TYPE, (struct slice){ text, name.n + format.n });
-}
-
 /* ---- the request -------------------------------------------------------------------------------------------- */
 
 /* The client may want its answer of the other kind. */
@@ -60,7 +41,7 @@ int web_call_begin(struct stream *s)
 		msg_del(m, LENGTH);
 		m->body_len = m->body_len ? MSG_LENGTH_UNKNOWN : 0;
 	}
-	err = set_type(m, GRPC_PLAIN, format);
+	err = grpc_kind_set(m, GRPC_PLAIN, format);
 	return err ? err : msg_set(m, SLICE_LIT("te"), SLICE_LIT("trailers"));
 }
 
@@ -103,7 +84,7 @@ int web_call_head(struct stream *s)
 		msg_del(m, LENGTH);
 		m->body_len = MSG_LENGTH_UNKNOWN;
 	}
-	return set_type(m, s->web, format);
+	return grpc_kind_set(m, s->web, format);
 }
 
 int web_call_data(struct stream *s, struct slice d)
@@ -131,5 +112,5 @@ int web_call_trailers(struct stream *s)
 
 struct slice web_call_type(const struct stream *s)
 {
-	return name_of(s->web);
+	return grpc_kind_name(s->web);
 }
