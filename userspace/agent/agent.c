@@ -377,7 +377,7 @@ static void open_pods(struct agent *a)
 		log_info("kernel", "services with routes are left to their fail mode: %s", s.no_capture);
 	l7_init(&a->l7, &a->hub, !s.no_capture);
 	kern_set_served(a->kern, l7_served, &a->l7);
-	pods_init(&a->pods, &a->loop, &a->hub, &a->doors, a->kern, !s.no_capture);
+	pods_init(&a->pods, &a->loop, &a->hub, &a->doors, a->kern, !s.no_capture, a->config->proxy.namespaces);
 	kern_set_unseen(a->kern, pods_unseen, &a->pods);
 	factory_init(&a->factory, &a->child, &a->pods);
 	a->doors.changed = on_doors;

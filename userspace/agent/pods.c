@@ -22,6 +22,10 @@
 
 #define TICK_NS SEC
 #define ROWS_PER_TICK 16
+/* A runtime makes the cgroup, then forks, then moves: 10, 40, 160 and 640 ms after the cgroup, and at the next dial or tick. */
+#define AGAIN_TIMES 4
+#define AGAIN_FIRST_NS (10 * MSEC)
+#define AGAIN_GROWS 4
 
 STAT_DEFINE(pods_stat, "pods", PODS_STATS);
 
@@ -83,12 +87,12 @@ static struct pod_ns *ns_at(const struct pods *p, uint64_t dev, uint64_t ino)
 
 static bool room(struct pods *p, const struct pods_row *r)
 {
-	if (p->all.n < PODS_MAX)
+	if (p->all.n < p->max)
 		return true;
 	stat_add(&p->stat.full, 1);
-	if (!p->said_full)
-		log_error(r->name, "more than %d network namespaces: clients in further ones meet the fail mode", PODS_MAX);
-	p->said_full = true;
+	if (!p->full)
+		log_error(r->name, "more than %u network namespaces (proxy.namespaces): clients in further ones meet the fail mode", p->max);
+	p->full = true;
 	return false;
 }
 
@@ -156,6 +160,16 @@ static bool elsewhere(struct pods *p, struct pod_ns *n)
 	return s.seen;
 }
 
+/* Who found none is not remembered: all are looked at. */
+static void make_room(struct pods *p)
+{
+	for (size_t i = 0; p->full && i < p->rows.n; i++)
+		p->rows.v[i]->due = true;
+	if (p->full)
+		pods_soon(p);
+	p->full = false;
+}
+
 static void drop_unseen(struct pods *p, const struct pods_row *r)
 {
 	for (size_t i = p->all.n; i-- > 0;) {
@@ -167,7 +181,41 @@ static void drop_unseen(struct pods *p, const struct pods_row *r)
 		stat_add(&p->stat.gone, 1);
 		vec_remove_swap(&p->all, i);
 		pod_ns_drop(n);
+		make_room(p);
 	}
+}
+
+/* Of one folder there is one watch, whoever asked for it. */
+static void folder_unwatch(struct pods *p, struct pods_row *r)
+{
+	int wd = r->folder;
+
+	r->folder = -1;
+	for (size_t i = 0; i < p->rows.n; i++) {
+		if (p->rows.v[i] != r && p->rows.v[i]->folder == wd)
+			return;
+	}
+	if (wd >= 0)
+		inotify_rm_watch(p->inotify.fd, wd);
+}
+
+/* Where its cgroup, or those below it, will be made. */
+static void folder_watch(struct pods *p, struct pods_row *r)
+{
+	char *path = mem_str(r->path), *slash;
+	int wd;
+
+	while ((wd = inotify_add_watch(p->inotify.fd, path, IN_CREATE | IN_ONLYDIR)) < 0 && errno == ENOENT) {
+		slash = strrchr(path, '/');
+		if (!slash || slash == path)
+			break;
+		*slash = '\0';
+	}
+	free(path);
+	if (wd == r->folder)
+		return;
+	folder_unwatch(p, r);
+	r->folder = wd;
 }
 
 static void row_unwatch(struct pods *p, struct pods_row *r)
@@ -194,6 +242,7 @@ static void row_scan(struct pods *p, struct pods_row *r)
 	r->due = false;
 	p->mark++;
 	stat_add(&p->stat.scans, 1);
+	folder_watch(p, r);
 	if (cgroup_id(r->path, &id))
 		id = 0;
 	if (id != r->cgroup)
@@ -234,6 +283,35 @@ static void on_tick(struct timer *t)
 	timer_arm(p->loop, &p->tick, TICK_NS, on_tick, p);
 }
 
+static void on_again(struct timer *t)
+{
+	struct pods *p = t->arg;
+	bool more = false;
+
+	for (size_t i = 0; i < p->rows.n; i++) {
+		struct pods_row *r = p->rows.v[i];
+
+		if (!r->again)
+			continue;
+		r->again--;
+		row_scan(p, r);
+		more |= r->again > 0;
+	}
+	give(p);
+	p->again_ns *= AGAIN_GROWS;
+	if (more)
+		timer_arm(p->loop, &p->again, p->again_ns, on_again, p);
+}
+
+/* A cgroup was made in the folder that this row watches. */
+static void row_again(struct pods *p, struct pods_row *r)
+{
+	r->due = true;
+	r->again = AGAIN_TIMES;
+	p->again_ns = AGAIN_FIRST_NS;
+	timer_arm(p->loop, &p->again, p->again_ns, on_again, p);
+}
+
 static void on_inotify(struct loop_io *io, unsigned events)
 {
 	_Alignas(struct inotify_event) char bytes[4096];
@@ -247,9 +325,13 @@ static void on_inotify(struct loop_io *io, unsigned events)
 		for (size_t i = 0; i < p->rows.n; i++) {
 			struct pods_row *r = p->rows.v[i];
 
+			if (r->folder == e->wd && e->mask & IN_CREATE)
+				row_again(p, r);
+			r->due |= r->watch == e->wd || r->folder == e->wd;
 			if (r->watch == e->wd && e->mask & IN_IGNORED)
 				r->watch = -1;
-			r->due |= r->watch == e->wd;
+			if (r->folder == e->wd && e->mask & IN_IGNORED)
+				r->folder = -1;
 		}
 		at += sizeof(*e) + e->len;
 	}
@@ -276,6 +358,7 @@ void pods_unseen(void *arg, uint64_t netns, uint64_t cgroup)
 static void row_free(struct pods *p, struct pods_row *r)
 {
 	row_unwatch(p, r);
+	folder_unwatch(p, r);
 	free(r->name);
 	free(r->path);
 	free(r);
@@ -302,7 +385,7 @@ static void row_want(struct pods *p, const struct kern_status *s, const struct w
 		r = NULL;                       /* the old one goes as any other that nobody wants */
 	if (!r) {
 		r = mem_alloc(sizeof(*r));
-		*r = (struct pods_row){ .name = mem_dup(f->name.p, f->name.n), .path = path, .watch = -1, .due = true };
+		*r = (struct pods_row){ .name = mem_dup(f->name.p, f->name.n), .path = path, .watch = -1, .folder = -1, .due = true };
 		vec_push(&p->rows, r);
 		path = NULL;
 	}
@@ -366,9 +449,11 @@ static bool begin(struct pods *p)
 static void end(struct pods *p)
 {
 	timer_disarm(p->loop, &p->tick);
+	timer_disarm(p->loop, &p->again);
 	for (size_t i = 0; i < p->all.n; i++)
 		pod_ns_drop(p->all.v[i]);
 	vec_clear(&p->all);
+	p->full = false;
 	if (p->own)
 		pod_ns_drop(p->own);
 	p->own = NULL;
@@ -437,9 +522,9 @@ int pods_netns(const struct pods *p, uint64_t netns)
 	return -ENOENT;
 }
 
-void pods_init(struct pods *p, struct loop *l, struct hub *h, const struct doors *d, struct kern *k, bool on)
+void pods_init(struct pods *p, struct loop *l, struct hub *h, const struct doors *d, struct kern *k, bool on, uint32_t max)
 {
-	*p = (struct pods){ .on = on, .loop = l, .doors = d, .kern = k };
+	*p = (struct pods){ .on = on, .loop = l, .doors = d, .kern = k, .max = max };
 	if (!on)
 		return;
 	hub_add(h, &p->source, PODS_REGISTRY, PODS_REGISTRY, NULL);

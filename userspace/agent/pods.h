@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The network namespaces of managed workloads, while there are services with routes: found by the processes of their
- * cgroups and of the cgroups below, named by their cookies, left when their last process goes, since every socket holds a
+ * cgroups and of the cgroups below, which are looked at when a cgroup is made and when the first process comes, named by their cookies, left when their last process goes, since every socket holds a
  * namespace alive. For each there are listeners `outbound/COOKIE` (IPv4) and `outbound/COOKIE/6` at its own addresses,
  * for the agent's own namespace `outbound` and `outbound/6` on loopback; once their sockets are open, connect() sends
  * clients there (kern/pods). Control thread.
@@ -17,7 +17,6 @@
 #define PODS_REGISTRY "pods"
 #define PODS_PREFIX "outbound"
 #define PODS_PORT 15001
-#define PODS_MAX 1024                           /* namespaces; clients in further ones meet the fail mode */
 
 #define PODS_STATS(X)                                                                                                  \
 	X(COUNTER, found, "network namespaces of workloads that were found")                                           \
@@ -38,6 +37,8 @@ struct pods_row {                               /* one managed workload */
 	char *name, *path;                      /* path: of its cgroup */
 	uint64_t cgroup;                        /* id; 0: there is none yet */
 	int watch;                              /* of its cgroup.events; -1: none */
+	int folder;                             /* of its cgroup, or the nearest one above that is there; -1: none. May be several rows' */
+	unsigned again;                         /* times that it is looked at before long: what comes into a new cgroup comes late */
 	bool due;                               /* to be looked at soon */
 	bool wanted;                            /* by the snapshot being looked at */
 };
@@ -57,14 +58,16 @@ struct pods {
 	VEC(char *) gone;                       /* names of listeners to be deleted */
 	struct pod_ns *own;
 	struct loop_io inotify;
-	struct timer tick;
+	struct timer tick, again;
+	uint64_t again_ns;                      /* until the next look of those that are looked at again */
 	struct loop_deferred soon;
-	bool said_full;
+	uint32_t max;                           /* namespaces; clients in further ones meet the fail mode */
+	bool full;                              /* one more was there, and there is no room yet */
 	struct pods_stat stat;
 };
 
-/* on: kern_status.no_capture is NULL. */
-void pods_init(struct pods *p, struct loop *l, struct hub *h, const struct doors *d, struct kern *k, bool on);
+/* on: kern_status.no_capture is NULL. max: namespaces, below MAX_PODS. */
+void pods_init(struct pods *p, struct loop *l, struct hub *h, const struct doors *d, struct kern *k, bool on, uint32_t max);
 void pods_fini(struct pods *p);                 /* before the hub; entries stay; accepts a zeroed one */
 /* After d->now was published. active: there are services with routes. */
 void pods_update(struct pods *p, const struct diff *d, bool active);

@@ -126,6 +126,17 @@ static void config(struct agent *a, struct ready_condition *c)
 	snprintf(c->message, sizeof(c->message), "%.310s", c->ok ? "the files are in force" : a->reload.refusal);
 }
 
+static void namespaces(struct agent *a, struct ready_condition *c)
+{
+	const struct pods *p = &a->pods;
+
+	c->name = "namespaces";
+	c->ok = !p->full;
+	snprintf(c->message, sizeof(c->message),
+		 c->ok ? "%zu of workloads, at most %u" : "%zu of workloads, at most %u (proxy.namespaces): clients in further ones meet the fail mode",
+		 p->all.n, p->max);
+}
+
 bool ready_check(struct agent *a, struct ready_condition out[READY_CONDITIONS])
 {
 	bool ok = true;
@@ -137,6 +148,7 @@ bool ready_check(struct agent *a, struct ready_condition out[READY_CONDITIONS])
 	proxy(a, &out[4]);
 	listeners(a, &out[5]);
 	config(a, &out[6]);
+	namespaces(a, &out[7]);
 	for (size_t i = 0; i < READY_CONDITIONS; i++)
 		ok &= out[i].ok;
 	return ok;

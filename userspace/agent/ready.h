@@ -15,7 +15,7 @@ struct insertions {
 
 void insertions_init(struct insertions *s, struct kern *k); /* what is there now is no news */
 
-#define READY_CONDITIONS 7
+#define READY_CONDITIONS 8
 
 struct ready_condition {
 	const char *name;

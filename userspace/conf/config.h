@@ -74,6 +74,7 @@ struct config {
 	} telemetry;
 	struct config_proxy {
 		uint8_t spin;                   /* enum config_spin */
+		uint32_t namespaces;            /* network namespaces of workloads in which it listens */
 		uint64_t drain_ns;
 	} proxy;
 	struct config_overload {

@@ -167,6 +167,8 @@ static const struct conf_item telemetry_rows[] = {
 static const char *const spin_names[] = { "off", "adaptive", NULL }; /* enum config_spin */
 
 static const struct conf_item proxy_rows[] = {
+	CONF_ITEM(struct config_proxy, namespaces, "namespaces", INT, .min = 1, .max = MAX_PODS - 1, .dflt = "1024",
+		  .help = "network namespaces of workloads in which it listens at most; clients in further ones meet the fail mode"),
 	CONF_ITEM(struct config_proxy, spin, "spin", ENUM, .names = spin_names, .dflt = "off",
 		  .help = "adaptive: workers ask for events for up to 50us before they sleep, while events come that fast"),
 	CONF_ITEM(struct config_proxy, drain_ns, "drain", DURATION, .max = 600000000000ll, .dflt = "5s",
