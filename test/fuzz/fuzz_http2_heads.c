@@ -153,11 +153,11 @@ static bool pass(const struct msg *m, struct reader *to, const struct proto_ops 
 	uint64_t id = 0;
 	int err;
 
+	reader_open(to, ops, true);
 	/* Other servers may take what names no host; this one does not. */
 	if (!m->authority.n && ops == &proto_http2)
 		return false;
 	reader_open(&client, ops, false);
-	reader_open(to, ops, true);
 	/* HTTP/1 has lines that HTTP/2 says otherwise: the host, the length. */
 	to->limits.headers = LINES + 10;
 	/* The server's settings allow a WebSocket. */
