@@ -33,3 +33,7 @@ is "$(metric weft_listener_spliced_total)" 0 "what comes little by little goes t
 ok "every case of the relay" python3 "$SRC/test/lib/relay_peers.py" cases
 cat "$T/ok.out"
 wait_for 20 at_least weft_listener_spliced_total $((400 << 20))
+# Also those whose hosts never read what they had sent.
+none_open() { [ "$(metric weft_listener_open)" = 0 ]; }
+wait_for 60 none_open
+echo "  ok: clients that reset are gone, whatever waits for their hosts"

@@ -554,6 +554,14 @@ int conn_raw_fd(struct conn *c)
 	return c->opened && !c->stack ? c->io.fd : -1;
 }
 
+bool conn_was_reset(const struct conn *c)
+{
+	int err = 0;
+	socklen_t n = sizeof(err);
+
+	return c->hup && (getsockopt(c->io.fd, SOL_SOCKET, SO_ERROR, &err, &n) || err);
+}
+
 bool conn_may_splice(struct conn *c)
 {
 	/* One that is may cease to be, which a long stream does soon. */

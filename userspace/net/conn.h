@@ -110,5 +110,6 @@ bool conn_is_open(const struct conn *c);        /* between conn_open() and conn_
  * socket is not short-circuited. Who gets EAGAIN there waits for the events here. -1: not.
  */
 int conn_raw_fd(struct conn *c);
+bool conn_was_reset(const struct conn *c);      /* known though bytes before it are not read; the owner ends it then */
 bool conn_may_splice(struct conn *c);           /* whether the socket is not; asked of the kernel, and remembered */
 void conn_wait_writable(struct conn *c);        /* somebody else's write there got EAGAIN: writable() follows */

@@ -487,12 +487,22 @@ static void down_failed(struct conn *c, int err)
 	tcp_finish(t, TCP_HANDSHAKE);
 }
 
+/* While the host takes nothing the client is not read either, and its reset would be found behind what it sent. */
+static bool is_gone(const struct tcp *t)
+{
+	bool waits = t->request.buf.len || (t->request.pipe && t->request.pipe->len);
+
+	return waits && conn_was_reset(&t->down);
+}
+
 static void down_event(struct conn *c)
 {
 	struct tcp *t = container_of(c, struct tcp, down);
 
 	if (t->sniffing)
 		sniff(t);
+	else if (t->up.opened && is_gone(t))
+		tcp_finish(t, TCP_CLIENT);
 	else if (t->up.opened)
 		move(t);
 }
