@@ -65,8 +65,12 @@ def over_http2():
     c.next += 2
     a = c.answers[stream] = Answer()
     c.head(stream, [(":method", "CONNECT"), (":authority", "plain.default:8080")])
-    eventually(lambda: a.ended or a.reset is not None)
-    is_(a.status, 501, a.body)
+    eventually(lambda: a.fields or a.reset is not None)
+    is_(a.status, 200)
+    c.data(stream, b"GET /within HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", False)
+    eventually(lambda: b'"path": "/within"' in a.body)
+    c.data(stream, b"")
+    is_(c.answer(stream).reset, None)
     is_(c.get("/h2", authority="nobody.default").status, 404, "the connection goes on")
 
 

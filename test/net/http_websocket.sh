@@ -6,16 +6,21 @@
 PY=/usr/bin/python3                             # Debian's, whose package it is
 $PY -c 'import websockets' 2> /dev/null || skip "python3-websockets is not installed"
 
+# With HOP an HTTP/2 connection lies between two listeners of the same proxy: the handshake and its bytes go both ways over it.
+hosts() { echo "- {name: $1, connectTimeout: 60s, endpoints: [{address: \"127.0.0.1:$2\"}]${3:-}}"; }
 cat > "$T/weft.yaml" <<YAML
 workers: 2
 kernel: {mode: off}
 listeners:
 - {name: web, address: "127.0.0.1:8080", protocol: http, routes: [all]}
 - {name: brief, address: "127.0.0.1:8081", protocol: http, routes: [all], timeouts: {idle: 1s}}
+$([ -z "${HOP:-}" ] || echo '- {name: inner, address: "127.0.0.1:8082", protocol: http, routes: [far]}')
 routes:
 - {name: all, rules: [{backends: [{cluster: app}]}]}
+$([ -z "${HOP:-}" ] || echo '- {name: far, rules: [{backends: [{cluster: far}]}]}')
 clusters:
-- {name: app, connectTimeout: 60s, endpoints: [{address: "127.0.0.1:9001"}]}
+$([ "${HOP:-}" ] && hosts app 8082 ', protocol: http2, connectionPool: {idleTimeout: 500ms}' || hosts app 9001)
+$([ -z "${HOP:-}" ] || hosts far 9001)
 YAML
 weftd_start
 cat > "$T/ws.py" <<'PY'

@@ -39,6 +39,8 @@ bool router_drop(struct router *r);             /* true: that was the last one, 
 uint32_t router_slot(const struct router *r);
 bool router_same(const struct router *r, const struct route *const *routes, size_t nroutes); /* made of these objects */
 
+bool router_upgrades(const struct router *r);   /* some rule lets some upgrade pass */
+
 /* "*", "*.example.org", "example.org", "[::1]", each with ":PORT" or without. */
 bool router_host_valid(struct slice text);
 

@@ -441,8 +441,10 @@ struct router *router_new(const struct route *const *routes, size_t nroutes, uin
 	for (uint32_t i = 0; i < nroutes; i++) {
 		own[i] = (const struct route *)fact_hold(&routes[i]->fact);
 		vec_push(&b.first, (uint32_t)b.entries.n);
-		for (uint32_t k = 0; k < routes[i]->nrules; k++)
+		for (uint32_t k = 0; k < routes[i]->nrules; k++) {
+			r->upgrades |= routes[i]->rules[k].upgrades;
 			rule_build(&b, routes[i], k);
+		}
 		for (size_t k = 0; k < routes[i]->nhosts; k++)
 			host_draft(&b, routes[i]->hosts[k], i);
 	}
@@ -475,6 +477,11 @@ bool router_drop(struct router *r)
 	r->magic = 0;
 	free(r);
 	return true;
+}
+
+bool router_upgrades(const struct router *r)
+{
+	return r->upgrades;
 }
 
 uint32_t router_slot(const struct router *r)

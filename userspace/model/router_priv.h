@@ -99,6 +99,7 @@ struct router {
 	size_t nroutes;
 	struct host_rules *hosts;
 	struct cells host_cells;                /* of hosts by key */
+	bool upgrades;                          /* some rule lets some pass */
 	bool named;                             /* some host is not just "*" */
 	bool ports;                             /* some host has one: else those of requests need not be looked at */
 	const struct host_rules *any;           /* "*"; NULL: none */

@@ -97,10 +97,17 @@ static void credit(struct stream *s)
 		upstream_tell_sent(s);
 }
 
+/* An upgrade that was offered as one stream of many: what comes are its bytes. */
+static bool is_tunnel_of(const struct stream *s, bool many)
+{
+	return many && s->request.upgrade.n;
+}
+
 /* Bytes for which nobody is left any more are dropped. */
 void stream_data(struct stream *s, struct slice d, bool end)
 {
 	struct downstream *down = s->down;
+	bool nobodys = s->state != STREAM_TUNNEL && (s->state >= STREAM_REPLY || s->response_end);
 	int err;
 
 	s->active_ns = s->w->thread.loop.now_ns;
@@ -111,7 +118,7 @@ void stream_data(struct stream *s, struct slice d, bool end)
 		s->drained += d.n;
 		s->close |= s->drained > STREAM_DRAIN_MAX;
 	}
-	err = s->state >= STREAM_REPLY || s->response_end ? 0 : web_call_request(s, d, end);
+	err = nobodys ? 0 : web_call_request(s, d, end);
 	if (err == -EINVAL) {
 		stream_refuse(s, 400, STREAM_CLIENT_MALFORMED, "the body is not base64");
 		return;
@@ -120,7 +127,9 @@ void stream_data(struct stream *s, struct slice d, bool end)
 		stream_abort(s, STREAM_OVERLOADED, "out of memory");
 		return;
 	}
-	if (end)
+	if (end && is_tunnel_of(s, down->many))
+		s->client_eof = true;
+	else if (end)
 		request_ended(s);
 	credit(s);
 	stream_run(s);
@@ -128,6 +137,11 @@ void stream_data(struct stream *s, struct slice d, bool end)
 
 void stream_trailers(struct stream *s)
 {
+	if (is_tunnel_of(s, s->down->many)) {
+		s->client_eof = true;
+		stream_run(s);
+		return;
+	}
 	s->request_trailed = s->request_trailers.nheaders;
 	request_ended(s);
 	stream_run(s);
@@ -183,6 +197,12 @@ static void credit_host(struct stream *s)
 		upstream_consumed(s, lying(&s->response_body, s->down ? &s->down->leg : NULL));
 }
 
+void body_credit(struct stream *s)
+{
+	credit(s);
+	credit_host(s);
+}
+
 void stream_up_data(struct stream *s, struct slice d, bool end)
 {
 	s->active_ns = s->w->thread.loop.now_ns;
@@ -193,13 +213,21 @@ void stream_up_data(struct stream *s, struct slice d, bool end)
 		stream_abort(s, STREAM_OVERLOADED, "out of memory");
 		return;
 	}
-	s->response_end = end;
+	if (s->host_opaque)
+		s->host_eof = end;
+	else
+		s->response_end = end;
 	credit_host(s);
 	stream_run(s);
 }
 
 void stream_up_trailers(struct stream *s)
 {
+	if (s->host_opaque) {
+		s->host_eof = true;
+		stream_run(s);
+		return;
+	}
 	s->response_trailed = s->extra.nheaders;
 	s->response_end = true;
 	if (grpc_call(s))

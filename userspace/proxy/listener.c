@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/magic.h"
 #include "base/table.h"
+#include "model/routers.h"
 #include "net/addr.h"
 #include "net/sock.h"
 #include "proxy/downstream.h"
@@ -503,10 +504,13 @@ static void take_conf(struct listener_use *u, const struct snapshot *s)
 {
 	const struct listener *f = (const struct listener *)snapshot_fact(s, FACT_LISTENER, slice_str(u->name));
 
+	const struct router *r = f ? snapshot_router(s, &f->fact) : NULL;
+
 	u->conf = f;
 	if (f)
 		u->limits = (struct proto_limits){ .head_bytes = f->max_head_bytes, .headers = f->max_headers,
-						   .target_bytes = f->max_target_bytes };
+						   .target_bytes = f->max_target_bytes,
+						   .upgrades = r && router_upgrades(r) };
 }
 
 void listeners_adopt(struct listeners *l)

@@ -52,7 +52,7 @@ struct stream {
 	bool response_begun;                    /* its head came from the host, in this try */
 	bool response_said;                     /* some head of an answer was given to the client's codec */
 	bool response_end, response_sent;
-	bool client_opaque, host_opaque;        /* that side's codec has let go */
+	bool client_opaque, host_opaque;        /* that side's codec has let go, or says that its stream is bytes */
 	bool client_eof, host_eof;              /* as a tunnel: FIN came, */
 	bool client_shut, host_shut;            /* was passed on to that side */
 	bool continued;                         /* 100 was said to the client */

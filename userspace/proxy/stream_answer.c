@@ -42,6 +42,16 @@ static void close_behind(struct stream *s, int status)
 		c->ops->put_goaway(c, true, PROTO_DRAINING);
 }
 
+/* The upgrade that the client offered. */
+static bool granted(const struct stream *s)
+{
+	int status = s->response.status;
+
+	if (!s->request.upgrade.n)
+		return false;
+	return slice_eq_str(s->request.upgrade, "connect") ? status >= 200 && status < 300 : status == 101;
+}
+
 enum stream_state step_respond(struct stream *s)
 {
 	struct codec *c = &s->down->leg.codec;
@@ -63,6 +73,8 @@ enum stream_state step_respond(struct stream *s)
 		return stream_say(s, 502, STREAM_UPSTREAM_MALFORMED, "answer cannot be said in the client's protocol");
 	s->response_said = true;
 	s->response_sent = end;
+	/* One stream of many goes on as bytes, where a connection's codec says so itself. */
+	s->client_opaque |= s->down->many && granted(s);
 	leg_touch(&s->down->leg);
 	stream_deadline(s);
 	return STREAM_RELAY;

@@ -25,3 +25,4 @@ enum stream_state stream_wait_conn(struct stream *s);
 
 void body_to_host(struct stream *s);            /* what of the request's body the host's codec takes */
 void body_to_client(struct stream *s);
+void body_credit(struct stream *s);             /* what went on is made up for by the windows of both sides */

@@ -53,13 +53,13 @@ static bool upgrade_allowed(const struct stream *s)
 /* An upgrade that the route does not allow is not offered to the host; CONNECT has no other meaning. */
 static enum stream_state check_upgrade(struct stream *s)
 {
-	/* A stream among others is no connection that could be let go. */
-	if (s->request.upgrade.n && s->down->many)
-		return stream_say(s, 501, STREAM_NO_ROUTE, "CONNECT over HTTP/2 is not supported");
 	if (!s->request.upgrade.n || upgrade_allowed(s))
 		return STREAM_BLOCKED;
 	if (slice_eq_str(s->request.upgrade, "connect"))
 		return stream_say(s, 405, STREAM_NO_ROUTE, "CONNECT is not allowed by the route");
+	/* There it is CONNECT, too. */
+	if (s->down->many)
+		return stream_say(s, 501, STREAM_NO_ROUTE, "WebSocket is not allowed by the route");
 	s->request.upgrade = (struct slice){ 0 };
 	msg_touch(&s->request);
 	return STREAM_BLOCKED;
@@ -202,7 +202,7 @@ enum stream_state step_route(struct stream *s)
 		return next;
 	if (s->hit.route)
 		s->info.route = s->hit.route->name;
-	next = s->tunnel && !s->down->many ? STREAM_BLOCKED : check_upgrade(s);
+	next = s->tunnel ? STREAM_BLOCKED : check_upgrade(s);
 	if (next != STREAM_BLOCKED)
 		return next;
 	if (s->hit.rule->redirect_status)

@@ -115,14 +115,14 @@ enum stream_state step_connect(struct stream *s)
 	int err;
 
 	if (s->up)
-		return upstream_ready(s->up) ? STREAM_SEND : STREAM_BLOCKED;
+		return upstream_ready(s) ? STREAM_SEND : STREAM_BLOCKED;
 	err = upstream_take(s, !s->retry.again && !s->tunnel);
 	if (err == -EBUSY)
 		return stream_wait_conn(s);
 	stream_deadline(s);
 	if (err)
 		return connect_failed(s, err);
-	return upstream_ready(s->up) ? STREAM_SEND : STREAM_BLOCKED;
+	return upstream_ready(s) ? STREAM_SEND : STREAM_BLOCKED;
 }
 
 void stream_up_open(struct stream *s)
@@ -319,6 +319,7 @@ int stream_up_head(struct stream *s, struct msg *m, bool end)
 	s->info.first_byte_ns = stream_age_ns(s);
 	s->response_begun = true;
 	s->response_end = end;
+	s->host_opaque |= s->up->many && m->upgrade.n;
 	if (grpc_call(s))
 		grpc_call_answer(s);
 	if (retry_wanted(s, RETRY_STATUS, m->status, false) && !retry_rewind(s))

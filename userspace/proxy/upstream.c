@@ -279,9 +279,12 @@ int upstream_take(struct stream *s, bool idle)
 	return 0;
 }
 
-bool upstream_ready(const struct upstream *u)
+/* Whether a host takes WebSockets on streams, it says with its first settings (RFC 8441 3). */
+bool upstream_ready(const struct stream *s)
 {
-	return u->many ? u->many->open : u->leg.conn.opened;
+	const struct upstream_many *m = s->up->many;
+
+	return m ? m->open && (m->heard_room || !s->request.upgrade.n) : s->up->leg.conn.opened;
 }
 
 void upstream_began(struct stream *s)
@@ -354,6 +357,9 @@ static void leave_many(struct stream *s, struct upstream *u, bool done)
 	upstream_consumed(s, 0);
 	upstream_many_leave(u->many, s);
 	s->up = NULL;
+	/* A refused upgrade leaves the request's side open. */
+	if (s->request.upgrade.n)
+		done = s->host_shut && s->host_eof;
 	if (id && u->magic && !done) {
 		c->ops->put_reset(c, id, s->response_end ? PROTO_NONE : PROTO_CANCELLED);
 		leg_touch(&u->leg);

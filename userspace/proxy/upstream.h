@@ -35,7 +35,7 @@ struct upstream {
  * opened, of which stream_up_open() or stream_up_failed() tells. 0, -EBUSY: maxConnections, or another -errno.
  */
 int upstream_take(struct stream *s, bool idle);
-bool upstream_ready(const struct upstream *u);  /* open: requests may be put */
+bool upstream_ready(const struct stream *s);    /* s->up is open: its request may be put */
 void upstream_began(struct stream *s);          /* s->up_id is known: its head was put */
 /*
  * The stream lets go of s->up. done: request and answer went through whole. HTTP/1: kept if it may be, else closed. HTTP/2:

@@ -121,7 +121,8 @@ static void on_room(void *arg)
 
 	if (!m || m->away)
 		return;
-	m->heard_room = true;
+	if (!m->heard_room)
+		upstream_many_heard_room(m);
 	if (m->nstreams + room) {
 		u->home->streams_max = m->nstreams + room;
 		upstream_settle(u);

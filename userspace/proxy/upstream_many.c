@@ -243,6 +243,29 @@ void upstream_many_opened(struct upstream_many *m)
 	}
 }
 
+/* Any of them may end any other. */
+void upstream_many_heard_room(struct upstream_many *m)
+{
+	struct list todo;
+
+	m->heard_room = true;
+	list_init(&todo);
+	while (!list_empty(&m->streams)) {
+		struct list *x = m->streams.next;
+
+		list_del(x);
+		list_add_tail(&todo, x);
+	}
+	while (!list_empty(&todo)) {
+		struct stream *s = container_of(todo.next, struct stream, up_node);
+
+		list_del(&s->up_node);
+		list_add_tail(&m->streams, &s->up_node);
+		if (!s->up_id)
+			stream_up_open(s);
+	}
+}
+
 /* One that never began does not count. */
 void upstream_many_leave(struct upstream_many *m, struct stream *s)
 {
