@@ -93,7 +93,7 @@ static const struct conf_item tls_rows[] = {
 	CONF_ITEMS(struct listener_tls_conf, sans, "sans", STRING, struct slice,
 		   .help = "one of these DNS names or URIs must be in the client's certificate; none: any that the CA signed"),
 	CONF_ITEMS(struct listener_tls_conf, alpn, "alpn", STRING, struct slice, .min = 1, .max = 255,
-		   .help = "protocols that are accepted, best first; none: http/1.1 for HTTP"),
+		   .help = "protocols that are accepted, best first; none: http/1.1 for HTTP; HTTP/2 and gRPC want h2"),
 	CONF_ITEM(struct listener_tls_conf, min_version, "minVersion", ENUM, .names = version_names, .dflt = "1.2",
 		  .help = "of TLS"),
 	CONF_END
@@ -160,7 +160,7 @@ const struct conf_item fact_listener_rows[] = {
 	CONF_ITEM(struct listener_conf, address, "address", ADDRESS, .required = true, .min = 1,
 		  .help = "where it listens; `0.0.0.0` and `[::]` are every address"),
 	CONF_ITEM(struct listener_conf, protocol, "protocol", ENUM, .names = listener_protocols, .dflt = "http",
-		  .help = "http-proxy: applications name it as their HTTP proxy"),
+		  .help = "http: HTTP/1.1, HTTP/2 and gRPC; http-proxy: applications name it as their HTTP proxy"),
 	CONF_ITEM(struct listener_conf, capture, "capture", ENUM, .names = capture_names, .dflt = "none",
 		  .help = "how it learns where a client wanted to go; ebpf is for weft's own listeners, of services with routes"),
 	CONF_ITEM(struct listener_conf, tls, "tls", STRUCT, .rows = tls_rows, .check = check_tls, .help = "given: it speaks TLS"),
