@@ -13,6 +13,7 @@ routes:
   rules:
   - {matches: [{path: {value: /eject}}], backends: [{cluster: eject}]}
   - {matches: [{path: {value: /again}}], retry: {attempts: 1, on: [retriable-4xx], backoff: 1ms, budget: {percent: 100}}, backends: [{cluster: eject}]}
+  - {matches: [{path: {value: /few}}], backends: [{cluster: few}]}
   - {matches: [{path: {value: /idle}}], timeouts: {idle: 300ms}, backends: [{cluster: eject}]}
   - {matches: [{path: {value: /try}}], timeouts: {backendRequest: 300ms}, backends: [{cluster: eject}]}
   - {matches: [{path: {value: /ws}}], timeouts: {idle: 300ms}, upgrades: [websocket], backends: [{cluster: eject}]}
@@ -24,6 +25,10 @@ clusters:
 - name: eject
   loadBalancer: random
   endpoints: [{address: "127.0.0.1:9001"}, {address: "127.0.0.1:9002"}, {address: "127.0.0.1:9003"}]
+  outlierDetection: {consecutive5xx: 5, baseEjection: 6s, maxEjectionPercent: 50}
+- name: few
+  endpoints: [{address: "127.0.0.1:9001"}, {address: "127.0.0.1:9002"}]
+  connectionPool: {maxConnections: 1, maxPending: 1}
   outlierDetection: {consecutive5xx: 5, baseEjection: 6s, maxEjectionPercent: 50}
 - name: check
   loadBalancer: random
@@ -166,6 +171,36 @@ def clients_that_stall_have_no_host_ejected():
     hosts[1].on["/eject"] = reply(status="500 No")
     until(lambda: (get("/eject"), any(h.get("ejected") for h in cluster("eject")["hosts"]))[1])
     is_([h.get("ejected") for h in cluster("eject")["hosts"]], [None, True, None])
+
+
+@case
+def a_limit_of_ours_is_no_error_of_a_host():
+    fresh()
+    gate = threading.Event()
+    for h in hosts[:2]:
+        h.on["/few"] = lambda c, r: (gate.wait(LIMIT), answer(c, r, b"done"))[1]
+    clients = [Client() for _ in range(40)]
+    for c in clients:
+        c.send("GET /few HTTP/1.1\r\nHost: a\r\n\r\n")
+    # One goes on, and a second one waits for its connection, for a second at most.
+    got, lock = [], threading.Lock()
+
+    def end(c):
+        status = c.response().status
+        with lock:
+            got.append(status)
+    threads = [threading.Thread(target=end, args=(c,)) for c in clients]
+    for t in threads:
+        t.start()
+    until(lambda: len(got) == 39)
+    gate.set()
+    for t in threads:
+        t.join(LIMIT)
+    is_(sorted(got), [200] + [503] * 39)
+    # What they would have caused comes before this.
+    hosts[1].on["/few"] = reply(status="500 No")
+    until(lambda: (get("/few"), any(h.get("ejected") for h in cluster("few")["hosts"]))[1])
+    is_([h.get("ejected") for h in cluster("few")["hosts"]], [None, True])
 
 
 @case

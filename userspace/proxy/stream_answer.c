@@ -94,11 +94,22 @@ enum stream_state step_relay(struct stream *s)
 	return STREAM_FLUSH;
 }
 
+/* A limit of ours, or what a client sent, says nothing about the host that was picked. */
+static bool is_hosts(enum stream_flag f)
+{
+	static const bool hosts[STREAM_FLAG_COUNT] = {
+		[STREAM_CONNECT_FAILED] = true, [STREAM_UPSTREAM_CLOSED] = true, [STREAM_UPSTREAM_MALFORMED] = true,
+		[STREAM_UPSTREAM_TIMEOUT] = true, [STREAM_TIMEOUT] = true,
+	};
+
+	return hosts[f];
+}
+
 enum stream_state stream_say(struct stream *s, int status, enum stream_flag f, const char *detail)
 {
 	stream_flag(s, f, detail);
 	cluster_wait_end(&s->wait);
-	stream_end_try(s, false);
+	stream_end_try(s, !is_hosts(f));
 	if (s->response_said && grpc_call_end(s, status, detail))
 		return STREAM_RELAY;
 	if (s->response_said || !s->down) {
