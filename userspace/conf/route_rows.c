@@ -242,8 +242,8 @@ static int check_retry(const struct route_retry *t, struct err *e)
 
 	for (size_t i = 0; i < t->on.n; i++)
 		listed |= ((const uint8_t *)t->on.v)[i] == RETRY_ON_RETRIABLE_CODES;
-	if (!t->attempts && (t->on.n || t->codes.n))
-		return err_add(e, -EINVAL, "retry.attempts: want at least 1 beside on or codes");
+	if (!t->attempts && (t->on.n || t->codes.n || t->grpc.n))
+		return err_add(e, -EINVAL, "retry.attempts: want at least 1 beside on, codes and grpcStatus");
 	if (listed && !t->codes.n)
 		return err_add(e, -EINVAL, "retry.codes: retriable-status-codes wants some");
 	if (t->backoff_ns > t->max_backoff_ns)

@@ -204,7 +204,7 @@ static const struct bad bad[] = {
 	     "retriable-4xx, retriable-status-codes, cancelled, deadline-exceeded, internal, resource-exhausted or unavailable, not timeout" },
 	{ RULE("{backends: [{cluster: c}], retry: {codes: [600]}}"),
 	  AT ".retry.codes[0]: want a status such as 503, or a range such as 500-599" },
-	{ RULE("{backends: [{cluster: c}], retry: {on: [5xx]}}"), AT ": retry.attempts: want at least 1 beside on or codes" },
+	{ RULE("{backends: [{cluster: c}], retry: {on: [5xx]}}"), AT ": retry.attempts: want at least 1 beside on, codes and grpcStatus" },
 	{ RULE("{backends: [{cluster: c}], retry: {attempts: 1, on: [retriable-status-codes]}}"),
 	  AT ": retry.codes: retriable-status-codes wants some" },
 	{ RULE("{filters: [{type: DirectResponse, status: 200}], hash: [{sourceIP: true}]}"),
