@@ -191,12 +191,13 @@ static void folder_unwatch(struct pods *p, struct pods_row *r)
 	int wd = r->folder;
 
 	r->folder = -1;
+	if (wd < 0)
+		return;
 	for (size_t i = 0; i < p->rows.n; i++) {
 		if (p->rows.v[i] != r && p->rows.v[i]->folder == wd)
 			return;
 	}
-	if (wd >= 0)
-		inotify_rm_watch(p->inotify.fd, wd);
+	inotify_rm_watch(p->inotify.fd, wd);
 }
 
 /* Where its cgroup, or those below it, will be made. */
@@ -457,6 +458,9 @@ static void end(struct pods *p)
 	if (p->own)
 		pod_ns_drop(p->own);
 	p->own = NULL;
+	/* All watches end with their descriptor; who is freed is asked no more. */
+	for (size_t i = 0; i < p->rows.n; i++)
+		p->rows.v[i]->folder = -1;
 	for (size_t i = 0; i < p->rows.n; i++)
 		row_free(p, p->rows.v[i]);
 	vec_clear(&p->rows);
