@@ -21,6 +21,7 @@
 #define downstream_MAGIC 0xd0574ea1u
 #define SNIFF_BYTES 24u                         /* of HTTP/2's preface */
 #define STREAMS_MAX 100u                        /* at once on one connection, until their last byte is sent */
+_Static_assert(STREAMS_MAX <= UINT8_MAX, "downstream.nstreams");
 #define PIPELINED_MAX LEG_READ_MAX              /* bytes read ahead of requests behind the one under way */
 
 static const struct leg_events leg_events;

@@ -88,8 +88,8 @@ ssize_t leg_read(struct leg *l, struct buf *dst, size_t most)
 {
 	struct loop *loop = &l->w->thread.loop;
 
-	if (l->turn != (uint32_t)loop->iterations) {
-		l->turn = (uint32_t)loop->iterations;
+	if (l->turn != (uint16_t)loop->iterations) {
+		l->turn = (uint16_t)loop->iterations;
 		l->reads = 0;
 	}
 	if (++l->reads <= LEG_READS)
@@ -159,7 +159,7 @@ static void flush(struct leg *l)
 	before = l->codec.out.len;
 	if (before)
 		n = conn_write(&l->conn, &l->codec.out);
-	l->written += before - l->codec.out.len;
+	l->written += (uint32_t)(before - l->codec.out.len);
 	if (n < 0) {
 		l->broken = true;
 		l->on->broken(l, (int)n);

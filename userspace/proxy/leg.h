@@ -37,8 +37,8 @@ struct leg {
 	struct buf in;                          /* read, not decoded */
 	struct list dirty;                      /* in the worker's list: something may be in codec.out */
 	struct loop_deferred more;              /* reads were used up: goes on in the next turn */
-	uint64_t written;                       /* bytes given to the socket so far */
-	uint32_t turn;                          /* in which reads were counted: its low bits */
+	uint32_t written;                       /* bytes given to the socket so far: the low bits of their number */
+	uint16_t turn;                          /* in which reads were counted: its low bits */
 	uint8_t reads;
 	bool ready : 1;                         /* codec is made */
 	bool opaque : 1;                        /* the codec has nothing more to say: bytes go past it */

@@ -60,7 +60,8 @@ struct stream {
 	bool cut;                               /* the answer could not be ended */
 	bool draining;                          /* it is out, and the rest of the request is dropped so that the next one is found */
 	bool tunnel;                            /* CONNECT that ends here: the host's connection is bytes from the start */
-	bool flushing;                          /* FLUSH has waited for the codec to serialise */
+	bool flushing;                          /* FLUSH waits for the codec to serialise */
+	bool serialised;                        /* it has: flush_at is known */
 	bool picked;                            /* pick_done() is due */
 	uint8_t web;                            /* enum grpc_kind of its answer, for gRPC-Web */
 	bool web_text;                          /* its body comes as base64 */
@@ -69,7 +70,7 @@ struct stream {
 	struct downstream *down;                /* NULL: the client is gone */
 	uint64_t down_id;
 	size_t unconsumed;                      /* bytes of the request's body for which the client got no new window */
-	uint64_t flush_at;                      /* what the client's leg will have written when the answer is out */
+	uint32_t flush_at;                      /* leg.written of the client's when the answer is out */
 	struct upstream *up;                    /* of this try; NULL: none */
 	uint64_t up_id;
 	bool up_reused;                         /* it was open before */

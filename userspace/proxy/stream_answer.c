@@ -155,9 +155,11 @@ static bool one_of_many_flushed(struct stream *s)
 		leg_touch(&s->down->leg);
 		return false;
 	}
-	if (!s->flush_at)
-		s->flush_at = l->written + l->codec.out.len;
-	return l->written >= s->flush_at;
+	if (!s->serialised) {
+		s->serialised = true;
+		s->flush_at = l->written + (uint32_t)l->codec.out.len;
+	}
+	return (int32_t)(l->written - s->flush_at) >= 0;
 }
 
 /* Nothing of it goes anywhere any more. */
