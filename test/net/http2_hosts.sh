@@ -13,6 +13,7 @@ head -c 5000000 /dev/urandom > "$T/files/big"
 chmod 755 "$T"
 TLS="tls: {sni: web.example, trustedCA: $T/tls/ca.crt"
 cluster() { echo "- {name: $1, endpoints: [{address: \"127.0.0.1:$2\"}], $3}"; }
+check() { echo "healthCheck: {type: http, path: $1, interval: 100ms, timeout: 20s, unhealthyThreshold: 1, healthyThreshold: 1}"; }
 route() { echo "  - {matches: [{path: {type: PathPrefix, value: /$1}}], filters: [{type: URLRewrite, path: {type: ReplacePrefixMatch, value: /}}], backends: [{cluster: $1}]}"; }
 cat > "$T/weft.yaml" <<YAML
 workers: 2
@@ -24,8 +25,10 @@ routes:
   rules:
 $(for c in plain safe either one only away; do route $c; done)
 clusters:
-$(cluster plain 9001 'protocol: http2')
-$(cluster safe 9002 "protocol: http2, $TLS}")
+$(cluster plain 9001 "protocol: http2, $(check /hello)")
+$(cluster safe 9002 "protocol: http2, $TLS}, $(check /hello)")
+$(cluster ill 9002 "protocol: http2, $TLS}, $(check /none)")
+$(cluster old 9003 "protocol: http2, $(check /hello)")
 $(cluster either 9002 "$TLS, alpn: [h2, http/1.1]}")
 $(cluster one 9003 "$TLS, alpn: [h2, http/1.1]}")
 $(cluster only 9003 "protocol: http2, $TLS}")
@@ -51,6 +54,15 @@ CONF
 server 9004 nginx -p "$T/ng" -c "$T/ng/nginx.conf"
 wait_for 60 listens 9003
 weftd_start
+
+# Checks speak what the cluster's hosts do.
+health() { admin /clusters | jq -r --arg n "$1" '.clusters[] | select(.name == $n) | .hosts[0].health'; }
+says() { health "$1" | grep -qE "^$2\$"; }
+wait_for 60 says plain healthy
+wait_for 60 says safe healthy
+wait_for 60 says ill 'unhealthy: HTTP status 404'
+wait_for 60 says old 'unhealthy: .*'
+case_pass health_checks
 
 URL=http://127.0.0.1:8080
 ask() { curl -sS -m 60 "$@"; }

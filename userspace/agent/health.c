@@ -38,7 +38,7 @@ struct check {
 	struct tlsctx *tls;                     /* of its last connection; NULL: plain */
 	struct buf in;
 	llhttp_t parser;
-	struct health_call *call;               /* of type grpc, while it runs */
+	struct health_call *call;               /* over HTTP/2, while it runs */
 	size_t got;                             /* bytes of the answer */
 	bool running, seen;                     /* of this snapshot */
 	enum known known;
@@ -57,6 +57,11 @@ static const struct health_check *conf_of(const struct check *c)
 static struct slice host_of(const struct check *c)
 {
 	return conf_of(c)->host.n ? conf_of(c)->host : c->cluster->name;
+}
+
+static struct slice path_of(const struct check *c)
+{
+	return conf_of(c)->path.n ? conf_of(c)->path : SLICE_LIT("/");
 }
 
 static struct net_addr addr_of(const struct check *c)
@@ -147,6 +152,15 @@ static const struct secret *find_secret(void *arg, struct slice name)
 	return (const struct secret *)snapshot_fact(arg, FACT_SECRET, name);
 }
 
+/* A port of its own may be anything. */
+static bool by_http2(const struct check *c)
+{
+	const struct health_check *h = conf_of(c);
+
+	return h->type == HEALTH_GRPC ||
+	       (h->type == HEALTH_HTTP && !h->port && slice_eq_str(c->cluster->conf->protocol, "http2"));
+}
+
 /* The cluster's settings, with the one protocol that a check speaks. The same as the last time while no file changed. */
 static int use_tls(struct check *c, struct err *e)
 {
@@ -155,8 +169,8 @@ static int use_tls(struct check *c, struct err *e)
 	struct cluster_tls t = c->cluster->conf->tls;
 	struct tlsctx *old = c->tls;
 
-	if (conf_of(c)->type == HEALTH_GRPC || (conf_of(c)->type == HEALTH_HTTP && t.nalpn)) {
-		t.alpn = conf_of(c)->type == HEALTH_GRPC ? http2 : http1;
+	if (by_http2(c) || (conf_of(c)->type == HEALTH_HTTP && t.nalpn)) {
+		t.alpn = by_http2(c) ? http2 : http1;
 		t.nalpn = 1;
 	}
 	c->tls = tlsctx_client(c->health->tls, &t, &secrets, e);
@@ -193,8 +207,7 @@ static void failed(struct check *c, int err)
 
 static void ask(struct check *c)
 {
-	const struct health_check *h = conf_of(c);
-	struct slice host = host_of(c), path = h->path.n ? h->path : SLICE_LIT("/");
+	struct slice host = host_of(c), path = path_of(c);
 	char *text = mem_printf("GET %.*s HTTP/1.1\r\nHost: %.*s\r\nUser-Agent: weft-health/" WEFT_VERSION
 				"\r\nAccept: */*\r\nConnection: close\r\n\r\n",
 				SLICE_ARG(path), SLICE_ARG(host));
@@ -222,7 +235,10 @@ static void call_send(struct check *c)
 
 static void call(struct check *c)
 {
-	c->call = health_call_new(host_of(c), conf_of(c)->service, conf_of(c)->tls);
+	const struct health_check *h = conf_of(c);
+
+	c->call = h->type == HEALTH_GRPC ? health_call_new(host_of(c), h->service, h->tls) :
+					   health_call_get(host_of(c), path_of(c), h->tls);
 	if (c->call)
 		call_send(c);
 	else
@@ -238,7 +254,7 @@ static void on_open(struct conn *conn)
 		finish(c, NULL);
 		return;
 	}
-	if (conf_of(c)->type == HEALTH_GRPC) {
+	if (by_http2(c)) {
 		call(c);
 		return;
 	}
@@ -246,12 +262,12 @@ static void on_open(struct conn *conn)
 	ask(c);
 }
 
-static void answered(struct check *c)
+static void answered(struct check *c, unsigned status)
 {
 	char why[64];
 
-	snprintf(why, sizeof(why), "HTTP status %u", c->parser.status_code);
-	finish(c, expected(conf_of(c), c->parser.status_code) ? NULL : why);
+	snprintf(why, sizeof(why), "HTTP status %u", status);
+	finish(c, expected(conf_of(c), status) ? NULL : why);
 }
 
 static bool call_read(struct check *c)
@@ -260,7 +276,12 @@ static bool call_read(struct check *c)
 
 	if (health_call_read(c->call, &c->in)) {
 		const char *why = health_call_why(c->call);
+		int status = health_call_status(c->call);
 
+		if (!why && status) {
+			answered(c, (unsigned)status);
+			return true;
+		}
 		/* The call goes before its last words are read. */
 		snprintf(words, sizeof(words), "%s", why ? why : "");
 		finish(c, why ? words : NULL);
@@ -280,7 +301,7 @@ static bool parse(struct check *c)
 		llhttp_errno_t e = llhttp_execute(&c->parser, s.p, s.n);
 
 		if (e == HPE_PAUSED) {
-			answered(c);
+			answered(c, c->parser.status_code);
 			return true;
 		}
 		if (e != HPE_OK) {

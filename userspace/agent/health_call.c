@@ -23,7 +23,7 @@ struct health_call {
 	struct buf body;
 	uint64_t id;
 	struct slice service;                   /* in the arena */
-	bool over;
+	bool get, over;
 	char why[WHY_MAX];
 	_Alignas(16) char state[];
 };
@@ -104,7 +104,9 @@ static int on_head(void *arg, uint64_t id, struct msg *m, bool end)
 	struct health_call *c = arg;
 
 	(void)id;
-	if (end && m->kind == MSG_RESPONSE)
+	if (c->get)
+		c->over |= m->kind == MSG_RESPONSE;
+	else if (end && m->kind == MSG_RESPONSE)
 		judge(c, m);
 	return 0;
 }
@@ -186,24 +188,35 @@ static const struct proto_sink sink = {
 
 /* ---- the call ----------------------------------------------------------------------------------------------- */
 
-static int ask(struct health_call *c, struct slice authority, bool tls)
+static int head(struct health_call *c, const struct msg_header *headers, size_t n, bool end)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++)
+		err = msg_push(&c->request, headers[i].name, headers[i].value);
+	return err ? err : proto_http2.put_head(&c->codec, &c->id, &c->request, end);
+}
+
+static int ask_get(struct health_call *c)
+{
+	static const struct msg_header headers[] = {
+		{ SLICE_LIT("accept"), SLICE_LIT("*/*") }, { SLICE_LIT("user-agent"), SLICE_LIT("weft-health/" WEFT_VERSION) },
+	};
+	int err = head(c, headers, sizeof(headers) / sizeof(headers[0]), true);
+
+	return err ? err : proto_http2.flush(&c->codec);
+}
+
+static int ask(struct health_call *c)
 {
 	static const struct msg_header headers[] = {
 		{ SLICE_LIT("te"), SLICE_LIT("trailers") }, { SLICE_LIT("content-type"), SLICE_LIT("application/grpc") },
 		{ SLICE_LIT("user-agent"), SLICE_LIT("weft-health/" WEFT_VERSION) },
 	};
-	struct msg *m = &c->request;
 	char text[GRPC_HEALTH_ASK_MAX];
 	struct buf body;
-	int err = 0;
+	int err = head(c, headers, sizeof(headers) / sizeof(headers[0]), false);
 
-	*m = (struct msg){ .arena = &c->arena, .kind = MSG_REQUEST, .method = SLICE_LIT("POST"), .path = SLICE_LIT(GRPC_HEALTH_PATH),
-			   .scheme = tls ? SLICE_LIT("https") : SLICE_LIT("http"), .body_len = MSG_LENGTH_UNKNOWN };
-	m->authority = msg_dup(m, authority);
-	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]) && !err; i++)
-		err = msg_push(m, headers[i].name, headers[i].value);
-	if (!err)
-		err = proto_http2.put_head(&c->codec, &c->id, m, false);
 	buf_init(&body);
 	if (!err)
 		err = buf_add(&body, text, grpc_health_ask(c->service, text));
@@ -213,20 +226,47 @@ static int ask(struct health_call *c, struct slice authority, bool tls)
 	return err ? err : proto_http2.flush(&c->codec);
 }
 
-struct health_call *health_call_new(struct slice authority, struct slice service, bool tls)
+static struct health_call *new(struct slice authority, const char *method, struct slice path, bool tls)
 {
 	struct health_call *c = mem_alloc(sizeof(*c) + proto_http2.state_size);
+	struct msg *m = &c->request;
 
 	arena_init(&c->arena);
 	buf_init(&c->body);
 	c->codec = (struct codec){ .ops = &proto_http2, .state = c->state, .limits = &c->limits, .sink = &sink, .sink_arg = c };
-	c->head.arena = c->trailers.arena = c->request.arena = &c->arena;
-	c->service = service.n ? msg_dup(&c->request, service) : service;
-	if (proto_http2.init(&c->codec) || ask(c, authority, tls)) {
-		health_call_free(c);
-		return NULL;
-	}
+	c->head.arena = c->trailers.arena = &c->arena;
+	*m = (struct msg){ .arena = &c->arena, .kind = MSG_REQUEST, .method = slice_str(method), .body_len = MSG_LENGTH_UNKNOWN,
+			   .scheme = tls ? SLICE_LIT("https") : SLICE_LIT("http") };
+	m->authority = msg_dup(m, authority);
+	m->path = msg_dup(m, path);
 	return c;
+}
+
+struct health_call *health_call_new(struct slice authority, struct slice service, bool tls)
+{
+	struct health_call *c = new(authority, "POST", SLICE_LIT(GRPC_HEALTH_PATH), tls);
+
+	c->service = service.n ? msg_dup(&c->request, service) : service;
+	if (!proto_http2.init(&c->codec) && !ask(c))
+		return c;
+	health_call_free(c);
+	return NULL;
+}
+
+struct health_call *health_call_get(struct slice authority, struct slice path, bool tls)
+{
+	struct health_call *c = new(authority, "GET", path, tls);
+
+	c->get = true;
+	if (!proto_http2.init(&c->codec) && !ask_get(c))
+		return c;
+	health_call_free(c);
+	return NULL;
+}
+
+int health_call_status(const struct health_call *c)
+{
+	return c->get && c->over ? c->head.status : 0;
 }
 
 void health_call_free(struct health_call *c)

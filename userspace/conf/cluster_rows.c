@@ -148,7 +148,8 @@ static const struct conf_item pool_rows[] = {
 static const struct conf_item health_rows[] = {
 	CONF_LINE_ITEM(struct cluster_health, line),
 	CONF_ITEM(struct cluster_health, type, "type", ENUM, .names = health_names, .required = true,
-		  .help = "tcp: it takes a connection, with TLS also the handshake succeeds; http: it answers as expected; "
+		  .help = "tcp: it takes a connection, with TLS also the handshake succeeds; http: it answers as expected, over "
+			  "HTTP/2 with `protocol` http2 and no `port`; "
 			  "grpc: grpc.health.v1.Health says SERVING, over HTTP/2"),
 	CONF_ITEM(struct cluster_health, tls, "tls", ENUM, .names = health_tls_names, .dflt = "auto",
 		  .help = "whether checks speak TLS, with the cluster's settings; auto: as the cluster, but not to a `port` of their own"),

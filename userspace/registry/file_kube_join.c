@@ -166,6 +166,17 @@ static void put_hosts(struct file_state *s, struct kube_unit *u, const struct ku
 	vec_fini(&hosts.v);
 }
 
+/* Of what Kubernetes and meshes write there (KEP-3726; grpc and http2 are older), that which is HTTP/2 without TLS. */
+static bool is_http2(struct slice app_protocol)
+{
+	static const char *const words[] = { "kubernetes.io/h2c", "h2c", "http2", "grpc" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (slice_eq_str(app_protocol, words[i]))
+			return true;
+	return false;
+}
+
 static void put_cluster(struct file_state *s, struct kube_unit *u, const struct kube_service *from,
 			const struct kube_port *p)
 {
@@ -175,6 +186,7 @@ static void put_cluster(struct file_state *s, struct kube_unit *u, const struct 
 	struct cluster_fact *c = (struct cluster_fact *)fact_new(FACT_CLUSTER, cluster, &at);
 
 	c->prefer = from->prefer;
+	c->protocol = is_http2(p->app_protocol) ? SLICE_LIT("http2") : (struct slice){ 0 };
 	unit_put(s, &u->unit, &c->fact);
 	put_hosts(s, u, p, cluster);
 }

@@ -88,6 +88,28 @@ static void a_service_and_its_slices_become_facts(void **state)
 	assert_int_equal(m.line, 22);
 }
 
+static const struct cluster_fact *cluster(struct world *w, const char *name)
+{
+	return (const struct cluster_fact *)world_fact(w, FACT_CLUSTER, name);
+}
+
+static void the_app_protocol_says_what_endpoints_speak(void **state)
+{
+	struct world *w = *state;
+
+	world_write(w, "calls.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: calls, namespace: shop}\nspec:\n"
+				     "  clusterIP: 10.96.0.11\n  ports:\n"
+				     "  - {name: a, port: 1, appProtocol: kubernetes.io/h2c}\n"
+				     "  - {name: b, port: 2, appProtocol: grpc}\n"
+				     "  - {name: c, port: 3, appProtocol: kubernetes.io/ws}\n"
+				     "  - {name: d, port: 4}\n");
+	world_start(w, NULL);
+	assert_true(slice_eq_str(cluster(w, "calls.shop:a")->protocol, "http2"));
+	assert_true(slice_eq_str(cluster(w, "calls.shop:b")->protocol, "http2"));
+	assert_int_equal(cluster(w, "calls.shop:c")->protocol.n, 0);
+	assert_int_equal(cluster(w, "calls.shop:d")->protocol.n, 0);
+}
+
 static void endpoints_follow_their_conditions(void **state)
 {
 	struct world *w = *state;
@@ -318,6 +340,7 @@ int main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(a_service_and_its_slices_become_facts),
+		CASE(the_app_protocol_says_what_endpoints_speak),
 		CASE(endpoints_follow_their_conditions),
 		CASE(ports_without_names_go_by_number),
 		CASE(typed_lists_are_lists),
