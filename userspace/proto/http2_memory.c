@@ -2,6 +2,9 @@
 /*
  * What nghttp2 allocates: blocks of a few sizes, kept by the thread for the next stream and connection, and counted for
  * each connection, so that no peer makes it hold more than HTTP2_MEMORY_MAX.
+ *
+ * Every session asks for a frame's room to write in, which it does while it sends and at no other time: what is in it is copied
+ * before the next frame, and nothing is left when send_all() returns. So one of these serves all connections of a thread.
  */
 #include "proto/http2_priv.h"
 
@@ -10,12 +13,13 @@
 #include "base/poison.h"
 
 #define SMALLEST 64u
-#define CLASSES 10u                             /* 64 bytes to 32 KiB; larger ones are malloc's alone */
+#define CLASSES 20u                             /* 64 bytes to 32 KiB and half as much again; larger ones are malloc's alone */
+#define FRAME_ROOM (9u + 1 + 16384)             /* of nghttp2 for a frame that it writes: head, length of padding, payload */
 #define CLASS_KEEP (128u << 10)                 /* bytes of one class that a thread keeps */
 
 struct block {
 	uint64_t size;                          /* of data */
-	struct block *next;                     /* while it is free */
+	struct block *next;                     /* while it is free; itself: the thread's room for a frame */
 	char data[];
 };
 _Static_assert(sizeof(struct block) == 16, "data is aligned as malloc's");
@@ -23,6 +27,7 @@ _Static_assert(sizeof(struct block) == 16, "data is aligned as malloc's");
 struct pool {
 	struct block *free[CLASSES];
 	uint32_t n[CLASSES];
+	struct block *frame;                    /* NULL: not needed yet */
 	struct at_end end;
 };
 
@@ -32,6 +37,8 @@ static void pool_empty(struct at_end *e)
 {
 	struct pool *p = container_of(e, struct pool, end);
 
+	free(p->frame);
+	p->frame = NULL;
 	for (unsigned k = 0; k < CLASSES; k++) {
 		while (p->free[k]) {
 			struct block *b = p->free[k];
@@ -44,10 +51,18 @@ static void pool_empty(struct at_end *e)
 	}
 }
 
+/* Even ones are powers of two, odd ones half as much again. */
+static size_t class_size(unsigned k)
+{
+	return (size_t)(k % 2 ? SMALLEST + SMALLEST / 2 : SMALLEST) << k / 2;
+}
+
 static unsigned class_of(size_t n)
 {
-	unsigned k = n <= SMALLEST ? 0 : 64 - (unsigned)__builtin_clzll(n - 1) - 6;
+	unsigned k = n <= SMALLEST ? 0 : 2 * (64 - (unsigned)__builtin_clzll(n - 1) - 6);
 
+	if (k && n <= class_size(k - 1))
+		k--;
 	return k < CLASSES ? k : CLASSES;
 }
 
@@ -60,13 +75,14 @@ static struct block *block_new(size_t n)
 		pool.free[k] = b->next;
 		pool.n[k]--;
 		unpoison(b->data, b->size);
+		b->next = NULL;
 		return b;
 	}
 	if (k < CLASSES)
-		n = (size_t)SMALLEST << k;
+		n = class_size(k);
 	b = malloc(sizeof(*b) + n);
 	if (b)
-		b->size = n;
+		*b = (struct block){ .size = n };
 	return b;
 }
 
@@ -84,11 +100,28 @@ static void block_free(struct block *b)
 	poison(b->data, b->size);
 }
 
+/* The first room that a session asks for; of a head that takes more it gets its own. */
+static void *frame_room(struct http2 *h)
+{
+	struct block *b = pool.frame;
+
+	if (!b && at_end_call(&pool.end, pool_empty))
+		b = pool.frame = malloc(sizeof(*b) + FRAME_ROOM);
+	if (!b)
+		return NULL;
+	b->size = FRAME_ROOM;
+	b->next = b;
+	h->frame_room = true;
+	return b->data;
+}
+
 static void *take(size_t n, void *arg)
 {
 	struct http2 *h = arg;
 	struct block *b;
 
+	if (n == FRAME_ROOM && !h->frame_room)
+		return frame_room(h);
 	if (n > HTTP2_MEMORY_MAX - h->held)
 		return NULL;
 	b = block_new(n);
@@ -106,6 +139,10 @@ static void give(void *p, void *arg)
 	if (!p)
 		return;
 	b = container_of(p, struct block, data);
+	if (b->next == b) {
+		h->frame_room = false;
+		return;
+	}
 	h->held -= b->size;
 	block_free(b);
 }

@@ -111,6 +111,7 @@ struct http2 {
 	bool stopping;                          /* failed by the head of a frame; those before it are being read */
 	bool failed;                            /* c->why is set; nothing more is taken in */
 	bool closed;                            /* and was told */
+	bool frame_room;                        /* it has the room that its thread's connections share */
 };
 
 static inline struct http2 *http2_of(const struct codec *c)
