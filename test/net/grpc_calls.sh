@@ -341,8 +341,9 @@ def counted(service, method):
 @case
 def counters_by_method():
     app.on["/shop.Cart/Sum"] = in_turn(says(b"abc"), says(b"abc"), only(5), says(b"x", status=14), reply(b"", "503 Oh"), says(status=77))
-    for _ in range(6):
-        call("/shop.Cart/Sum")
+    with grpc.insecure_channel("127.0.0.1:8080", OPTIONS) as channel:       # one connection, so one worker
+        for _ in range(6):
+            call("/shop.Cart/Sum", channel=channel)
     app.on["/shop.Cart/Odd"] = only(12)
     before = counted("", "other").get("unimplemented", 0)
     for i in range(20):
@@ -355,6 +356,10 @@ def counters_by_method():
     is_((n["request_bytes"], n["response_bytes"], n["took_10s"]), (6 * 8, 2 * 8 + 6, 6))
     eventually(lambda: counted("", "other").get("unimplemented", 0) >= before + 40)
     is_((counted("shop.Cart", "Made1"), counted("made.Up1", "Do")), ({}, {}))
+    special.on["/shop.Orders/Get"] = only(12)
+    before = counted("shop.Orders", "Get").get("calls", 0)
+    call("/shop.Orders/Get")
+    eventually(lambda: counted("shop.Orders", "Get").get("calls", 0) > before)
 
 
 run()

@@ -87,22 +87,32 @@ static void count(struct route_stat *st, const struct stream *s)
 	count_took(&st->took_us, in->end_ns / 1000);
 }
 
-/* A method that a host answered, with another status than that it does not have it, is one. */
+/* A route names it, or a host has answered it with another status than that it does not have it. */
+static bool is_method(const struct stream *s)
+{
+	const struct route_match *r = s->hit.match;
+	int code = s->info.wire_status;
+
+	if (!s->request.service.n)
+		return false;
+	return (r && r->service.type == TEXT_EXACT && r->rpc_method.type == TEXT_EXACT) ||
+	       (!s->reply.status && code >= 0 && code != GRPC_UNIMPLEMENTED);
+}
+
 static void count_call(const struct stream *s)
 {
 	const struct stream_info *in = &s->info;
 	const struct msg *m = &s->request;
 	int code = in->wire_status;
-	bool own = s->reply.status, known = m->service.n && !own && code >= 0 && code != GRPC_UNIMPLEMENTED;
 	struct slice name = { m->service.p, m->service.n ? m->service.n + 1 + m->rpc_method.n : 0 };
-	struct call_stat *st = traffic_call(&s->w->http->traffic, name, known);
+	struct call_stat *st = traffic_call(&s->w->http->traffic, name, is_method(s));
 
 	stat_add(&st->calls, 1);
 	if (code == MSG_NO_STATUS)
 		stat_add(&st->no_status, 1);
 	else
 		stat_add((_Atomic uint64_t *)st + 1 + (code < GRPC_CODE_COUNT ? code : GRPC_UNKNOWN), 1);
-	stat_add(&st->local, own && code != MSG_NO_STATUS);
+	stat_add(&st->local, s->reply.status && code != MSG_NO_STATUS);
 	stat_add(&st->tries, in->tries);
 	stat_add(&st->request_bytes, in->request_bytes);
 	stat_add(&st->response_bytes, in->response_bytes);
