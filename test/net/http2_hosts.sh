@@ -23,7 +23,7 @@ listeners:
 routes:
 - name: all
   rules:
-$(for c in plain safe either one only away; do route $c; done)
+$(for c in plain safe either one only away new old; do route $c; done)
 clusters:
 $(cluster plain 9001 "protocol: http2, $(check /hello)")
 $(cluster safe 9002 "protocol: http2, $TLS}, $(check /hello)")
@@ -33,6 +33,8 @@ $(cluster either 9002 "$TLS, alpn: [h2, http/1.1]}")
 $(cluster one 9003 "$TLS, alpn: [h2, http/1.1]}")
 $(cluster only 9003 "protocol: http2, $TLS}")
 $(cluster away 9004 'protocol: http2')
+$(cluster new 9005 'protocol: http2')
+$(cluster old 9001 'protocol: http')
 YAML
 listens() { (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null; }
 server() { bg "server-$1.log" "${@:2}"; wait_for 60 listens "$1"; }
@@ -49,6 +51,7 @@ http {
 	$(nginx_server '9003 ssl')
 	keepalive_requests 10;
 	$(nginx_server '9004 http2')
+	$(nginx_server 9005)
 }
 CONF
 server 9004 nginx -p "$T/ng" -c "$T/ng/nginx.conf"
@@ -105,4 +108,10 @@ is "$(load -n 4000 -c 8 -m 10 "$URL/safe/hello")" "4000 succeeded, 0 failed, 0 e
 wait_for 60 told 12048
 [ $(($(metric weft_http_http2_connects_total) - before)) -le 4 ] || fail "a worker has one connection to each host"
 case_pass connections_are_few
+
+# Lines about hosts are one a second, for each worker.
+said() { [ "$(ask "$URL/$1/hello" -o /dev/null -w '%{http_code}')" = 502 ] && grep "cluster $1, host 127.0.0.1:$2: connection closed: $3" "$T/weftd.log"; }
+wait_for 60 said new 9005 "not HTTP/2, which the cluster's protocol is"
+wait_for 60 said old 9001 'not HTTP/1'
+case_pass the_log_tells_a_protocol_that_is_not_the_hosts
 weftd_stop

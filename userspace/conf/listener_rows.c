@@ -93,7 +93,7 @@ static const struct conf_item tls_rows[] = {
 	CONF_ITEMS(struct listener_tls_conf, sans, "sans", STRING, struct slice,
 		   .help = "one of these DNS names or URIs must be in the client's certificate; none: any that the CA signed"),
 	CONF_ITEMS(struct listener_tls_conf, alpn, "alpn", STRING, struct slice, .min = 1, .max = 255,
-		   .help = "protocols that are accepted, best first; none: http/1.1 for HTTP; HTTP/2 and gRPC want h2"),
+		   .help = "protocols that are accepted, best first; none: ALPN is not answered, which is HTTP/1.1; HTTP/2 and gRPC want h2"),
 	CONF_ITEM(struct listener_tls_conf, min_version, "minVersion", ENUM, .names = version_names, .dflt = "1.2",
 		  .help = "of TLS"),
 	CONF_END

@@ -200,20 +200,23 @@ void upstream_lost(struct upstream *u, enum proto_why why)
 		lose_many(u, why);
 }
 
-/* What the codec ended the connection for. */
+/* What the codec ended the connection for. One of HTTP/1 that is idle owes nobody a word. */
 static void note(struct upstream *u)
 {
 	const struct codec *c = &u->leg.codec;
+	const struct net_addr *addr = u->many ? &u->many->addr : u->stream ? &u->stream->pick.addr : NULL;
+	bool other = u->many && !u->many->heard_room && c->why == PROTO_MALFORMED;
 	char to[ADDR_TEXT_MAX];
 	unsigned held;
 
-	if (!u->many)
+	if (!addr)
 		return;
-	stat_add(c->why == PROTO_ABUSE ? &u->leg.w->http->stat.http2_abuse : &u->leg.w->http->stat.http2_malformed, 1);
+	if (u->many)
+		stat_add(c->why == PROTO_ABUSE ? &u->leg.w->http->stat.http2_abuse : &u->leg.w->http->stat.http2_malformed, 1);
 	if (calm_may(&u->leg.w->http->failures, u->leg.w->thread.loop.now_ns, &held))
 		log_info("upstream", "cluster %.*s, host %s: connection closed: %s (%u more in the seconds before)",
-			 SLICE_ARG(cluster_conf(u->home->pool->use)->name), addr_text(&u->many->addr, to),
-			 c->detail ? c->detail : refusal_text(c->why), held);
+			 SLICE_ARG(cluster_conf(u->home->pool->use)->name), addr_text(addr, to),
+			 other ? "not HTTP/2, which the cluster's protocol is" : c->detail ? c->detail : refusal_text(c->why), held);
 }
 
 /* False: the connection is gone, or not the codec's any more. */
