@@ -5,6 +5,7 @@
  * The first byte says in which protocol the rest is: '1' HTTP/1 text, '2' "name=value|name=value" for an HTTP/2 head.
  */
 #include "lib/http2_rig.h"
+#include "base/sink.h"
 #include "proto/http1.h"
 
 struct reader {                                 /* the end of a connection that takes one head */
@@ -48,13 +49,6 @@ static void on_data(void *arg, uint64_t id, struct buf *in, struct slice d, bool
 	(void)end;
 }
 
-static void on_trailers(void *arg, uint64_t id, struct msg *m)
-{
-	(void)arg;
-	(void)id;
-	(void)m;
-}
-
 static void on_reset(void *arg, uint64_t id, enum proto_why why)
 {
 	(void)id;
@@ -62,39 +56,8 @@ static void on_reset(void *arg, uint64_t id, enum proto_why why)
 	((struct reader *)arg)->reset = true;
 }
 
-static void on_stream(void *arg, uint64_t id)
-{
-	(void)arg;
-	(void)id;
-}
-
-static void on_room(void *arg)
-{
-	(void)arg;
-}
-
-static void on_goaway(void *arg, uint64_t last, enum proto_why why)
-{
-	(void)arg;
-	(void)last;
-	(void)why;
-}
-
-static void on_ping(void *arg, uint64_t token, bool ack)
-{
-	(void)arg;
-	(void)token;
-	(void)ack;
-}
-
-static int on_glitch(void *arg)
-{
-	(void)arg;
-	return 0;
-}
-
-static const struct proto_sink sink = { on_begin, on_head, on_data, on_trailers, on_reset, on_stream, on_room, on_goaway,
-					on_ping, on_glitch, on_stream };
+static const struct proto_sink sink = { on_begin, on_head, on_data, sink_no_trailers, on_reset, sink_no_stream, sink_no_room,
+					sink_no_goaway, sink_no_ping, sink_no_glitch, sink_no_stream };
 
 #define LINES 200u
 

@@ -7,6 +7,7 @@
 	def name_of_the_behaviour(): ...        # run(): each prints "case pass|fail NAME"
 """
 import json
+import os
 import socket
 import struct
 import sys
@@ -262,6 +263,18 @@ def eventually(what, seconds=LIMIT):
         assert time.monotonic() < until, "did not come true in time"
         with changed:
             changed.wait(0.05)
+
+
+def logged(path):
+    """The last line of $T/access.json about a path, when it is there."""
+    lines = []
+
+    def there():
+        text = open(os.environ["T"] + "/access.json").read()
+        lines[:] = [l for l in map(json.loads, text[:text.rfind("\n") + 1].splitlines()) if l["path"] == path]
+        return lines
+    eventually(there)
+    return lines[-1]
 
 
 def is_(got, want, what=""):

@@ -28,7 +28,6 @@ import os, subprocess
 from http_rig import *
 
 host = Host(9001)
-T = os.environ["T"]
 MB = 1 << 20
 
 
@@ -44,16 +43,6 @@ def upload(path, n, headers=""):
     c = Client()
     c.send(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {n}\r\n{headers}\r\n")
     return c
-
-
-def record(path):
-    lines = []
-
-    def there():
-        lines[:] = [l for l in map(json.loads, open(T + "/access.json").read().splitlines()) if l["path"] == path]
-        return lines
-    eventually(there)
-    return lines[-1]
 
 
 @case
@@ -123,7 +112,7 @@ def a_rest_that_does_not_come_is_not_waited_for():
     c = upload("/never", 100)
     is_(c.response().status, 200)
     assert c.closed()
-    line = record("/never")
+    line = logged("/never")
     is_((line["status"], line["flags"]), (200, "-"), line)
 
 
@@ -133,7 +122,7 @@ def a_client_that_leaves_then_has_its_answer():
     c = upload("/left", 100)
     is_(c.response().status, 200)
     c.close()
-    line = record("/left")
+    line = logged("/left")
     is_((line["status"], line["flags"]), (200, "-"), line)
 
 
@@ -147,7 +136,7 @@ def the_time_of_a_request_ends_with_the_hosts_answer():
     eventually(lambda: host.paths()[-1:] == ["/limit"])
     time.sleep(1)  # time is the subject: three times what the route allows
     is_(c.response().body == body, True)
-    line = record("/limit")
+    line = logged("/limit")
     is_((line["status"], line["flags"], line["bytes_out"]), (200, "-", 60000), line)
     c.close()
 
@@ -160,7 +149,7 @@ def an_answer_without_a_body_has_none():
         r = c.ask(path + "?" + method, method)
         is_((r.status, len(r.body)), (status, n))
         is_(r.get("content-length"), "4" if path == "/some" and method == "GET" else None, path + " " + method)
-        is_(record(path + "?" + method)["bytes_out"], n)
+        is_(logged(path + "?" + method)["bytes_out"], n)
     c.close()
 
 
@@ -170,7 +159,7 @@ def nor_has_it_over_http_2():
         out = subprocess.run(["curl", "-sS", "-m", str(LIMIT), "--http2-prior-knowledge", "-w", "%{http_code} %{size_download}", "-o", "/dev/null",
                               "http://127.0.0.1:8080" + path + "?h2"], capture_output=True, text=True)
         is_((out.returncode, out.stdout), (0, f"{status} {n}"), out.stderr)
-        is_(record(path + "?h2")["bytes_out"], n)
+        is_(logged(path + "?h2")["bytes_out"], n)
 
 
 run()

@@ -46,7 +46,7 @@ PYTHONPATH=$SRC/test/lib python3 - <<'PY'
 import os
 from http_rig import *
 
-T, ON = os.environ["T"], os.environ["ON"].split()
+ON = os.environ["ON"].split()
 NONE = {"5xx", "gateway-error", "reset"}           # what asks for another try when no answer came
 
 
@@ -77,16 +77,6 @@ def tries(path, status, body=b"x"):
     is_(get(path, "POST", body=body).status, status, path)
     assert all(r.body == body for r in host.requests), path
     return len(host.requests)
-
-
-def logged(path):
-    lines = []
-
-    def there():
-        lines[:] = [l for l in map(json.loads, open(T + "/access.json").read().splitlines()) if l["path"] == path]
-        return lines
-    eventually(there)
-    return lines[-1]
 
 
 @case

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/mem.h"
+#include "base/sink.h"
 #include "proto/grpc.h"
 #include "proto/grpc_health.h"
 #include "proto/http2.h"
@@ -143,47 +144,10 @@ static void on_reset(void *arg, uint64_t id, enum proto_why why)
 	c->over = true;
 }
 
-static void on_writable(void *arg, uint64_t id)
-{
-	(void)arg;
-	(void)id;
-}
-
-static void on_room(void *arg)
-{
-	(void)arg;
-}
-
-/* Calls that it did not take were reset before. */
-static void on_goaway(void *arg, uint64_t last, enum proto_why why)
-{
-	(void)arg;
-	(void)last;
-	(void)why;
-}
-
-static void on_ping(void *arg, uint64_t token, bool ack)
-{
-	(void)arg;
-	(void)token;
-	(void)ack;
-}
-
-static int on_glitch(void *arg)
-{
-	(void)arg;
-	return 0;
-}
-
-static void on_opaque(void *arg, uint64_t id)
-{
-	(void)arg;
-	(void)id;
-}
-
 static const struct proto_sink sink = {
-	.begin = on_begin, .head = on_head, .data = on_data, .trailers = on_trailers, .reset = on_reset, .writable = on_writable,
-	.room = on_room, .goaway = on_goaway, .ping = on_ping, .glitch = on_glitch, .opaque = on_opaque,
+	.begin = on_begin, .head = on_head, .data = on_data, .trailers = on_trailers, .reset = on_reset, .writable = sink_no_stream,
+	/* Calls that a goaway did not take were reset before. */
+	.room = sink_no_room, .goaway = sink_no_goaway, .ping = sink_no_ping, .glitch = sink_no_glitch, .opaque = sink_no_stream,
 };
 
 /* ---- the call ----------------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/magic.h"
+#include "base/sink.h"
 #include "proto/http1.h"
 #include "proto/http2.h"
 #include "proxy/listener.h"
@@ -425,11 +426,6 @@ static void on_writable(void *arg, uint64_t id)
 		stream_client_sent(s);
 }
 
-static void on_room(void *arg)
-{
-	(void)arg;
-}
-
 /* The client begins nothing any more. */
 static void on_goaway(void *arg, uint64_t last, enum proto_why why)
 {
@@ -455,7 +451,7 @@ static int on_glitch(void *arg)
 	return odd_flood(&d->odd, d->leg.w->thread.loop.now_ns);
 }
 
-static const struct proto_sink sink = { on_begin, on_head, on_data, on_trailers, on_reset, on_writable, on_room,
+static const struct proto_sink sink = { on_begin, on_head, on_data, on_trailers, on_reset, on_writable, sink_no_room,
 					on_goaway, on_ping, on_glitch, on_opaque };
 
 /* The codec has put its answer, if there was one to put, into out; a client that does not take it is not waited for. */

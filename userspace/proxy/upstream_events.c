@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/magic.h"
+#include "base/sink.h"
 #include "net/addr.h"
 #include "proxy/cluster.h"
 #include "proxy/http.h"
@@ -151,13 +152,6 @@ static void on_goaway(void *arg, uint64_t last, enum proto_why why)
 	upstream_settle(u);
 }
 
-static void on_ping(void *arg, uint64_t token, bool ack)
-{
-	(void)arg;
-	(void)token;
-	(void)ack;
-}
-
 static int on_glitch(void *arg)
 {
 	struct upstream *u = CAST(upstream, arg);
@@ -166,7 +160,7 @@ static int on_glitch(void *arg)
 }
 
 const struct proto_sink upstream_sink = { on_begin, on_head, on_data, on_trailers, on_reset, on_writable, on_room,
-					  on_goaway, on_ping, on_glitch, on_opaque };
+					  on_goaway, sink_no_ping, on_glitch, on_opaque };
 
 /* ---- the end ------------------------------------------------------------------------------------------------ */
 
