@@ -86,6 +86,33 @@ def a_tunnel_outlives_its_listener():
 
 
 @case
+def a_tunnel_ends_with_its_client_though_its_host_reads_nothing():
+    over = threading.Event()
+
+    def deaf(c, r):
+        c.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        over.wait(3 * LIMIT)
+        return "close"
+    host.on["/ws"] = deaf
+    c = Client()
+    c.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n")
+    is_(c.head()[0], 101)
+    c.sock.settimeout(1)
+    try:
+        while True:
+            c.sock.send(b"x" * 65536)
+    except TimeoutError:
+        pass
+    is_(metric("weft_http_active"), 1)
+    c.reset()
+    # By its reset, and by no time.
+    eventually(lambda: metric("weft_http_active") == 0, 3 * LIMIT)
+    eventually(lambda: '"/ws"' in open(T + "/access.json").read().split("\n")[-2])
+    is_(json.loads(open(T + "/access.json").read().split("\n")[-2])["flags"], "DC")
+    over.set()
+
+
+@case
 def a_dead_pooled_connection_gives_its_place_to_the_one_that_replaces_it():
     host.on["/one"] = reply(b"ok")
     c = Client()

@@ -104,7 +104,8 @@ enum stream_state step_tunnel(struct stream *s)
 			    &s->info.response_bytes };
 
 	s->close = true;
-	if (move(s, &there))
+	/* While the host takes nothing the client is not read either, and its reset would be found behind what it sent. */
+	if (move(s, &there) || (!there.from_many && lies(&there) >= LEG_HIGH && conn_was_reset(&client->conn)))
 		return broke(s, STREAM_CLIENT_CLOSED, "client broke the upgraded connection");
 	if (move(s, &back))
 		return broke(s, STREAM_UPSTREAM_CLOSED, "host broke the upgraded connection");
