@@ -116,7 +116,7 @@ weftd_start
 wait_for 20 steered
 if [ "$(nproc)" -ge 2 ]; then
 	cpu=0
-	for task in /proc/"$(pgrep -P "$WEFTD_PID")"/task/*; do
+	for task in /proc/"$(pgrep -P "$WEFTD_PID" -f role=proxy)"/task/*; do
 		case $(cat "$task/comm") in
 		*worker*)
 			taskset -pc $cpu "${task##*/}" > /dev/null
