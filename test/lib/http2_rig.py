@@ -42,7 +42,7 @@ def window(stream, n):
 class Request2:
     def __init__(self, stream, fields, conn):
         self.stream, self.fields, self.conn = stream, fields, conn
-        self.body, self.trailers, self.ended, self.reset = b"", [], False, None
+        self.body, self.trailers, self.ended, self.reset = bytearray(), [], False, None
 
     @property
     def path(self):
@@ -61,6 +61,8 @@ class Wire(Stream):
 
     def __init__(self, sock):
         super().__init__(sock)
+        # Windows are small packets: with Nagle each waits for the one before.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.decoder, self.encoder = hpack.Decoder(), hpack.Encoder()
         self.lock, self.credit = threading.RLock(), True
         self.tx, self.first_window, self.gone = {0: 65535}, 65535, set()
@@ -258,7 +260,7 @@ class Host2(Host):
 
 class Answer:
     def __init__(self):
-        self.fields, self.body, self.trailers, self.interim, self.reset, self.ended = [], b"", [], [], None, False
+        self.fields, self.body, self.trailers, self.interim, self.reset, self.ended = [], bytearray(), [], [], None, False
 
     @property
     def status(self):
@@ -276,7 +278,6 @@ class Client2(Wire):
 
     def __init__(self, port=8080, **values):
         s = socket.create_connection(("127.0.0.1", port), LIMIT)
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(s)
         self.answers, self.next, self.goaway, self.over = {}, 1, None, False
         self.theirs = {}
