@@ -23,7 +23,7 @@ listeners:
 routes:
 - name: all
   rules:
-$(for c in plain safe either one only away new old; do route $c; done)
+$(for c in plain safe either one only away not2 not1; do route $c; done)
 clusters:
 $(cluster plain 9001 "protocol: http2, $(check /hello)")
 $(cluster safe 9002 "protocol: http2, $TLS}, $(check /hello)")
@@ -33,8 +33,8 @@ $(cluster either 9002 "$TLS, alpn: [h2, http/1.1]}")
 $(cluster one 9003 "$TLS, alpn: [h2, http/1.1]}")
 $(cluster only 9003 "protocol: http2, $TLS}")
 $(cluster away 9004 'protocol: http2')
-$(cluster new 9005 'protocol: http2')
-$(cluster old 9001 'protocol: http')
+$(cluster not2 9005 'protocol: http2')
+$(cluster not1 9001 'protocol: http')
 YAML
 listens() { (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null; }
 server() { bg "server-$1.log" "${@:2}"; wait_for 60 listens "$1"; }
@@ -111,7 +111,7 @@ case_pass connections_are_few
 
 # Lines about hosts are one a second, for each worker.
 said() { [ "$(ask "$URL/$1/hello" -o /dev/null -w '%{http_code}')" = 502 ] && grep "cluster $1, host 127.0.0.1:$2: connection closed: $3" "$T/weftd.log"; }
-wait_for 60 said new 9005 "not HTTP/2, which the cluster's protocol is"
-wait_for 60 said old 9001 'not HTTP/1'
+wait_for 60 said not2 9005 "not HTTP/2, which the cluster's protocol is"
+wait_for 60 said not1 9001 'not HTTP/1'
 case_pass the_log_tells_a_protocol_that_is_not_the_hosts
 weftd_stop
