@@ -57,6 +57,14 @@ static int ip_cmp(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct ip));
 }
 
+static void bound(struct found *f, int ttl_s)
+{
+	if (ttl_s < 0)
+		f->ttl_s = 0;
+	else if ((uint32_t)ttl_s < f->ttl_s)
+		f->ttl_s = (uint32_t)ttl_s;
+}
+
 /* Each address once, in order, so that an answer in another order is the same. */
 static struct found read_answer(const struct ares_addrinfo *answer)
 {
@@ -70,9 +78,11 @@ static struct found read_answer(const struct ares_addrinfo *answer)
 			continue;
 		memcpy(&ss, a->ai_addr, a->ai_addrlen);
 		vec_push(&f.ips, addr_from_sockaddr(&ss).ip);
-		if ((uint32_t)a->ai_ttl < f.ttl_s)
-			f.ttl_s = a->ai_ttl < 0 ? 0 : (uint32_t)a->ai_ttl;
+		bound(&f, a->ai_ttl);
 	}
+	/* The names between, too: a service is moved by them. */
+	for (const struct ares_addrinfo_cname *c = answer->cnames; c; c = c->next)
+		bound(&f, c->ttl);
 	if (f.ips.n)
 		qsort(f.ips.v, f.ips.n, sizeof(f.ips.v[0]), ip_cmp);
 	for (size_t i = 0; i < f.ips.n; i++)

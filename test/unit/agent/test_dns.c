@@ -22,7 +22,8 @@ static struct {
 	struct loop_io io;
 	char servers[ADDR_TEXT_MAX];
 	const char *v4[4], *v6[4];              /* what it answers; ends with NULL */
-	uint32_t ttl;
+	uint32_t ttl, alias_ttl;
+	bool alias;                             /* the name is another's, which has the addresses */
 	int rcode;
 	unsigned asked;
 } server;
@@ -70,6 +71,20 @@ static void serve(struct loop_io *io, unsigned events)
 	else if (!server.rcode && p[q - 3] == 28)
 		len = put_records(records, server.v6, AF_INET6, &count);
 	memcpy(out, p, q);
+	if (server.alias && count) {
+		uint8_t cname[16] = { 0xc0, 12, 0, 5, 0, 1, server.alias_ttl >> 24, server.alias_ttl >> 16, server.alias_ttl >> 8,
+				      server.alias_ttl, 0, 4, 1, 'x', 0xc0, 12 };
+
+		/* Addresses are owned by what the first record points to. */
+		for (size_t i = 0; i < len; i += 12 + records[i + 11]) {
+			records[i] = 0xc0 | (q + 12) >> 8;
+			records[i + 1] = (uint8_t)(q + 12);
+		}
+		memmove(records + sizeof(cname), records, len);
+		memcpy(records, cname, sizeof(cname));
+		len += sizeof(cname);
+		count++;
+	}
 	memcpy(out + 2, (uint8_t[]){ 0x81, 0x80 | server.rcode, 0, 1, 0, count, 0, 0, 0, 0 }, 10);
 	memcpy(out + q, records, len);
 	sendto(io->fd, out, q + len, 0, (void *)&from, fromlen);
@@ -244,6 +259,23 @@ static void test_time_to_live(void **state)
 	stop();
 }
 
+/* A name that is moved by its CNAME is asked for again when that one is old, whatever the address behind it says. */
+static void test_time_to_live_of_an_alias(void **state)
+{
+	(void)state;
+	start();
+	server.alias = true;
+	server.alias_ttl = 0;
+	server.ttl = 3600;
+	server.v4[0] = "10.0.0.1";
+	put(&cluster("web", "web.example")->fact);
+	until_hosts("web", "10.0.0.1");
+	server.v4[0] = "10.0.0.2";
+	until_hosts("web", "10.0.0.2");
+	server.alias = false;
+	stop();
+}
+
 static void test_failure_keeps_what_was(void **state)
 {
 	(void)state;
@@ -294,7 +326,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers),
-		cmocka_unit_test(test_time_to_live),
+		cmocka_unit_test(test_time_to_live), cmocka_unit_test(test_time_to_live_of_an_alias),
 		cmocka_unit_test(test_failure_keeps_what_was),
 		cmocka_unit_test(test_cluster_goes),
 	};
