@@ -170,6 +170,10 @@ def the_callers_time():
         is_(c.response().get("grpc-status"), "4")
 
 
+def ns_of(text):
+    return int(text[:-1]) * {"n": 1, "u": 10 ** 3, "m": 10 ** 6, "S": 10 ** 9, "M": 60 * 10 ** 9, "H": 3600 * 10 ** 9}[text[-1]]
+
+
 def told(path, timeout):
     """ns that the host was told of."""
     fresh()
@@ -180,17 +184,17 @@ def told(path, timeout):
     if not values:
         return None
     assert len(values) == 1 and len(values[0]) <= 9, values
-    return int(values[0][:-1]) * {"n": 1, "u": 10 ** 3, "m": 10 ** 6, "S": 10 ** 9, "M": 60 * 10 ** 9, "H": 3600 * 10 ** 9}[values[0][-1]]
+    return ns_of(values[0])
 
 
 @case
 def the_host_is_told_what_is_left():
     left = told("/slow.Svc/Do", "1H")
-    assert 3000 * 10 ** 9 < left < 3600 * 10 ** 9, left
+    assert 3000 * 10 ** 9 < left <= 3600 * 10 ** 9, left
     left = told("/slow.Svc/Route", "1H")
     assert 0 < left <= 300 * 10 ** 6, f"the route's is shorter: {left}"
     left = told("/slow.Svc/Do", "99999999H")
-    assert 0 < left < 2 ** 31 * 10 ** 6, left
+    assert 0 < left <= 2 ** 31 * 10 ** 6, left
     is_(told("/slow.Svc/Do", None), None)
     is_(told("/slow.Svc/Route", None), None)
 
@@ -231,6 +235,8 @@ def as_late_as_the_host_asks():
     is_(call("/again.Svc/Do").code, "OK")
     assert time.monotonic() - began >= 0.4
     is_(len(app.requests), 3)
+    left = [ns_of(q.get("grpc-timeout")[0]) for q in app.requests]
+    assert left[0] - left[1] >= 390 * 10 ** 6 and left[1] >= left[2], left
 
 
 @case
