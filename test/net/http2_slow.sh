@@ -7,11 +7,11 @@ cat > "$T/weft.yaml" <<YAML
 workers: 1
 kernel: {mode: off}
 listeners:
-- {name: web, address: "127.0.0.1:8080", protocol: http, routes: [all], timeouts: {head: 500ms, idle: 500ms}}
+- {name: web, address: "127.0.0.1:8080", protocol: http, routes: [all], timeouts: {head: 1500ms, idle: 1500ms}}
 routes:
 - name: all
   rules:
-  - {matches: [{path: {value: /slow}}], timeouts: {idle: 500ms}, backends: [{cluster: app}]}
+  - {matches: [{path: {value: /slow}}], timeouts: {idle: 1500ms}, backends: [{cluster: app}]}
   - {backends: [{cluster: app}]}
 clusters:
 - {name: app, endpoints: [{address: "127.0.0.1:9001"}]}
