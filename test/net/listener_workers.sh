@@ -91,7 +91,7 @@ for s in conns + more:
     s.close()
 settled("a", 0), settled("b", 0)
 burst = at_once(7001, "127.0.0.1", 200)
-check("200 connections at once", settled("a", 200), 60)
+check("200 connections at once", settled("a", 200), 75)
 PY
 bg echo.log python3 "$SRC/test/lib/relay_peers.py" serve 9001
 wait_line 20 "$T/echo.log" ready
