@@ -47,7 +47,7 @@ SUITES = {
     "sdk": Suite(1, 120, "sdk"),
     "fuzz": Suite(2, 120, "fuzz", jobs=2, flavour="-fuzz"),
     "bpf": Suite(1.5, 400, "bpf", root=True),
-    "net": Suite(6, 600, "net", root=True),
+    "net": Suite(10, 600, "net", root=True),
     "torture": Suite(3, 600, "torture", root=True),
     "soak": Suite(1, 400, "soak", root=True),
     "vm": Suite(2, 400, "vm", root=True),

@@ -142,7 +142,8 @@ void world_enter(void)
 		udp[1][i] = serve(addr, SOCK_DGRAM);
 	}
 	snprintf(own, sizeof(own), "%s/wco-%d", root, getpid());
-	if (mkdir(own, 0755))
+	/* One of this name was left by a process that was killed. */
+	if (mkdir(own, 0755) && errno != EEXIST)
 		die("mkdir %s", own);
 	enter(own, "");
 }
