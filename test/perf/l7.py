@@ -26,6 +26,7 @@ LIMIT = 60 if QUICK else 240
 class Rig:
     proxy_cpu, load_cpu = 0, 1
     listen = server = "127.0.0.1"            # addresses of the proxies, and of the server behind them
+    h2 = False                               # HTTP/2, too
 
     def __init__(self, args):
         self.build, self.scratch, self.cgroup, self.envoy = args.build, args.scratch, args.cgroup, args.envoy
