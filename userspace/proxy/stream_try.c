@@ -172,7 +172,8 @@ static enum stream_state no_room(struct stream *s)
 enum stream_state step_send(struct stream *s)
 {
 	struct codec *c = &s->up->leg.codec;
-	bool end = s->request_end && !s->request_body.len && !s->request_trailed && !s->request.upgrade.n;
+	/* grpc-go's server never hears of the end of a stream that ends with its head. */
+	bool end = s->request_end && !s->request_body.len && !s->request_trailed && !s->request.upgrade.n && !grpc_call(s);
 	int err;
 
 	s->info.connected_ns = stream_age_ns(s);
