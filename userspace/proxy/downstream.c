@@ -435,7 +435,7 @@ static void on_goaway(void *arg, uint64_t last, enum proto_why why)
 	(void)why;
 	d->away = true;
 	if (!downstream_busy(d))
-		d->ending = true;
+		downstream_farewell(d);
 }
 
 static void on_ping(void *arg, uint64_t token, bool ack)
