@@ -196,6 +196,7 @@ class Conn2(Wire):
             r.trailers = fields
         else:
             r = self.requests[stream] = Request2(stream, fields, self)
+            r.head_ended = bool(flags & END)
             self.host.came(r)
             early = self.host.on.get("early " + (r.path or ""))
             if early:

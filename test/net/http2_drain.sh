@@ -126,6 +126,29 @@ def a_listener_that_goes_hears_nothing_from_its_client():
 
 
 @case
+def a_client_that_says_goaway():
+    f = Frames()
+    f.until_frame(SETTINGS, ACK)
+    f.send(frame(GOAWAY, 0, 0, bytes(8)))
+    is_(f.goaway(), (0, 0))
+    is_(f.rest(), b"")
+    f.send(frame(PING, 0, 0, bytes(8)))         # is dropped, not answered by a reset
+    is_(f.sock.recv(1), b"")
+    f.close()
+
+
+@case
+def a_client_that_says_goaway_and_asks_on():
+    f = Frames()
+    f.until_frame(SETTINGS, ACK)
+    f.send(frame(GOAWAY, 0, 0, bytes(8)) + ask(1) + ask(3))
+    is_(f.goaway()[1], 0)
+    f.rest()
+    f.close()
+    is_(host.requests, [])
+
+
+@case
 def the_number_of_requests():
     f = Frames(8081)
     f.send(b"".join(ask(2 * i + 1, f"/n{i}") for i in range(25)))

@@ -107,6 +107,21 @@ def one_connection_carries_all():
 
 
 @case
+def a_call_that_ended_before_its_host_was_reached():
+    """Its end comes as it came, behind the head: grpc-go's server does not tell its handler of another."""
+    fresh()
+    c = Client2(8080)
+    fields = [(":method", "POST"), (":scheme", "http"), (":path", "/a.Svc/Call"), (":authority", "a"),
+              ("content-type", "application/grpc"), ("te", "trailers")]
+    c.answers[1] = Answer()
+    c.send(frame(HEADERS, ENDED_HEAD, 1, c.encoder.encode(fields)) + frame(DATA, END, 1))
+    eventually(lambda: app.requests and app.requests[0].ended)
+    is_(app.requests[0].head_ended, False)
+    c.answer(1)
+    c.close()
+
+
+@case
 def another_is_opened_when_streams_run_out():
     fresh(few)
     go = held(few, "/few")
