@@ -56,9 +56,17 @@ enum {
 	PROTO_MULTIPLEX = 1u << 0,
 	/* flow control per stream (h2); else a slow stream stops the reading */
 	PROTO_WINDOWS = 1u << 1,
-	/* put_head needs body_len (bolt, Dubbo): the core collects the body */
+	/*
+	 * A message is one frame (bolt, Dubbo): put_head needs body_len, and what follows it is its
+	 * body, whole, before anything else is put. The core sees to both (docs/rpc.md, "Frames"): it
+	 * collects a short body before put_head, and lets others wait behind a long one.
+	 */
 	PROTO_NEEDS_LENGTH = 1u << 2,
 	PROTO_MOVES_BUSY = 1u << 3,             /* freeze() works with live streams (bolt, Dubbo) */
+	/* requests name a service and a method (bolt, Dubbo), not a host and a path */
+	PROTO_RPC = 1u << 4,
+	/* hosts are asked by put_ping() also while nothing is under way (bolt: Java closes after 90 s) */
+	PROTO_IDLE_PINGS = 1u << 5,
 };
 
 /*
@@ -95,9 +103,10 @@ struct proto_limits {
  * sets it only where no body comes before.
  *
  * data() takes all of d and cannot refuse (llhttp cannot be paused inside a body): what it may
- * overshoot is bounded by what the core put into `in`. d is valid during the call; `in` is the buf
- * it lies in, whose memory the core may share, or NULL when d is the codec's. end without bytes is
- * allowed. Every byte given is accounted for by consumed() one day.
+ * overshoot is bounded by what the core put into `in`. d is valid during the call; `in` is NULL, or the
+ * buf whose first bytes d is: the core may take them out of it (buf_take), and the codec drops what
+ * is left of them (proto_give() does both halves of that). end without bytes is allowed. Every byte
+ * given is accounted for by consumed() one day.
  *
  * reset() is the last word on a stream, also between begin() and head() (a frame whose head makes
  * no sense, while the connection goes on). After it, and after both directions ended, the id is
@@ -269,3 +278,12 @@ struct proto_ops {
 	int (*freeze)(struct codec *c, struct buf *blob);
 	int (*thaw)(struct codec *c, struct slice blob);
 };
+
+/* data() of d, which are the first bytes of in; afterwards they are gone from it, taken by the core or dropped here. */
+static inline void proto_give(struct codec *c, uint64_t id, struct buf *in, struct slice d, bool end)
+{
+	size_t before = in->len;
+
+	c->sink->data(c->sink_arg, id, in, d, end);
+	buf_drop(in, d.n - (before - in->len));
+}

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/builtin.h"
 
+#include "weft/proto.h"
 #include "weft/registry.h"
 
 #define REGISTRIES(X) X(file)
 #define LBS(X)                                                                                                         \
 	X(round_robin) X(random_host) X(least_request) X(ring_hash) X(maglev) X(peak_ewma) X(original_destination)
+
+/* In the order of their detection (docs/rpc.md). */
+#define PROTOS(X) X(http2) X(http1)
 
 #define DECLARE(name) extern const struct registry_ops registry_##name;
 #define LIST(name) &registry_##name,
@@ -16,6 +20,11 @@ static const struct registry_ops *const registries[] = { REGISTRIES(LIST) };
 #define LIST_LB(name) &lb_##name,
 LBS(DECLARE_LB)
 const struct lb_ops *const builtin_lbs[] = { LBS(LIST_LB) NULL };
+
+#define DECLARE_PROTO(name) extern const struct proto_ops proto_##name;
+#define LIST_PROTO(name) &proto_##name,
+PROTOS(DECLARE_PROTO)
+const struct proto_ops *const builtin_protos[] = { PROTOS(LIST_PROTO) NULL };
 
 #define NREGISTRIES (sizeof(registries) / sizeof(registries[0]))
 

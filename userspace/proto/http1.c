@@ -63,8 +63,7 @@ static void pass(struct codec *c, struct buf *in, struct slice d, bool end)
 	h->expects = false;
 	if (end)
 		http1_next(c);
-	c->sink->data(c->sink_arg, id, in, d, end);
-	buf_drop(in, d.n);
+	proto_give(c, id, in, d, end);
 }
 
 static void end_of_data(struct codec *c)

@@ -239,10 +239,8 @@ static int decode(struct codec *c, struct buf *in)
 {
 	struct http2 *h = http2_of(c);
 
-	h->in = in;
 	while (in->len && !h->failed)
 		take(h, in);
-	h->in = NULL;
 	if (h->failed)
 		buf_drop(in, in->len);
 	return flush(c);

@@ -95,7 +95,6 @@ struct http2 {
 		uint32_t next;                  /* free one behind this */
 	} *slots;
 	uint32_t nslots, free_slot, live;
-	struct buf *in;                         /* being decoded */
 	struct http2_stream *last;              /* looked up last; NULL: none, or it is gone */
 	struct list waiting;                    /* streams whose put_data took less */
 	size_t queued;                          /* bytes in all queues */

@@ -88,7 +88,7 @@ int http2_on_data(nghttp2_session *session, uint8_t flags, int32_t wire, const u
 	if (!s || s->gone || s->rx_end || h->failed)
 		drop(h, wire, n);
 	else
-		h->c->sink->data(h->c->sink_arg, s->id, h->in, (struct slice){ (const char *)p, n }, false);
+		h->c->sink->data(h->c->sink_arg, s->id, NULL, (struct slice){ (const char *)p, n }, false);
 	return 0;
 }
 
