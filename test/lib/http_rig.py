@@ -65,6 +65,14 @@ class Stream:
         d, self.buf = self.buf, b""
         return d
 
+    def left(self):
+        """All that comes until the peer closes, be it by FIN or by RST."""
+        try:
+            return self.rest()
+        except ConnectionResetError:
+            d, self.buf = self.buf, b""
+            return d
+
     def closed(self, seconds=LIMIT):
         """True: the peer closes, and says nothing before."""
         self.sock.settimeout(seconds)

@@ -5,68 +5,18 @@
 . "$(dirname "$0")/../lib/net.sh"
 
 SEED=${SEED:-$RANDOM}
-cat > "$T/models.py" <<'PY'
-import json
-import random
-import sys
-
-r = random.Random(int(sys.argv[1]))
-HOSTS, CLUSTERS = 12, 40
-
-
-
-def endpoint(port):
-    return {"address": f"127.0.0.1:{port}", "weight": r.choice([1, 1, 1, 2, 3, 0]), "priority": r.choice([0, 0, 0, 1, 1, 2, 7]),
-            "state": r.choice(["ready"] * 6 + ["draining"]), "metadata": {"v": r.choice("12"), "w": r.choice("ab")},
-            "locality": r.choice([{"region": "r1", "zone": "z1"}, {"region": "r1", "zone": "z2"}, {"region": "r2", "zone": "z1"}, {}])}
-
-
-def cluster(i):
-    c = {"name": f"c{i}", "loadBalancer": "round-robin", "panicThreshold": r.choice([0, 20, 50, 50, 100]),
-         "endpoints": [endpoint(p) for p in r.sample(range(9001, 9001 + HOSTS), r.randint(1, 8))],
-         "locality": {"prefer": r.choice(["any", "any", "region", "zone"])},
-         "healthCheck": {"type": "http", "path": "/healthz", "interval": "1s", "timeout": "30s"}}
-    if r.random() < 0.6:
-        c["subsets"] = {"keys": r.choice([[["v"]], [["w"]], [["v"], ["v", "w"]]]), "fallback": r.choice(["none", "any", "default"])}
-        if c["subsets"]["fallback"] == "default":
-            c["subsets"]["default"] = {"v": r.choice("12")}
-    return c
-
-
-def backend(i):
-    return {"cluster": f"c{i}", "subset": r.choice([{}, {}, {"v": "1"}, {"v": "2", "w": "a"}, {"w": "b"}, {"v": "9"}, {"x": "1"}])}
-
-
-print(json.dumps({
-    "workers": 1, "kernel": {"mode": "off"}, "node": {"locality": {"region": "r1", "zone": "z1"}},
-    "listeners": [{"name": "web", "address": "127.0.0.1:8080", "routes": ["all"]}],
-    "routes": [{"name": "all", "rules": [{"matches": [{"path": {"value": f"/{i}"}}], "backends": [backend(i)]} for i in range(CLUSTERS)]}],
-    "clusters": [cluster(i) for i in range(CLUSTERS)]}))
-PY
-python3 "$T/models.py" "$SEED" > "$T/weft.yaml"
+python3 "$SRC/test/lib/cluster_models.py" "$SEED" 1 round-robin > "$T/weft.yaml"
 cat > "$T/ask.py" <<'PY'
 import collections
 import os
 import random
-import subprocess
+
+from cluster_models import checked, explain, hosts as open_hosts
 from http_rig import *
 
 REQUESTS = 120
 r = random.Random(int(os.environ["SEED"]) + 1)
-hosts = [Host(9001 + i) for i in range(12)]
-for h in hosts:
-    if r.random() < 0.4:
-        h.on["/healthz"] = reply(status="500 No")
-
-
-def asked(path):
-    return json.loads(admin(path))
-
-
-def checked():
-    return all("health" in h for c in asked("/clusters")["clusters"] for h in c["hosts"] if h["state"] == "ready" and h["weight"])
-
-
+hosts = open_hosts(r)
 seen = collections.Counter()
 print("ready", flush=True)
 eventually(lambda: os.path.exists(os.environ["GO"]))
@@ -79,8 +29,7 @@ def requests_reach_those_that_explain_names():
     get("/0")
     c = Client()
     for i in range(40):
-        said = json.loads(subprocess.run([os.environ["WEFT"], "explain", "http", "GET", f"http://a/{i}", "-o", "json"],
-                                         capture_output=True, check=True).stdout)["backends"][0]
+        said = explain(f"/{i}")["backends"][0]
         takes = {h["address"]: h["takes"] for h in said["hosts"]}
         for word in takes.values():
             seen["panic" if "panic" in word else "share" if "%" in word else word] += 1
