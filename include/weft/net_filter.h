@@ -15,6 +15,8 @@ struct client;
 struct conf_item;
 struct net_filter;
 
+#define NET_CERT_HASH 32
+
 struct net_addr {
 	struct ip ip;
 	uint16_t port;                          /* host order */
@@ -38,8 +40,8 @@ struct net_peer {
 	struct slice sni, alpn;                 /* asked for; agreed on */
 	/* local peer enrolled on this node, by its socket's cgroup; empty = unknown */
 	struct slice workload;
-	/* SHA-256 of the peer's certificate, 32 bytes, for XFCC */
-	struct slice cert_hash;
+	/* SHA-256 of the peer's certificate, NET_CERT_HASH bytes, for XFCC; NULL: it gave none */
+	const unsigned char *cert_hash;
 	bool tls;
 	bool resumed;                           /* TLS by an earlier session, without certificates */
 	bool server;                            /* we accepted it */

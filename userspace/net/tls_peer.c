@@ -143,16 +143,17 @@ static int learn_identity(struct net_filter *f, const X509 *x)
 static int learn_certificate(struct net_filter *f, const SSL *ssl)
 {
 	const X509 *x = SSL_get0_peer_certificate(ssl);
-	unsigned char hash[SHA256_DIGEST_LENGTH];
-	int err;
+	unsigned char *hash;
 
+	_Static_assert(NET_CERT_HASH == SHA256_DIGEST_LENGTH, "net_peer.cert_hash");
 	if (!x)
 		return 0;
-	if (X509_digest(x, EVP_sha256(), hash, NULL) != 1)
+	hash = net_filter_alloc(f, NET_CERT_HASH);
+	if (!hash || X509_digest(x, EVP_sha256(), hash, NULL) != 1)
 		return -ENOMEM;
-	err = keep(f, &f->peer->cert_hash, hash, sizeof(hash));
-	if (err || !(SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) || SSL_get_verify_result(ssl) != X509_V_OK)
-		return err;
+	f->peer->cert_hash = hash;
+	if (!(SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) || SSL_get_verify_result(ssl) != X509_V_OK)
+		return 0;
 	return learn_identity(f, x);
 }
 

@@ -240,17 +240,17 @@ static int forwarded(struct stream *s, const struct listener *l, struct slice ho
 
 /* ---- the others --------------------------------------------------------------------------------------------- */
 
-static size_t put_hash(char *out, struct slice hash)
+static size_t put_hash(char *out, const unsigned char *hash)
 {
 	static const char digits[] = "0123456789abcdef";
 	size_t n = 5;
 
-	if (!hash.n)
+	if (!hash)
 		return 0;
 	memcpy(out, "Hash=", 5);
-	for (size_t i = 0; i < hash.n; i++) {
-		out[n++] = digits[(unsigned char)hash.p[i] >> 4];
-		out[n++] = digits[hash.p[i] & 15];
+	for (size_t i = 0; i < NET_CERT_HASH; i++) {
+		out[n++] = digits[hash[i] >> 4];
+		out[n++] = digits[hash[i] & 15];
 	}
 	out[n++] = ';';
 	return n;
@@ -289,7 +289,7 @@ static int client_cert(struct stream *s)
 		msg_del(m, CLIENT_CERT);
 		return 0;
 	}
-	line = msg_alloc(m, 2 * p->identity.n + 2 * p->cert_hash.n + 16);
+	line = msg_alloc(m, 2 * p->identity.n + 2 * NET_CERT_HASH + 16);
 	if (!line)
 		return -ENOMEM;
 	n = put_hash(line, p->cert_hash);

@@ -178,7 +178,7 @@ static void test_client_checks_the_name(void **state)
 	(void)state;
 	cert_make(&ip);
 	dialled(&t, "web", "web.example", NULL);
-	assert_int_equal(e.c.peer->cert_hash.n, 32);
+	assert_non_null(e.c.peer->cert_hash);
 	dialled(&t, "web", "x.wild.example", NULL);
 	dialled(&t, "web", "other.example", "it is not for this name (/CN=web");
 	dialled(&t, "web", "", "no name to check");
