@@ -155,8 +155,8 @@ struct pool_limits {
 	uint32_t max_requests_per_connection;   /* 0 = any number */
 	uint32_t idle_ms;                       /* 0 = never closed for being idle */
 	uint32_t http2_max_streams;
-	uint32_t http2_ping_ms;                 /* without a word from a host that owes answers; 0: never asked */
-	uint32_t http2_ping_timeout_ms;
+	uint32_t ping_ms;                 /* without a word from a host that owes answers; 0: never asked */
+	uint32_t ping_timeout_ms;
 };
 
 /* Settings of a cluster. Its hosts are facts of their own. Key: name, here and wherever it says so: set by fact_new(). */
@@ -390,7 +390,10 @@ struct listener {
 	bool socketless, dispatch;
 	const struct destination *serves;       /* for dispatch; each is one listener's */
 	size_t nserves;
-	struct slice protocol;                  /* "http", "http-proxy", "tcp", "udp", ...; dispatch: empty */
+	/* "http", "http-proxy", "tcp", "udp", "auto" or one of RPC's; dispatch: empty */
+	struct slice protocol;
+	const struct slice *detect;             /* others that its connections may begin with; auto: all */
+	size_t ndetect;
 	uint8_t capture;                        /* enum capture */
 	uint8_t proxy_header;                   /* enum proxy_header */
 	const struct ip_block *trusted;         /* whose PROXY and forwarding headers are believed; none: everybody's PROXY */

@@ -30,7 +30,7 @@ $(cluster late 9001)
 $(cluster few 9002 'http2MaxStreams: 2')
 $(cluster three 9003 'maxRequestsPerConnection: 3')
 $(cluster brief 9004 'idleTimeout: 300ms')
-$(cluster ping 9005 'http2PingInterval: 200ms, http2PingTimeout: 1s')
+$(cluster ping 9005 'pingInterval: 200ms, pingTimeout: 1s')
 $(cluster one 9006 'http2MaxStreams: 1, maxConnections: 1')
 YAML
 }

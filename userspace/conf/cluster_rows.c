@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include "base/http_name.h"
+#include "base/protocols.h"
 #include "conf/fact_rows.h"
 #include "conf/route_rows.h"
 #include "weft/str.h"
@@ -59,7 +60,15 @@ static int check_tls(const void *value, struct err *e)
 	return 0;
 }
 
-static const char *const protocol_names[] = { "auto", "http", "http2", NULL };
+static int check_protocol(const void *value, struct err *e)
+{
+	struct slice name = *(const struct slice *)value;
+
+	if (slice_eq_str(name, "auto") || slice_eq_str(name, "http") || slice_eq_str(name, "http2") || protocol_rpc(name))
+		return 0;
+	return protocol_unknown(name, "auto, http, http2", e);
+}
+
 static const char *const prefer_names[] = { "any", "region", "zone", NULL };
 static const char *const state_names[] = { "ready", "draining", NULL };
 /* enum discovery_type */
@@ -137,10 +146,10 @@ static const struct conf_item pool_rows[] = {
 		  .help = "an idle connection is closed after it, or earlier if its host said so (Keep-Alive); 60s at most; 0s: 60s"),
 	CONF_ITEM(struct cluster_pool, http2_max_streams, "http2MaxStreams", INT, .min = 1, .max = 1 << 20, .dflt = "100",
 		  .help = "requests at a time on one HTTP/2 connection; the endpoint may allow less"),
-	CONF_ITEM(struct cluster_pool, http2_ping_ns, "http2PingInterval", DURATION, .max = CONF_HOURS_MAX, .dflt = "10s",
-		  .help = "an HTTP/2 connection that owes answers and says nothing for so long is asked whether it lives, again "
-			  "after 5 minutes; 0s: never"),
-	CONF_ITEM(struct cluster_pool, http2_ping_timeout_ns, "http2PingTimeout", DURATION, DURATION_FROM_1MS, .dflt = "20s",
+	CONF_ITEM(struct cluster_pool, ping_ns, "pingInterval", DURATION, .max = CONF_HOURS_MAX, .dflt = "10s",
+		  .help = "an HTTP/2 or RPC connection that owes answers and says nothing for so long is asked whether it lives, "
+			  "HTTP/2 again after 5 minutes; bolt also while it is idle; 0s: never"),
+	CONF_ITEM(struct cluster_pool, ping_timeout_ns, "pingTimeout", DURATION, DURATION_FROM_1MS, .dflt = "20s",
 		  .help = "and is closed when it does not answer by then"),
 	CONF_END
 };
@@ -234,9 +243,10 @@ static const struct conf_item tls_rows[] = {
 const struct conf_item fact_cluster_rows[] = {
 	CONF_ITEM(struct cluster_conf, name, "name", STRING, .required = true, .max = NAME_MAX_BYTES,
 		  .check = check_fact_name, .help = "unique over all registries"),
-	CONF_ITEM(struct cluster_conf, protocol, "protocol", ENUM, .names = protocol_names, .dflt = "auto",
-		  .help = "what its endpoints speak; http2: from the first byte on, or by TLS and ALPN; auto, http: HTTP/1.1, or "
-			  "HTTP/2 where `tls.alpn` offers h2 and the endpoint takes it"),
+	CONF_ITEM(struct cluster_conf, protocol, "protocol", STRING, .max = NAME_MAX_BYTES, .check = check_protocol, .dflt = "auto",
+		  .help = "what its endpoints speak; http2: from the first byte on, or by TLS and ALPN; http: HTTP/1.1, or HTTP/2 "
+			  "where `tls.alpn` offers h2 and the endpoint takes it; bolt, dubbo or another RPC protocol; auto: what the "
+			  "client speaks of RPC, else as http"),
 	CONF_ITEM(struct cluster_conf, lb, "loadBalancer", ENUM, .names = lb_policy_names, .dflt = "least-request",
 		  .help = "least-request: the less busy of two drawn at random; ring-hash and peak-ewma are the proxy's, the "
 			  "kernel uses maglev and least-request instead; original-destination: where the client wanted to go"),

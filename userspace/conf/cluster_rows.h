@@ -22,7 +22,7 @@ struct cluster_certificate {                    /* of listeners too */
 /* line of a struct: 0 = it was not given. */
 struct cluster_conf {
 	struct slice name;
-	uint8_t protocol;                       /* enum cluster_speaks */
+	struct slice protocol;                  /* "auto", "http", "http2" or one of RPC's */
 	enum lb_policy lb;
 	struct cluster_prefer {
 		enum locality_prefer prefer;
@@ -45,7 +45,7 @@ struct cluster_conf {
 		uint32_t max_connections, max_pending, max_requests, max_retries, max_requests_per_connection;
 		uint64_t idle_ns;
 		uint32_t http2_max_streams;
-		uint64_t http2_ping_ns, http2_ping_timeout_ns;
+		uint64_t ping_ns, ping_timeout_ns;
 	} pool;
 	struct cluster_health {
 		uint32_t line;
@@ -82,7 +82,6 @@ struct cluster_conf {
 };
 
 enum discovery_type { DISCOVERY_AUTO, DISCOVERY_DNS, DISCOVERY_REGISTRY };
-enum cluster_speaks { CLUSTER_SPEAKS_AUTO, CLUSTER_SPEAKS_HTTP, CLUSTER_SPEAKS_HTTP2 };
 enum health_tls { HEALTH_TLS_AUTO, HEALTH_TLS_TRUE, HEALTH_TLS_FALSE };
 
 extern const struct conf_item fact_cluster_rows[];

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include "base/protocols.h"
 #include "conf/cluster_rows.h"
 #include "conf/route_rows.h"
 #include "weft/str.h"
@@ -83,8 +84,8 @@ static void set_pool(struct cluster_fact *f, const struct cluster_pool *p)
 		.max_requests_per_connection = p->max_requests_per_connection,
 		.idle_ms = making_ms(p->idle_ns),
 		.http2_max_streams = p->http2_max_streams,
-		.http2_ping_ms = making_ms(p->http2_ping_ns),
-		.http2_ping_timeout_ms = making_ms(p->http2_ping_timeout_ns),
+		.ping_ms = making_ms(p->ping_ns),
+		.ping_timeout_ms = making_ms(p->ping_timeout_ns),
 	};
 }
 
@@ -156,14 +157,10 @@ static void offer_http2(struct cluster_fact *f)
 
 static void set_cluster(struct cluster_fact *f, const struct cluster_conf *c)
 {
-	static const struct slice protocols[] = {
-		[CLUSTER_SPEAKS_AUTO] = { NULL, 0 }, [CLUSTER_SPEAKS_HTTP] = SLICE_LIT("http"),
-		[CLUSTER_SPEAKS_HTTP2] = SLICE_LIT("http2"),
-	};
-
 	f->lb = c->lb;
 	f->prefer = c->locality.prefer;
-	f->protocol = protocols[c->protocol];
+	if (!slice_eq_str(c->protocol, "auto"))
+		f->protocol = fact_slice(&f->fact, c->protocol);
 	f->connect_ms = making_ms(c->connect_ns);
 	f->panic_percent = c->panic_percent;
 	f->slow_start_ms = making_ms(c->slow_start.window_ns);
@@ -177,7 +174,7 @@ static void set_cluster(struct cluster_fact *f, const struct cluster_conf *c)
 	set_subsets(f, &c->subsets);
 	set_pool(f, &c->pool);
 	set_tls(f, &c->tls);
-	if (f->tls.enabled && !f->tls.nalpn && c->protocol == CLUSTER_SPEAKS_HTTP2)
+	if (f->tls.enabled && !f->tls.nalpn && slice_eq_str(c->protocol, "http2"))
 		offer_http2(f);
 	set_health(f, &c->health);
 	set_outlier(f, &c->outlier);
@@ -211,12 +208,12 @@ static bool offers(const struct cluster_conf *c, struct slice protocol)
 
 static int check_http2(struct making *m, const struct cluster_conf *c)
 {
-	bool only = c->protocol == CLUSTER_SPEAKS_HTTP2, h2 = offers(c, SLICE_LIT("h2"));
+	bool only = slice_eq_str(c->protocol, "http2"), h2 = offers(c, SLICE_LIT("h2"));
 
 	if (only && c->tls.alpn.n && !h2)
 		return making_error(m, m->node, "tls.alpn", "protocol http2 is agreed on as h2: want it among them");
-	if (c->proxy_protocol && (only || h2))
-		return making_error(m, m->node, "proxyProtocol", "a header names one client, and an HTTP/2 connection has many: "
+	if (c->proxy_protocol && (only || h2 || protocol_rpc(c->protocol)))
+		return making_error(m, m->node, "proxyProtocol", "a header names one client, and such a connection has many: "
 								  "want protocol http, without h2 in tls.alpn");
 	return 0;
 }

@@ -3,12 +3,18 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include "base/protocols.h"
 #include "conf/listener_rows.h"
 #include "weft/str.h"
 
+static bool is(const struct listener_conf *c, enum listener_kind kind)
+{
+	return listener_kind(c->protocol) == kind;
+}
+
 static bool streams(const struct listener_conf *c)
 {
-	return c->protocol == LISTENER_TCP || c->protocol == LISTENER_UDP;
+	return is(c, LISTENER_TCP) || is(c, LISTENER_UDP);
 }
 
 static const struct ip_block *blocks(struct fact *f, const struct conf_list *list)
@@ -22,21 +28,39 @@ static const struct ip_block *blocks(struct fact *f, const struct conf_list *lis
 
 /* ---- what rows cannot say ------------------------------------------------------------------------------------- */
 
+static bool detects(const struct listener_conf *c, const char *name)
+{
+	const struct slice *v = c->detect.v;
+
+	for (size_t i = 0; i < c->detect.n; i++)
+		if (slice_eq_str(v[i], name))
+			return true;
+	return false;
+}
+
+/* Some of its connections may be. */
+static bool speaks_http(const struct listener_conf *c)
+{
+	return is(c, LISTENER_HTTP) || is(c, LISTENER_AUTO) || (is(c, LISTENER_RPC) && detects(c, "http"));
+}
+
 /* What is chosen must be understood. */
 static bool offers_other(const struct listener_conf *c)
 {
 	const struct slice *v = c->tls.alpn.v;
 
 	for (size_t i = 0; !streams(c) && i < c->tls.alpn.n; i++) {
-		bool h2 = slice_eq_str(v[i], "h2") && c->protocol == LISTENER_HTTP;
+		bool http = speaks_http(c) && (slice_eq_str(v[i], "h2") || slice_eq_str(v[i], "http/1.1"));
+		bool one = is(c, LISTENER_HTTP_PROXY) && slice_eq_str(v[i], "http/1.1");
 
-		if (!h2 && !slice_eq_str(v[i], "http/1.1"))
+		if (!http && !one && !protocol_alpn(v[i]))
 			return true;
 	}
 	return false;
 }
 
 #define ON(protocol) (1u << LISTENER_##protocol)
+#define NO_HTTP (ON(TCP) | ON(UDP) | ON(RPC))
 
 /* Settings that these protocols do not have: given, they would do nothing. field: of the listener, or "mapping.field". */
 static const struct {
@@ -44,34 +68,36 @@ static const struct {
 	unsigned on;
 	const char *words;
 } unused[] = {
-	{ NULL, "xff", ON(TCP) | ON(UDP), "only for http and http-proxy" },
-	{ NULL, "forwarded", ON(TCP) | ON(UDP), "only for http and http-proxy" },
-	{ NULL, "mergeSlashes", ON(TCP) | ON(UDP) | ON(HTTP_PROXY), "only for http, whose routes look at paths" },
-	{ NULL, "escapedSlashes", ON(TCP) | ON(UDP), "only for http and http-proxy" },
-	{ NULL, "grpcWeb", ON(TCP) | ON(UDP), "only for http and http-proxy" },
-	{ NULL, "requestID", ON(TCP) | ON(UDP), "only for http and http-proxy" },
+	{ NULL, "xff", NO_HTTP, "only for http and http-proxy" },
+	{ NULL, "forwarded", NO_HTTP, "only for http and http-proxy" },
+	{ NULL, "mergeSlashes", NO_HTTP | ON(HTTP_PROXY), "only for http, whose routes look at paths" },
+	{ NULL, "escapedSlashes", NO_HTTP, "only for http and http-proxy" },
+	{ NULL, "grpcWeb", NO_HTTP, "only for http and http-proxy" },
+	{ NULL, "requestID", NO_HTTP, "only for http and http-proxy" },
 	{ NULL, "trusted", ON(UDP), "not for udp" },
+	{ NULL, "detect", ON(TCP) | ON(UDP) | ON(HTTP_PROXY) | ON(AUTO), "beside http or an RPC protocol; auto takes all" },
 	{ NULL, "routes", ON(HTTP_PROXY), "not for http-proxy: the service that a request names has them" },
 	{ "timeouts", "head", ON(UDP), "not for udp" },
-	{ "limits", "headBytes", ON(TCP) | ON(UDP), "only for http and http-proxy" },
-	{ "limits", "headers", ON(TCP) | ON(UDP), "only for http and http-proxy" },
-	{ "limits", "targetBytes", ON(TCP) | ON(UDP), "only for http and http-proxy" },
+	{ "limits", "headBytes", ON(TCP) | ON(UDP), "not for tcp and udp" },
+	{ "limits", "headers", ON(TCP) | ON(UDP), "not for tcp and udp" },
+	{ "limits", "targetBytes", NO_HTTP, "only for http and http-proxy" },
 };
 
 static int check_unused(struct making *m, const struct listener_conf *c)
 {
+	unsigned kind = 1u << (is(c, LISTENER_RPC) && speaks_http(c) ? LISTENER_AUTO : listener_kind(c->protocol));
 	char path[64];
 
 	for (size_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++) {
 		const struct conf_node *in = unused[i].mapping ? conf_member(m->node, unused[i].mapping) : m->node;
 
-		if (!(unused[i].on & 1u << c->protocol) || !in || !conf_member(in, unused[i].field))
+		if (!(unused[i].on & kind) || !in || !conf_member(in, unused[i].field))
 			continue;
 		snprintf(path, sizeof(path), "%s%s%s", unused[i].mapping ? unused[i].mapping : "", unused[i].mapping ? "." : "",
 			 unused[i].field);
 		return making_error(m, m->node, path, unused[i].words);
 	}
-	if (c->protocol == LISTENER_TCP && c->trusted.n && !c->net_filters.n)
+	if (is(c, LISTENER_TCP) && c->trusted.n && !c->net_filters.n)
 		return making_error(m, m->node, "trusted", "tcp believes PROXY headers only: want netFilters with proxy-protocol");
 	return 0;
 }
@@ -86,21 +112,21 @@ static int check_listener(struct making *m, const struct listener_conf *c)
 		return making_error(m, m->node, "rules", "tcp and udp want at least one rule");
 	if (!streams(c) && c->rules.n)
 		return making_error(m, m->node, "rules", "only for tcp and udp: want routes");
-	if (c->protocol == LISTENER_HTTP && !routed)
-		return making_error(m, m->node, "routes", "http wants at least one route");
-	if (c->protocol == LISTENER_UDP && c->tls.line)
+	if (!streams(c) && !is(c, LISTENER_HTTP_PROXY) && !routed)
+		return making_error(m, m->node, "routes", "want at least one route; only http-proxy, tcp and udp go without");
+	if (is(c, LISTENER_UDP) && c->tls.line)
 		return making_error(m, m->node, "tls", "not for udp");
-	if (c->protocol == LISTENER_UDP && c->net_filters.n)
+	if (is(c, LISTENER_UDP) && c->net_filters.n)
 		return making_error(m, m->node, "netFilters", "not for udp");
 	if (c->net_filters.n > 1)
 		return making_error(m, m->node, "netFilters", "proxy-protocol is given twice");
 	if (c->capture == CAPTURE_EBPF)
 		return making_error(m, m->node, "capture", "ebpf is for the listeners that weft opens for services with routes; "
 				    "for other destinations want redirect or tproxy");
-	if (c->capture == CAPTURE_REDIRECT && c->protocol == LISTENER_UDP)
+	if (c->capture == CAPTURE_REDIRECT && is(c, LISTENER_UDP))
 		return making_error(m, m->node, "capture", "redirect is for TCP alone; for udp want tproxy");
 	if (offers_other(c))
-		return making_error(m, m->node, "tls.alpn", "want http/1.1, and for http also h2");
+		return making_error(m, m->node, "tls.alpn", "want http/1.1, for http also h2, or the name that a protocol has there");
 	if (streams(c) && (c->timeouts.age_ns || c->timeouts.grace_ns))
 		return making_error(m, m->node, "timeouts", "connectionAge and connectionGrace are not for tcp and udp");
 	if (streams(c) && c->limits.connection_requests)
@@ -200,7 +226,9 @@ static void set_listener(struct listener *f, const struct listener_conf *c)
 
 	f->ip = c->address.ip;
 	f->port = c->address.port;
-	f->protocol = fact_slice(&f->fact, slice_str(listener_protocols[c->protocol]));
+	f->protocol = fact_slice(&f->fact, c->protocol);
+	f->detect = making_slices(&f->fact, &c->detect);
+	f->ndetect = c->detect.n;
 	f->capture = c->capture;
 	if (c->net_filters.n)
 		f->proxy_header = ((const struct listener_proxy *)filter->type.conf)->required ? PROXY_HEADER_REQUIRED :
@@ -257,5 +285,5 @@ int make_listener(struct making *m, const void *element)
 	f = (struct listener *)fact_new(FACT_LISTENER, c->name, &where);
 	set_listener(f, c);
 	err = set_routes(m, c, f);
-	return making_keep(m, &f->fact, m->node, "name", c->name) ?: claim(m, f, c->protocol == LISTENER_UDP) ?: err;
+	return making_keep(m, &f->fact, m->node, "name", c->name) ?: claim(m, f, is(c, LISTENER_UDP)) ?: err;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include "base/http_name.h"
 #include "base/num.h"
+#include "base/protocols.h"
 #include "conf/fact_rows.h"
 #include "weft/str.h"
 
@@ -53,6 +54,35 @@ static int check_sni(const void *value, struct err *e)
 	return 0;
 }
 
+static const char *const kinds[] = {
+	[LISTENER_HTTP] = "http", [LISTENER_HTTP_PROXY] = "http-proxy", [LISTENER_TCP] = "tcp", [LISTENER_UDP] = "udp",
+	[LISTENER_AUTO] = "auto",
+};
+
+enum listener_kind listener_kind(struct slice protocol)
+{
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i] && slice_eq_str(protocol, kinds[i]))
+			return i;
+	return LISTENER_RPC;
+}
+
+static int check_protocol(const void *value, struct err *e)
+{
+	struct slice name = *(const struct slice *)value;
+
+	if (listener_kind(name) != LISTENER_RPC || protocol_rpc(name))
+		return 0;
+	return protocol_unknown(name, "http, http-proxy, tcp, udp, auto", e);
+}
+
+static int check_detect(const void *value, struct err *e)
+{
+	struct slice name = *(const struct slice *)value;
+
+	return slice_eq_str(name, "http") || protocol_rpc(name) ? 0 : protocol_unknown(name, "http", e);
+}
+
 static int check_stream_rule(const void *value, struct err *e)
 {
 	return ((const struct listener_rule *)value)->backends.n ? 0 : err_add(e, -EINVAL, "backends: want at least one");
@@ -71,7 +101,6 @@ static int check_tls(const void *value, struct err *e)
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
 
-const char *const listener_protocols[] = { "http", "http-proxy", "tcp", "udp", NULL };
 static const char *const capture_names[] = { "none", "ebpf", "redirect", "tproxy", NULL };
 /* enum tls_mode, less one */
 static const char *const mode_names[] = { "strict", "permissive", NULL };
@@ -159,8 +188,11 @@ const struct conf_item fact_listener_rows[] = {
 		  .help = "unique over all registries"),
 	CONF_ITEM(struct listener_conf, address, "address", ADDRESS, .required = true, .min = 1,
 		  .help = "where it listens; `0.0.0.0` and `[::]` are every address"),
-	CONF_ITEM(struct listener_conf, protocol, "protocol", ENUM, .names = listener_protocols, .dflt = "http",
-		  .help = "http: HTTP/1.1, HTTP/2 and gRPC; http-proxy: applications name it as their HTTP proxy"),
+	CONF_ITEM(struct listener_conf, protocol, "protocol", STRING, .max = NAME_MAX_BYTES, .check = check_protocol, .dflt = "http",
+		  .help = "http: HTTP/1.1, HTTP/2 and gRPC; http-proxy: applications name it as their HTTP proxy; tcp, udp; bolt, dubbo "
+			  "or another RPC protocol; auto: each connection by its first bytes"),
+	CONF_ITEMS(struct listener_conf, detect, "detect", STRING, struct slice, .check = check_detect,
+		   .help = "protocols beside `protocol` that are taken on the same port, by a connection's first bytes: http or those of RPC"),
 	CONF_ITEM(struct listener_conf, capture, "capture", ENUM, .names = capture_names, .dflt = "none",
 		  .help = "how it learns where a client wanted to go; ebpf is for weft's own listeners, of services with routes"),
 	CONF_ITEM(struct listener_conf, tls, "tls", STRUCT, .rows = tls_rows, .check = check_tls, .help = "given: it speaks TLS"),

@@ -32,7 +32,8 @@ struct listener_rule {
 struct listener_conf {
 	struct slice name;
 	struct conf_address address;
-	uint8_t protocol;                       /* enum listener_protocol */
+	struct slice protocol;
+	struct conf_list detect;                /* of struct slice */
 	uint8_t capture;                        /* enum capture */
 	struct listener_tls_conf tls;
 	struct conf_list net_filters;           /* of struct listener_filter */
@@ -51,8 +52,9 @@ struct listener_conf {
 	} limits;
 };
 
-enum listener_protocol { LISTENER_HTTP, LISTENER_HTTP_PROXY, LISTENER_TCP, LISTENER_UDP };
-extern const char *const listener_protocols[];
+/* What a listener's protocol is to its other settings. RPC: of base/protocols.h; AUTO: whatever a connection begins with. */
+enum listener_kind { LISTENER_HTTP, LISTENER_HTTP_PROXY, LISTENER_TCP, LISTENER_UDP, LISTENER_RPC, LISTENER_AUTO };
+enum listener_kind listener_kind(struct slice protocol);
 
 extern const struct conf_item fact_listener_rows[];
 

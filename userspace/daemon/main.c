@@ -8,6 +8,7 @@
 
 #include "agent/agent.h"
 #include "base/log_sink.h"
+#include "base/protocols.h"
 #include "daemon/builtin.h"
 #include "daemon/tool.h"
 #include "proxy/proxy.h"
@@ -165,5 +166,6 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return err;
 	}
+	protocols_set(builtin_protos);
 	return run(&o, argc - optind, argv + optind);
 }

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include "base/http_name.h"
+#include "base/protocols.h"
 #include "model/check_kinds.h"
 #include "model/fact.h"
 #include "weft/str.h"
@@ -172,12 +173,13 @@ static void listener_tls_check(struct store_tx *tx, const struct op *op, const s
 static void listener_alpn_check(struct store_tx *tx, const struct op *op, const struct listener *l)
 {
 	const struct listener_tls *t = &l->tls;
-	bool http = slice_eq_str(l->protocol, "http");
+	bool http = !slice_eq_str(l->protocol, "http-proxy");
 
 	alpn_check(tx, op, t->alpn, t->nalpn);
 	for (size_t i = 0; !streams(l) && i < t->nalpn; i++) {
-		if (!slice_eq_str(t->alpn[i], "http/1.1") && !(http && slice_eq_str(t->alpn[i], "h2")))
-			tx_refuse(tx, op, "tls.alpn[%zu] %.*s: http/1.1, and for http also h2", i, SLICE_ARG(t->alpn[i]));
+		if (!slice_eq_str(t->alpn[i], "http/1.1") && !(http && slice_eq_str(t->alpn[i], "h2")) && !protocol_alpn(t->alpn[i]))
+			tx_refuse(tx, op, "tls.alpn[%zu] %.*s: http/1.1, for http also h2, or a protocol's own", i,
+				  SLICE_ARG(t->alpn[i]));
 	}
 }
 
@@ -216,17 +218,22 @@ static void stream_rules_check(struct store_tx *tx, const struct op *op, const s
 /* A protocol that nobody speaks would have a socket that nobody serves. */
 static void protocol_check(struct store_tx *tx, const struct op *op, const struct listener *l)
 {
-	static const char *const known[] = { "http", "http-proxy", "tcp", "udp" };
-	bool ok = false;
+	static const char *const known[] = { "http", "http-proxy", "tcp", "udp", "auto" };
+	bool ok = protocol_rpc(l->protocol), routed = !streams(l) && !slice_eq_str(l->protocol, "http-proxy");
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		ok |= slice_eq_str(l->protocol, known[i]);
 	if (!ok)
-		tx_refuse(tx, op, "protocol \"%.*s\": http, http-proxy, tcp or udp", SLICE_ARG(l->protocol));
+		tx_refuse(tx, op, "protocol \"%.*s\": http, http-proxy, tcp, udp, auto or one of RPC", SLICE_ARG(l->protocol));
+	for (size_t i = 0; i < l->ndetect; i++)
+		if (!slice_eq_str(l->detect[i], "http") && !protocol_rpc(l->detect[i]))
+			tx_refuse(tx, op, "detect[%zu] \"%.*s\": http or one of RPC", i, SLICE_ARG(l->detect[i]));
+	if (l->ndetect && (!routed || slice_eq_str(l->protocol, "auto")))
+		tx_refuse(tx, op, "detect: beside http or a protocol of RPC");
 	if (l->socketless && !slice_eq_str(l->protocol, "http") && !slice_eq_str(l->protocol, "tcp"))
 		tx_refuse(tx, op, "socketless: http or tcp, which take what another listener accepted");
-	if (slice_eq_str(l->protocol, "http") && !l->nroutes)
-		tx_refuse(tx, op, "no routes; http needs at least one");
+	if (routed && !l->nroutes)
+		tx_refuse(tx, op, "no routes; want at least one");
 	if (slice_eq_str(l->protocol, "http-proxy") && l->nroutes)
 		tx_refuse(tx, op, "routes: not for http-proxy; a request's service has them");
 }

@@ -20,6 +20,9 @@
 	X(COUNTER, malformed_abuse, "of them for a flood of frames")                                                   \
 	X(COUNTER, http2, "client connections that speak HTTP/2")                                                      \
 	X(COUNTER, aged, "client connections asked to go for their age or the number of their requests")                \
+	X(COUNTER, rpc, "connections of clients that speak an RPC protocol")                                           \
+	X(COUNTER, undetected, "connections closed because their first bytes are of no protocol of the listener")      \
+	X(COUNTER, late_answers, "answers of hosts that nobody waits for any more")                                     \
 	X(COUNTER, streams_refused, "requests refused because their connection has too many under way")                \
 	X(COUNTER, forwarded_refused, "Forwarded headers that were dropped or not believed")                          \
 	X(COUNTER, head_timeouts, "requests whose head took too long")                                                 \

@@ -9,6 +9,7 @@
 
 #include "proxy/downstream.h"
 #include "proxy/grpc_call.h"
+#include "proxy/rpc_call.h"
 #include "proxy/upstream.h"
 #include "proxy/http.h"
 #include "proxy/web_call.h"
@@ -44,6 +45,13 @@ size_t stream_response_room(struct stream *s)
 	return room(&s->response_full, lying(&s->response_body, s->down ? &s->down->leg : NULL));
 }
 
+#define KEEP_WHOLE 4096u                        /* from so many bytes on moving them is less work than copying */
+
+int body_keep(struct buf *body, struct buf *in, struct slice d)
+{
+	return in && d.n >= KEEP_WHOLE ? buf_take(body, in, d.n) : buf_add(body, d.p, d.n);
+}
+
 /* ---- to the host -------------------------------------------------------------------------------------------- */
 
 static void request_is_sent(struct stream *s)
@@ -53,6 +61,7 @@ static void request_is_sent(struct stream *s)
 	if (s->request_trailed && c->ops->put_trailers)
 		c->ops->put_trailers(c, s->up_id, &s->request_trailers);
 	s->request_sent = true;
+	upstream_request_sent(s);
 }
 
 /* A put that fails is told of by the connection's end, or by a reset: nothing is to be done about it here. */
@@ -104,7 +113,7 @@ static bool is_tunnel_of(const struct stream *s, bool many)
 }
 
 /* Bytes for which nobody is left any more are dropped. */
-void stream_data(struct stream *s, struct slice d, bool end)
+void stream_data(struct stream *s, struct buf *in, struct slice d, bool end)
 {
 	struct downstream *down = s->down;
 	bool nobodys = s->state != STREAM_TUNNEL && (s->state >= STREAM_REPLY || s->response_end);
@@ -112,13 +121,12 @@ void stream_data(struct stream *s, struct slice d, bool end)
 
 	s->active_ns = s->w->thread.loop.now_ns;
 	s->info.request_bytes += d.n;
-	if (down->many)
-		s->unconsumed += d.n;
+	downstream_held(down, s, d.n);
 	if (s->response_sent && !down->many) {
 		s->drained += d.n;
 		s->close |= s->drained > STREAM_DRAIN_MAX;
 	}
-	err = nobodys ? 0 : web_call_request(s, d, end);
+	err = nobodys ? 0 : web_call_request(s, in, d, end);
 	if (err == -EINVAL) {
 		stream_refuse(s, 400, STREAM_CLIENT_MALFORMED, "the body is not base64");
 		return;
@@ -154,7 +162,7 @@ void stream_up_sent(struct stream *s)
 	bool full = s->request_full;
 
 	credit(s);
-	if (!s->request_sent || s->state == STREAM_TUNNEL)
+	if (!s->request_sent || s->state == STREAM_TUNNEL || rpc_oneway(s))
 		stream_run(s);
 	if (full)
 		downstream_pump(d);
@@ -203,13 +211,12 @@ void body_credit(struct stream *s)
 	credit_host(s);
 }
 
-void stream_up_data(struct stream *s, struct slice d, bool end)
+void stream_up_data(struct stream *s, struct buf *in, struct slice d, bool end)
 {
 	s->active_ns = s->w->thread.loop.now_ns;
 	s->info.response_bytes += d.n;
-	if (s->up->many)
-		s->up_unconsumed += d.n;
-	if (web_call_data(s, d)) {
+	upstream_held(s, d.n);
+	if (web_call_data(s, in, d)) {
 		stream_abort(s, STREAM_OVERLOADED, "out of memory");
 		return;
 	}

@@ -11,8 +11,10 @@
 #include "base/sink.h"
 #include "proto/http1.h"
 #include "proto/http2.h"
+#include "proxy/detect.h"
 #include "proxy/listener.h"
 #include "proxy/refusal.h"
+#include "proxy/rpc_call.h"
 #include "proxy/stream.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
@@ -20,9 +22,8 @@
 #include "weft/str.h"
 
 #define downstream_MAGIC 0xd0574ea1u
-#define SNIFF_BYTES 24u                         /* of HTTP/2's preface */
 #define STREAMS_MAX 100u                        /* at once on one connection, until their last byte is sent */
-_Static_assert(STREAMS_MAX <= UINT8_MAX, "downstream.nstreams");
+_Static_assert(RPC_STREAMS_MAX <= UINT16_MAX, "downstream.nstreams");
 #define PIPELINED_MAX LEG_READ_MAX              /* bytes read ahead of requests behind the one under way */
 
 static const struct leg_events leg_events;
@@ -134,6 +135,10 @@ static bool state_new(struct downstream *d)
 	struct codec *c = &d->leg.codec;
 	struct free_state *s = h->free_states;
 
+	if (c->ops->flags & PROTO_NEEDS_LENGTH) {
+		c->state = turns_new(c->ops);
+		return c->state;
+	}
 	if (c->ops != &proto_http1 || !s) {
 		c->state = calloc(1, c->ops->state_size);
 		return c->state;
@@ -158,8 +163,13 @@ static void state_give(struct downstream *d)
 	struct codec *c = &d->leg.codec;
 	struct free_state *s = c->state;
 
-	if (!s || (d->magic && c->ops->flags & PROTO_MULTIPLEX))
+	if (!s || (d->magic && c->ops != &proto_http1))
 		return;
+	if (c->ops->flags & PROTO_NEEDS_LENGTH) {
+		turns_free(s);
+		c->state = NULL;
+		return;
+	}
 	c->state = NULL;
 	if (c->ops != &proto_http1 || h->nfree_states >= HTTP_FREE_STATES) {
 		free(s);
@@ -196,6 +206,17 @@ static void leave(struct downstream *d, struct stream *s)
 	d->nstreams--;
 }
 
+/* Its place in the order of answers is the next one's. False: what it has begun to write has no end, nor has the connection. */
+static bool leave_turn(struct downstream *d, struct stream *s)
+{
+	struct turns *t = downstream_turns(d);
+	bool whole = !t || t->talking != s;
+
+	if (t && whole)
+		turns_pass(t, s);
+	return whole;
+}
+
 void downstream_end(struct downstream *d)
 {
 	d->ending = true;
@@ -205,6 +226,7 @@ void downstream_end(struct downstream *d)
 		struct stream *s = first(d);
 
 		leave(d, s);
+		list_del(&s->turn_node);
 		stream_client_gone(s, STREAM_CLIENT_CLOSED, "client closed before its answer was complete");
 	}
 	take_apart(d);
@@ -285,14 +307,18 @@ static void next_request(struct downstream *d)
 }
 
 /* The others go on, whatever became of this one. */
-static void one_of_many_done(struct downstream *d, const struct stream *s)
+static void one_of_many_done(struct downstream *d, struct stream *s)
 {
 	struct codec *c = &d->leg.codec;
+	int how = 0;
 
-	if (s->cut)
-		c->ops->put_reset(c, s->down_id, PROTO_CLOSED);
-	else if (!s->request_end)
-		c->ops->put_reset(c, s->down_id, PROTO_NONE);
+	if ((s->cut || !s->request_end) && c->ops->put_reset)
+		how = c->ops->put_reset(c, s->down_id, s->cut ? PROTO_CLOSED : PROTO_NONE);
+	if (!leave_turn(d, s) || how == -EPIPE || how == -ECONNRESET) {
+		conn_reset(&d->leg.conn);
+		downstream_end(d);
+		return;
+	}
 	leg_touch(&d->leg);
 	if (!downstream_busy(d))
 		downstream_rest(d);
@@ -325,7 +351,8 @@ static struct stream *of(void *arg, uint64_t id)
 {
 	struct downstream *d = CAST(downstream, arg);
 
-	list_for(x, &d->streams) {
+	/* What is spoken of is mostly what came last. */
+	for (struct list *x = d->streams.prev; x != &d->streams; x = x->prev) {
 		struct stream *s = container_of(x, struct stream, node);
 
 		if (s->down_id == id)
@@ -345,7 +372,7 @@ static struct msg *on_begin(void *arg, uint64_t id, enum msg_kind kind)
 			s->request_trailers = (struct msg){ .arena = &s->arena };
 		return s ? &s->request_trailers : NULL;
 	}
-	if (d->nstreams >= STREAMS_MAX) {
+	if (d->nstreams >= (d->leg.codec.ops->flags & PROTO_RPC ? RPC_STREAMS_MAX : STREAMS_MAX)) {
 		stat_add(&d->leg.w->http->stat.streams_refused, 1);
 		return NULL;
 	}
@@ -378,9 +405,8 @@ static void on_data(void *arg, uint64_t id, struct buf *in, struct slice b, bool
 {
 	struct stream *s = of(arg, id);
 
-	(void)in;
 	if (s)
-		stream_data(s, b, last);
+		stream_data(s, in, b, last);
 }
 
 static void on_trailers(void *arg, uint64_t id, struct msg *m)
@@ -403,8 +429,9 @@ static void on_reset(void *arg, uint64_t id, enum proto_why why)
 	/* Nobody will read what of its body lies here. */
 	downstream_consumed(d, s, s->unconsumed);
 	leave(d, s);
+	d->ending |= !leave_turn(d, s);
 	stream_client_gone(s, nonsense ? STREAM_CLIENT_MALFORMED : STREAM_CLIENT_CLOSED,
-			   nonsense ? "request breaks a rule of HTTP/2" : "client reset the stream");
+			   nonsense ? "request breaks a rule of its protocol" : "client reset the stream");
 	if (!downstream_busy(d) && d->phase != DOWNSTREAM_LINGER)
 		downstream_rest(d);
 }
@@ -474,8 +501,10 @@ static void malformed(struct downstream *d)
 static bool speak(struct downstream *d, const struct proto_ops *ops)
 {
 	d->many = ops->flags & PROTO_MULTIPLEX;
-	if (d->many)
+	if (ops == &proto_http2)
 		stat_add(&d->leg.w->http->stat.http2, 1);
+	else if (ops->flags & PROTO_RPC)
+		stat_add(&d->leg.w->http->stat.rpc, 1);
 	d->leg.codec.ops = ops;
 	if (state_new(d) && !leg_init(&d->leg, ops, d->leg.codec.state, true, &d->listener->limits, &sink, d)) {
 		if (d->last && d->many)
@@ -489,14 +518,33 @@ static bool speak(struct downstream *d, const struct proto_ops *ops)
 /* By the first bytes, when TLS has not settled it. False: more of them are needed, or it is over. */
 static bool choose(struct downstream *d)
 {
-	size_t need = d->leg.in.len < SNIFF_BYTES ? d->leg.in.len : SNIFF_BYTES;
-	enum proto_match m = proto_http2.sniff(buf_pull(&d->leg.in, need), &need);
+	const struct proto_ops *ops = NULL;
+	enum proto_match m = detect_protocol(d->listener->conf, &d->leg.in, &ops);
 
-	if (m != PROTO_MORE)
-		return speak(d, m == PROTO_YES ? &proto_http2 : &proto_http1);
-	if (d->phase != DOWNSTREAM_HEAD)
+	if (m == PROTO_YES)
+		return speak(d, ops);
+	if (m == PROTO_NO) {
+		stat_add(&d->leg.w->http->stat.undetected, 1);
+		refusal_note(d->leg.w->http, d->listener->name, d->leg.conn.peer, PROTO_UNSUPPORTED,
+			     "its first bytes are of no protocol that the listener takes", d->leg.w->thread.loop.now_ns);
+		d->ending = true;
+	} else if (d->phase != DOWNSTREAM_HEAD) {
 		head_begins(d);
+	}
 	return false;
+}
+
+/* Where a request begins with its frame's head, part of that is not left to lie for ever. */
+static void watch_head(struct downstream *d)
+{
+	bool begun = d->leg.in.len;
+
+	if (!(d->leg.codec.ops->flags & PROTO_RPC) || downstream_busy(d))
+		return;
+	if (begun && d->phase == DOWNSTREAM_IDLE)
+		head_begins(d);
+	else if (!begun && d->phase == DOWNSTREAM_HEAD)
+		idle(d);
 }
 
 /* False: nothing more may be read. */
@@ -526,6 +574,7 @@ static bool decode(struct downstream *d)
 		malformed(d);
 		return false;
 	}
+	watch_head(d);
 	return !d->leg.opaque;
 }
 
@@ -534,7 +583,11 @@ static size_t room(struct downstream *d)
 {
 	struct stream *s;
 
-	/* Bodies of many streams are held back by their windows. */
+	const struct turns *t = d->leg.ready ? downstream_turns(d) : NULL;
+
+	if (t && t->full)
+		return 0;
+	/* Bodies of many streams are held back by their windows, or by what lies here of them. */
 	if (d->phase == DOWNSTREAM_LINGER || !downstream_busy(d) || d->many)
 		return LEG_READ_MAX;
 	s = newest(d);
@@ -591,12 +644,34 @@ static void pump(struct downstream *d)
 void downstream_consumed(struct downstream *d, struct stream *s, size_t n)
 {
 	struct codec *c = &d->leg.codec;
+	struct turns *t = downstream_turns(d);
 
-	if (!n || !c->ops->consumed)
+	if (!n)
 		return;
 	s->unconsumed -= n;
+	if (t)
+		t->held -= n;
+	if (t && t->full && t->held <= TURNS_HELD_LOW) {
+		t->full = false;
+		leg_again(&d->leg);
+	}
+	if (!c->ops->consumed)
+		return;
 	c->ops->consumed(c, s->down_id, n);
 	leg_touch(&d->leg);
+}
+
+void downstream_held(struct downstream *d, struct stream *s, size_t n)
+{
+	struct turns *t = downstream_turns(d);
+
+	if (!d->many)
+		return;
+	s->unconsumed += n;
+	if (!t)
+		return;
+	t->held += n;
+	t->full |= t->held >= TURNS_HELD_HIGH;
 }
 
 void downstream_pump(struct downstream *d)
@@ -608,16 +683,12 @@ void downstream_pump(struct downstream *d)
 
 /* ---- events ------------------------------------------------------------------------------------------------- */
 
-/* ALPN says what is spoken; else the first bytes will. */
+/* The listener says what is spoken, or ALPN; else the first bytes will. */
 static bool settled(struct downstream *d)
 {
-	struct slice alpn = d->leg.conn.peer->alpn;
+	const struct proto_ops *ops = detect_settled(d->listener->conf, d->leg.conn.peer->alpn);
 
-	if (slice_eq_str(alpn, "h2"))
-		return speak(d, &proto_http2);
-	if (alpn.n)
-		return speak(d, &proto_http1);
-	return true;
+	return !ops || speak(d, ops);
 }
 
 static void open_now(struct leg *l)

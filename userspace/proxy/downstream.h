@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "proxy/leg.h"
 #include "proxy/odd.h"
+#include "proxy/turns.h"
 
 struct arrival;
 struct listener_use;
@@ -28,8 +29,8 @@ enum downstream_phase {
 /* Much of what idle clients cost: kept below 432 bytes. */
 struct downstream {
 	unsigned magic;
+	uint16_t nstreams;
 	uint8_t phase;                          /* enum downstream_phase */
-	uint8_t nstreams;
 	bool many : 1;                          /* its codec has many streams at once */
 	bool away : 1;                          /* the client begins no more streams */
 	bool told : 1;                          /* the first GOAWAY is said: the client may not begin others */
@@ -51,7 +52,7 @@ struct downstream {
 _Static_assert(sizeof(struct downstream) <= 424, "a block of 432 bytes of malloc's");
 
 /*
- * For a listener whose protocol is "http". take_a: accepted, non-blocking; listener_enter(l) was called for it. Opened by
+ * For a listener of HTTP or RPC. take_a: accepted, non-blocking; listener_enter(l) was called for it. Opened by
  * listener_conn_open(), left by listener_leave() when the connection is gone. Settings are read from l->conf at each
  * request, and NULL there means to drain. 0 or -errno: then the descriptor is closed and l was left.
  */
@@ -71,4 +72,10 @@ const struct listener *downstream_conf(const struct downstream *d); /* NULL: the
 bool downstream_draining(const struct downstream *d);
 void downstream_stream_done(struct downstream *d, struct stream *s); /* its last byte is with the socket, or it was cut */
 void downstream_consumed(struct downstream *d, struct stream *s, size_t n); /* of the request's body: it went on */
+/* NULL: its answers may be mixed. */
+static inline struct turns *downstream_turns(const struct downstream *d)
+{
+	return d->leg.codec.ops->flags & PROTO_NEEDS_LENGTH && d->leg.codec.state ? turns_of(d->leg.codec.state) : NULL;
+}
+void downstream_held(struct downstream *d, struct stream *s, size_t n); /* bytes of its body came */
 void downstream_pump(struct downstream *d);     /* there is room again for what the client sends */

@@ -23,8 +23,11 @@ void downstream_tell(struct downstream *d)
 	if (d->told)
 		return;
 	d->told = true;
-	c->ops->put_goaway(c, false, PROTO_DRAINING);
-	c->ops->put_ping(c, DRAIN_TOKEN);
+	if (c->ops->put_goaway)
+		c->ops->put_goaway(c, false, PROTO_DRAINING);
+	/* Clients of RPC do not expect to be asked: they are waited for by time. */
+	if (!(c->ops->flags & PROTO_RPC))
+		c->ops->put_ping(c, DRAIN_TOKEN);
 	leg_touch(&d->leg);
 }
 
@@ -34,7 +37,7 @@ void downstream_farewell(struct downstream *d)
 
 	if (d->refused)
 		return;
-	if (!d->heard)
+	if (!d->heard && c->ops->put_goaway)
 		c->ops->put_goaway(c, true, PROTO_NONE);
 	d->refused = true;
 	downstream_enter(d, DOWNSTREAM_BUSY, DOWNSTREAM_LINGER_MS);

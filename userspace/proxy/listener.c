@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/protocols.h"
 #include "base/clock.h"
 #include "base/magic.h"
 #include "base/table.h"
@@ -47,22 +48,22 @@ static const struct protocol {
 	void (*accepted)(struct listener_use *u, const struct arrival *take_a);
 	int (*datagrams)(struct listener_socket *s);
 	void (*datagrams_end)(struct listener_socket *s);
-} protocols[] = {
+} kinds[] = {
 	{ "http", true, http_accepted, NULL, NULL },
 	{ "http-proxy", false, http_accepted, NULL, NULL },
 	{ "tcp", true, tcp_accepted, NULL, NULL },
 	{ "udp", false, NULL, udp_start, udp_stop },
-}, dispatching = { "", false, outbound_accepted, NULL, NULL };
+}, rpc = { "", false, http_accepted, NULL, NULL }, dispatching = { "", false, outbound_accepted, NULL, NULL };
 
 static const struct protocol *protocol_of(const struct listener *conf)
 {
 	if (conf && conf->dispatch)
 		return &dispatching;
-	for (size_t i = 0; conf && i < sizeof(protocols) / sizeof(protocols[0]); i++) {
-		if (slice_eq_str(conf->protocol, protocols[i].name))
-			return &protocols[i];
+	for (size_t i = 0; conf && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (slice_eq_str(conf->protocol, kinds[i].name))
+			return &kinds[i];
 	}
-	return NULL;
+	return conf && (slice_eq_str(conf->protocol, "auto") || protocol_rpc(conf->protocol)) ? &rpc : NULL;
 }
 
 /* ---- shared by workers -------------------------------------------------------------------------------------- */

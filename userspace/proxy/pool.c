@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "proxy/cluster.h"
+#include "proxy/rpc_call.h"
 #include "proxy/upstream.h"
 #include "proxy/http.h"
 #include "proxy/layers.h"
@@ -16,7 +17,7 @@
 #define IDLE_MARGIN_MS 1000u                    /* before the host's own time: a request on its way would meet its FIN */
 #define IDLE_MAX 1024u                          /* of one host on one worker */
 
-_Static_assert(sizeof(struct pool_key) == 40, "hashed as bytes: no padding");
+_Static_assert(sizeof(struct pool_key) == 48, "hashed as bytes: no padding");
 
 /* ---- pools and their hosts ---------------------------------------------------------------------------------- */
 
@@ -81,10 +82,11 @@ static uint64_t name_of(const struct cluster_fact *f, struct slice authority)
 	return f->tls.enabled && !f->tls.sni.n ? hash_bytes(layers_host(authority), hash_seed()) : 0;
 }
 
-struct pool_host *pool_host_get(struct worker *w, const struct pick *pick, struct slice authority, uint64_t netns)
+struct pool_host *pool_host_get(struct worker *w, const struct pick *pick, struct slice authority, uint64_t netns,
+				const struct proto_ops *rpc)
 {
 	struct pool *p = pool_of(w, pick->use);
-	struct pool_key key = { .host = pick->key, .netns = netns, .port = pick->addr.port };
+	struct pool_key key = { .host = pick->key, .netns = netns, .rpc = (uintptr_t)rpc, .port = pick->addr.port };
 	struct pool_host *h;
 
 	if (!p)
@@ -99,7 +101,8 @@ struct pool_host *pool_host_get(struct worker *w, const struct pick *pick, struc
 		return NULL;
 	h->pool = p;
 	h->key = key;
-	h->speaks = speaks(cluster_conf(p->use));
+	h->rpc = rpc;
+	h->speaks = rpc ? rpc->flags & PROTO_MULTIPLEX ? POOL_MANY : POOL_ONE : speaks(cluster_conf(p->use));
 	list_init(&h->idle);
 	list_init(&h->roomy);
 	table_put(&p->hosts, key_slice(&h->key), h);
@@ -282,7 +285,7 @@ struct upstream *pool_take(struct pool_host *h)
 
 uint32_t pool_streams_max(const struct pool_host *h)
 {
-	uint32_t most = cluster_conf(h->pool->use)->pool.http2_max_streams;
+	uint32_t most = h->rpc ? RPC_STREAMS_MAX : cluster_conf(h->pool->use)->pool.http2_max_streams;
 
 	return h->streams_max && h->streams_max < most ? h->streams_max : most;
 }

@@ -12,6 +12,7 @@
 
 struct cluster_use;
 struct pick;
+struct proto_ops;
 struct upstream;
 struct worker;
 
@@ -32,6 +33,7 @@ struct pool_host {
 	struct list idle;                       /* newest first */
 	struct list roomy;                      /* upstream_many.roomy: those that take streams */
 	uint8_t speaks;                         /* enum pool_speaks */
+	const struct proto_ops *rpc;            /* spoken; NULL: HTTP, by speaks */
 	bool one;                               /* of either, the last connection came to be HTTP/1.1 */
 	uint32_t streams_max;                   /* that the host took at once, last; 0: unknown */
 	struct timer old;                       /* the oldest's time is over */
@@ -41,13 +43,15 @@ struct pool_host {
 		uint64_t settings;
 		uint64_t name;                  /* TLS by the name that is asked for: its hash */
 		uint64_t netns;                 /* its sockets lie in; 0: the proxy's own */
+		uint64_t rpc;                   /* which one, as a number */
 		uint32_t port;
 		uint32_t zero;
 	} key;
 };
 
-/* Found or made; NULL: out of memory. authority: that is asked for. netns: net_peer.netns of the client. */
-struct pool_host *pool_host_get(struct worker *w, const struct pick *p, struct slice authority, uint64_t netns);
+/* Found or made; NULL: out of memory. authority: that is asked for. netns: net_peer.netns of the client. rpc: to be spoken. */
+struct pool_host *pool_host_get(struct worker *w, const struct pick *p, struct slice authority, uint64_t netns,
+				const struct proto_ops *rpc);
 void pool_host_leave(struct pool_host *h);      /* nothing was opened: it goes, if it has no connection */
 struct upstream *pool_take(struct pool_host *h); /* an idle one of HTTP/1, no more in the pool; NULL: none */
 void pool_put(struct pool_host *h, struct upstream *u); /* it is kept, or closed where somebody waits for its place */

@@ -98,8 +98,11 @@ int reply_put(struct stream *s)
 		return err;
 	if (s->reply.status == 204 || s->reply.status == 304)
 		s->reply.text = (struct slice){ 0 };    /* RFC 9110 15.3.5, 15.4.5 */
-	if (c->ops->put_reply)
+	if (c->ops->put_reply) {
+		buf_fini(&s->response_body);
+		s->response_sent = true;
 		return c->ops->put_reply(c, s->down_id, &s->request, &s->reply);
+	}
 	err = head(s);
 	return err ? err : put(s);
 }

@@ -77,6 +77,7 @@ struct stream {
 	bool up_waits;                          /* it carries many, and is being opened */
 	struct list up_node, up_told;           /* upstream_many's, as the three below */
 	struct stream *up_next;
+	struct list turn_node;                  /* turns' */
 	uint64_t up_mark;
 	size_t up_unconsumed;                   /* bytes of the answer's body for which the host got no new window */
 	struct hold *hold;
@@ -85,6 +86,7 @@ struct stream {
 	const struct router *router;
 	struct route_hit hit;                   /* rule NULL: none */
 	const struct route_backend *backend;
+	const struct proto_ops *rpc;            /* spoken with its hosts; NULL: HTTP */
 	struct slice client_proto;              /* "http" or "https", as the client spoke to the first trusted hop */
 	struct slice set_cookie;                /* the response shall have it; empty: none */
 	struct cluster_ask ask;
@@ -106,7 +108,7 @@ struct stream {
 
 struct stream *stream_new(struct downstream *d, uint64_t id); /* NULL: out of memory */
 int stream_head(struct stream *s, bool end);    /* s->request is filled; as proto_sink.head */
-void stream_data(struct stream *s, struct slice d, bool end);
+void stream_data(struct stream *s, struct buf *in, struct slice d, bool end); /* in: as proto_sink.data */
 void stream_trailers(struct stream *s);         /* s->request_trailers is filled; the request's end */
 void stream_client_gone(struct stream *s, enum stream_flag why, const char *detail);
 void stream_client_sent(struct stream *s);      /* the client's connection has room, or all of it is sent */
@@ -121,7 +123,7 @@ void stream_up_open(struct stream *s);
 void stream_up_failed(struct stream *s, int err); /* connecting did; s->up is NULL now */
 struct msg *stream_up_begin(struct stream *s, enum msg_kind kind);
 int stream_up_head(struct stream *s, struct msg *m, bool end);
-void stream_up_data(struct stream *s, struct slice d, bool end);
+void stream_up_data(struct stream *s, struct buf *in, struct slice d, bool end);
 void stream_up_trailers(struct stream *s);
 /* It ended before its answer did; the connection is closed by its owner. unsent: the host has not seen a byte. */
 void stream_up_reset(struct stream *s, enum proto_why why, bool unsent);

@@ -7,6 +7,7 @@
 #include "proxy/grpc_call.h"
 #include "proxy/headers.h"
 #include "proxy/reply.h"
+#include "proxy/rpc_call.h"
 #include "proxy/upstream.h"
 #include "proxy/http.h"
 #include "proxy/web_call.h"
@@ -58,6 +59,8 @@ enum stream_state step_respond(struct stream *s)
 	struct msg *m = &s->response;
 	bool end = s->response_end && !s->response_body.len && !s->response_trailed;
 
+	if (rpc_call_waits(s))
+		return STREAM_BLOCKED;
 	if (grpc_call(s) && grpc_call_foreign(s)) {
 		stream_end_try(s, true);
 		return STREAM_REPLY;
@@ -80,6 +83,13 @@ enum stream_state step_respond(struct stream *s)
 	return STREAM_RELAY;
 }
 
+static enum stream_state said_all(struct stream *s)
+{
+	if (downstream_turns(s->down))
+		turns_pass(downstream_turns(s->down), s);
+	return STREAM_FLUSH;
+}
+
 enum stream_state step_relay(struct stream *s)
 {
 	if (s->client_opaque || s->host_opaque)
@@ -89,9 +99,7 @@ enum stream_state step_relay(struct stream *s)
 	body_to_client(s);
 	if (s->response_end && s->up)
 		stream_end_try(s, true);
-	if (!s->response_sent)
-		return STREAM_BLOCKED;
-	return STREAM_FLUSH;
+	return s->response_sent ? said_all(s) : STREAM_BLOCKED;
 }
 
 /* A limit of ours, or what a client sent, says nothing about the host that was picked. */
@@ -129,6 +137,12 @@ void stream_refuse(struct stream *s, int status, enum stream_flag f, const char 
 
 enum stream_state step_reply(struct stream *s)
 {
+	if (rpc_oneway(s)) {
+		s->info.status = s->reply.status;
+		return STREAM_DONE;
+	}
+	if (rpc_call_waits(s))
+		return STREAM_BLOCKED;
 	close_behind(s, s->request_end ? s->reply.status : 400);
 	s->response_said = true;
 	if (reply_put(s)) {
@@ -142,7 +156,7 @@ enum stream_state step_reply(struct stream *s)
 	s->active_ns = s->w->thread.loop.now_ns;
 	if (!s->response_sent)
 		body_to_client(s);
-	return s->response_sent ? STREAM_FLUSH : STREAM_RELAY;
+	return s->response_sent ? said_all(s) : STREAM_RELAY;
 }
 
 /* Of many streams' bytes only what was there when this one's end had been serialised. */

@@ -23,6 +23,8 @@ enum stream_state stream_wait_conn(struct stream *s);
 
 /* ---- body.c ---- */
 
+/* d becomes the end of a body, without being copied where it is long and the first bytes of in. 0 or -ENOMEM. */
+int body_keep(struct buf *body, struct buf *in, struct slice d);
 void body_to_host(struct stream *s);            /* what of the request's body the host's codec takes */
 void body_to_client(struct stream *s);
 void body_credit(struct stream *s);             /* what went on is made up for by the windows of both sides */

@@ -14,6 +14,7 @@
 #include "proxy/grpc_call.h"
 #include "proxy/headers.h"
 #include "proxy/refusal.h"
+#include "proxy/rpc_call.h"
 #include "proxy/http.h"
 #include "proxy/web_call.h"
 #include "proxy/worker.h"
@@ -23,11 +24,13 @@ int stream_head(struct stream *s, bool end)
 {
 	s->info.head_ns = stream_age_ns(s);
 	s->active_ns = s->w->thread.loop.now_ns;
-	if (web_call_begin(s)) {
-		stream_refuse(s, 503, STREAM_OVERLOADED, "out of memory");
-		return 0;
+	if (!rpc_call(s)) {
+		if (web_call_begin(s)) {
+			stream_refuse(s, 503, STREAM_OVERLOADED, "out of memory");
+			return 0;
+		}
+		grpc_call_begin(s);
 	}
-	grpc_call_begin(s);
 	/* Nothing follows an offered upgrade unless it is granted. */
 	if (end || s->request.upgrade.n) {
 		s->request_end = true;
@@ -98,6 +101,14 @@ static void note_bound(struct stream *s)
 }
 
 /* Hashes look at the request as it came, so before it is rewritten. */
+static int prepare_http(struct stream *s, struct slice host)
+{
+	const struct listener *l = downstream_conf(s->down);
+	int err = through_forward_proxy(l) ? forward_proxy_sign(s) : 0;
+
+	return err ? err : headers_request(s, l, host);
+}
+
 static int prepare(struct stream *s)
 {
 	const struct route_rule *r = s->hit.rule;
@@ -114,9 +125,15 @@ static int prepare(struct stream *s)
 	if (!err)
 		err = rewrite_request(&s->hit, s->w->http->matcher, &s->request);
 	note_bound(s);
-	if (!err && through_forward_proxy(downstream_conf(s->down)))
-		err = forward_proxy_sign(s);
-	return err ? err : headers_request(s, downstream_conf(s->down), host);
+	return err || rpc_call(s) ? err : prepare_http(s, host);
+}
+
+/* A cluster that is not there is the pick's to say. */
+static bool speaks(struct stream *s)
+{
+	const struct cluster *c = snapshot_cluster(s->hold->snap, s->backend->cluster);
+
+	return !c || rpc_call_speaks(s, c->conf->protocol);
 }
 
 static enum stream_state forward(struct stream *s)
@@ -128,6 +145,8 @@ static enum stream_state forward(struct stream *s)
 	if (!s->backend)
 		return stream_say(s, 503, STREAM_NO_CLUSTER, "route has no backend");
 	s->info.cluster = s->backend->cluster;
+	if (!speaks(s))
+		return stream_say(s, 502, STREAM_NO_CLUSTER, "the cluster speaks another protocol than the client");
 	err = prepare(s);
 	if (err == -EINVAL)
 		return stream_say(s, 400, STREAM_CLIENT_MALFORMED, "the route's rewrite makes no path of this one");
@@ -191,9 +210,9 @@ enum stream_state step_route(struct stream *s)
 		return stream_say(s, 503, STREAM_NO_ROUTE, "listener is being removed");
 	s->listener = l;
 	s->info.listener = l->name;
-	if (headers_client(s, l))
+	if (!rpc_call(s) && headers_client(s, l))
 		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
-	why = canonical(s, l);
+	why = rpc_call(s) ? NULL : canonical(s, l);
 	if (why)
 		return stream_say(s, 400, STREAM_CLIENT_MALFORMED, why);
 	next = through_forward_proxy(l) ? forward_proxy_route(s) : match(s, l);
@@ -205,6 +224,8 @@ enum stream_state step_route(struct stream *s)
 	next = s->tunnel ? STREAM_BLOCKED : check_upgrade(s);
 	if (next != STREAM_BLOCKED)
 		return next;
+	if (s->hit.rule->redirect_status && rpc_call(s))
+		return stream_say(s, 404, STREAM_NO_ROUTE, "the route redirects, which is for HTTP alone");
 	if (s->hit.rule->redirect_status)
 		return redirect(s);
 	if (s->hit.rule->direct_status)
@@ -256,6 +277,8 @@ enum stream_state step_pick(struct stream *s)
 {
 	int err;
 
+	if (rpc_call_collects(s))
+		return STREAM_BLOCKED;
 	s->ask.lb.now_ns = s->try_ns = s->w->thread.loop.now_ns;
 	err = cluster_pick(s->w->clusters, &s->ask, CLUSTER_REQUEST, &s->pick);
 	s->ask.wait = NULL;

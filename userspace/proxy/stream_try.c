@@ -8,6 +8,7 @@
 #include "proxy/downstream.h"
 #include "proxy/grpc_call.h"
 #include "proxy/headers.h"
+#include "proxy/rpc_call.h"
 #include "proxy/upstream.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
@@ -190,6 +191,8 @@ enum stream_state step_send(struct stream *s)
 		return stream_say(s, 502, STREAM_UPSTREAM_RESET, "request cannot be said in the host's protocol");
 	upstream_began(s);
 	s->request_sent = end || s->request.upgrade.n;
+	if (s->request_sent)
+		upstream_request_sent(s);
 	leg_touch(&s->up->leg);
 	say_continue(s);
 	return STREAM_WAIT;
@@ -200,7 +203,12 @@ enum stream_state step_wait(struct stream *s)
 	if (s->response_begun)
 		return STREAM_RESPOND;
 	body_to_host(s);
-	return STREAM_BLOCKED;
+	if (!rpc_oneway(s) || !rpc_oneway_gone(s))
+		return STREAM_BLOCKED;
+	s->info.status = 200;
+	s->response_end = true;
+	stream_end_try(s, true);
+	return STREAM_DONE;
 }
 
 struct reset_words {

@@ -13,6 +13,7 @@
 #include "proxy/http.h"
 #include "proxy/layers.h"
 #include "proxy/pool.h"
+#include "proxy/rpc_call.h"
 #include "proxy/stock.h"
 #include "proxy/stream.h"
 #include "proxy/upstream_many.h"
@@ -43,8 +44,10 @@ static void farewell(struct upstream *u)
 	list_del(&u->many->roomy);
 	if (!u->leg.ready || !u->leg.conn.opened || u->leg.broken)
 		return;
-	c->ops->put_goaway(c, true, PROTO_NONE);
-	c->ops->flush(c);
+	if (c->ops->put_goaway)
+		c->ops->put_goaway(c, true, PROTO_NONE);
+	if (c->ops->flush)
+		c->ops->flush(c);
 	conn_write(&u->leg.conn, &c->out);
 }
 
@@ -80,8 +83,9 @@ static bool speak(struct upstream *u, const struct proto_ops *ops, const struct 
 /* What many speak, or may, waits for the connection to be open. */
 static struct upstream *make(struct stream *s, struct pool_host *home, bool one)
 {
-	size_t state = one || proto_http1.state_size > proto_http2.state_size ? proto_http1.state_size : proto_http2.state_size;
-	struct upstream *u = calloc(1, sizeof(*u) + state);
+	const struct proto_ops *first = home->rpc ? home->rpc : &proto_http1;
+	bool either = !one && !home->rpc && proto_http2.state_size > first->state_size;
+	struct upstream *u = calloc(1, sizeof(*u) + (either ? proto_http2.state_size : first->state_size));
 
 	if (!u)
 		return NULL;
@@ -91,7 +95,7 @@ static struct upstream *make(struct stream *s, struct pool_host *home, bool one)
 	u->leg.on = &upstream_leg_events;
 	if (!one)
 		u->many = upstream_many_new(u, &s->pick.addr);
-	if (one ? speak(u, &proto_http1, &limits) : !!u->many)
+	if (one ? speak(u, first, &limits) : !!u->many)
 		return u;
 	leg_fini(&u->leg);
 	free(u);
@@ -211,20 +215,20 @@ static int open_new(struct stream *s, struct pool_host *home, bool one)
 	}
 	upstream_many_join(u->many, s);
 	/* Whoever comes meanwhile waits for this one, too, unless the host takes but one request at a time. */
-	if (!home->one)
+	if (!home->one && !u->many->alone)
 		list_add_tail(&home->roomy, &u->many->roomy);
 	return 0;
 }
 
-/* One that is open, or the first that will be. With since: what was open before is not trusted. */
-static struct upstream_many *roomy(struct pool_host *home, uint64_t since)
+/* One that is open, or the first that will be. With since: what was open before is not trusted. alone: one with no other. */
+static struct upstream_many *roomy(struct pool_host *home, uint64_t since, bool alone)
 {
 	list_for(x, &home->roomy) {
 		struct upstream_many *m = container_of(x, struct upstream_many, roomy);
 
 		if (!upstream_many_takes(m))
 			list_del(x);
-		else if (!m->open || m->opened_ns >= since)
+		else if ((!m->open || m->opened_ns >= since) && !(alone && (m->nstreams || m->nwaiting)))
 			return m;
 	}
 	return NULL;
@@ -239,7 +243,7 @@ static int wait_behind(struct pool_host *home)
 
 static int take_of_many(struct stream *s, struct pool_host *home, bool idle)
 {
-	struct upstream_many *m = roomy(home, idle ? 0 : s->try_ns);
+	struct upstream_many *m = roomy(home, idle ? 0 : s->try_ns, rpc_call_long(s));
 	struct upstream *u;
 
 	if (m) {
@@ -261,7 +265,7 @@ static int take_of_many(struct stream *s, struct pool_host *home, bool idle)
 
 int upstream_take(struct stream *s, bool idle)
 {
-	struct pool_host *home = pool_host_get(s->w, &s->pick, s->request.authority, s->info.peer->netns);
+	struct pool_host *home = pool_host_get(s->w, &s->pick, s->request.authority, s->info.peer->netns, s->rpc);
 	struct upstream *u;
 
 	if (!home)
@@ -348,11 +352,18 @@ void upstream_settle(struct upstream *u)
 		pool_put(u->home, u);
 }
 
+/* What is half said has no other end. */
+static bool in_the_middle(const struct stream *s)
+{
+	return s->up->many->alone && s->body_sent && !s->request_sent;
+}
+
 /* The windows get back what nobody here will take any more. */
 static void leave_many(struct stream *s, struct upstream *u, bool done)
 {
 	struct codec *c = &u->leg.codec;
 	uint64_t id = s->up_id;
+	bool half = in_the_middle(s);
 
 	upstream_consumed(s, 0);
 	upstream_many_leave(u->many, s);
@@ -360,11 +371,14 @@ static void leave_many(struct stream *s, struct upstream *u, bool done)
 	/* A refused upgrade leaves the request's side open. */
 	if (s->request.upgrade.n)
 		done = s->host_shut && s->host_eof;
-	if (id && u->magic && !done) {
+	if (id && u->magic && !done && c->ops->put_reset) {
 		c->ops->put_reset(c, id, s->response_end ? PROTO_NONE : PROTO_CANCELLED);
 		leg_touch(&u->leg);
 	}
-	upstream_settle(u);
+	if (half)
+		upstream_lost(u, PROTO_CLOSED);
+	else
+		upstream_settle(u);
 }
 
 void upstream_release(struct stream *s, bool done)
@@ -396,8 +410,42 @@ void upstream_consumed(struct stream *s, size_t here)
 	if (!u || n <= here || !u->magic)
 		return;
 	s->up_unconsumed = here;
+	if (u->many)
+		u->many->held -= n - here;
+	if (u->many && u->many->full && u->many->held <= UPSTREAM_HELD_LOW) {
+		u->many->full = false;
+		leg_again(&u->leg);
+	}
+	if (!u->leg.codec.ops->consumed)
+		return;
 	u->leg.codec.ops->consumed(&u->leg.codec, s->up_id, n - here);
 	leg_touch(&u->leg);
+}
+
+void upstream_held(struct stream *s, size_t n)
+{
+	struct upstream_many *m = s->up->many;
+
+	if (!m)
+		return;
+	s->up_unconsumed += n;
+	m->held += n;
+	m->full |= m->held >= UPSTREAM_HELD_HIGH && !(s->up->leg.codec.ops->flags & PROTO_WINDOWS);
+}
+
+void upstream_request_sent(struct stream *s)
+{
+	struct upstream_many *m = s->up->many;
+
+	if (!m || !m->alone)
+		return;
+	m->alone = false;
+	upstream_many_offer(m);
+}
+
+bool upstream_unsent(const struct stream *s)
+{
+	return s->up->many ? upstream_many_unsent(s->up->many, s) : !s->up->sent;
 }
 
 /* ---- opening ------------------------------------------------------------------------------------------------ */
@@ -430,6 +478,16 @@ static void open_one(struct upstream *u)
 	stream_up_open(s);
 }
 
+static void open_many(struct upstream *u, const struct proto_ops *ops)
+{
+	u->home->one = false;
+	upstream_many_limits(u->many);
+	if (speak(u, ops, &u->many->limits))
+		upstream_many_opened(u->many);
+	else
+		fail(u, -ENOMEM);
+}
+
 void upstream_open(struct upstream *u)
 {
 	struct slice alpn = u->leg.conn.peer->alpn;
@@ -438,20 +496,15 @@ void upstream_open(struct upstream *u)
 	if (!u->many) {
 		if (u->stream)
 			stream_up_open(u->stream);
-		return;
-	}
-	if (!two && u->home->speaks == POOL_MANY) {
+	} else if (u->home->rpc) {
+		open_many(u, u->home->rpc);
+	} else if (!two && u->home->speaks == POOL_MANY) {
 		upstream_open_failed(u, -EPROTO, "the host does not speak HTTP/2");
 	} else if (!two) {
 		open_one(u);
 	} else {
-		u->home->one = false;
-		upstream_many_limits(u->many);
 		stat_add(&u->leg.w->http->stat.http2_connects, 1);
-		if (speak(u, &proto_http2, &u->many->limits))
-			upstream_many_opened(u->many);
-		else
-			fail(u, -ENOMEM);
+		open_many(u, &proto_http2);
 	}
 }
 

@@ -44,6 +44,9 @@ void upstream_began(struct stream *s);          /* s->up_id is known: its head w
 void upstream_release(struct stream *s, bool done);
 void upstream_close(struct upstream *u);        /* with no stream */
 void upstream_pump(struct upstream *u);         /* there is room again for what the host sends */
+void upstream_request_sent(struct stream *s);   /* the last of its request was put: others may follow on its connection */
+bool upstream_unsent(const struct stream *s);   /* the host has seen nothing of it */
+void upstream_held(struct stream *s, size_t n); /* bytes of its answer's body came, on a connection that carries many */
 /* stream_up_sent() comes when what lies in out has gone: of many, only to who asks, each time. */
 void upstream_tell_sent(struct stream *s);
 /* What of the answer's body came and was not given back to the host's windows yet, but for `here` bytes, is. */

@@ -39,6 +39,8 @@ static struct msg *on_begin(void *arg, uint64_t id, enum msg_kind kind)
 {
 	struct stream *s = of(arg, id);
 
+	if (!s && kind == MSG_RESPONSE)
+		stat_add(&CAST(upstream, arg)->leg.w->http->stat.late_answers, 1);
 	return s ? stream_up_begin(s, kind) : NULL;
 }
 
@@ -56,11 +58,10 @@ static void on_data(void *arg, uint64_t id, struct buf *in, struct slice d, bool
 	struct upstream *u = CAST(upstream, arg);
 	struct stream *s = of(arg, id);
 
-	(void)in;
 	said(u);
 	if (s)
-		stream_up_data(s, d, last);
-	else if (u->many && d.n)
+		stream_up_data(s, in, d, last);
+	else if (u->many && d.n && u->leg.codec.ops->consumed)
 		u->leg.codec.ops->consumed(&u->leg.codec, id, d.n);
 }
 
@@ -263,8 +264,8 @@ void upstream_pump(struct upstream *u)
 
 		if (u->stream && !l->in.len && stream_response_passes(u->stream))
 			return;
-		/* Of many streams all is read: their windows bound what comes. */
-		room = u->stream ? stream_response_room(u->stream) : LEG_READ_MAX;
+		/* Of many streams all is read, where their windows bound what comes. */
+		room = u->stream ? stream_response_room(u->stream) : u->many && u->many->full ? 0 : LEG_READ_MAX;
 		if (!room)
 			return;
 		n = leg_read(l, &l->in, room);

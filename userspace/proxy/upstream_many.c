@@ -9,6 +9,7 @@
 #include "proxy/cluster.h"
 #include "proxy/http.h"
 #include "proxy/pool.h"
+#include "proxy/rpc_call.h"
 #include "proxy/stream.h"
 #include "proxy/upstream_priv.h"
 #include "proxy/worker.h"
@@ -59,12 +60,17 @@ void upstream_many_free(struct upstream_many *m)
 	free(m);
 }
 
+static uint32_t streams_max(const struct upstream_many *m)
+{
+	return m->up->home->rpc ? RPC_STREAMS_MAX : conf(m)->pool.http2_max_streams;
+}
+
 /* The connection's window is all its streams': one whose client does not read holds up nobody. */
 void upstream_many_limits(struct upstream_many *m)
 {
 	uint64_t all = (uint64_t)conf(m)->pool.http2_max_streams * STREAM_WINDOW;
 
-	m->limits.streams = conf(m)->pool.http2_max_streams;
+	m->limits.streams = streams_max(m);
 	m->limits.stream_window = STREAM_WINDOW;
 	m->limits.conn_window = all < CONN_WINDOW_MAX ? (uint32_t)all : CONN_WINDOW_MAX;
 }
@@ -129,11 +135,16 @@ static uint64_t later(uint64_t a, uint64_t b)
 static uint64_t due(const struct upstream_many *m)
 {
 	const struct pool_limits *l = &conf(m)->pool;
-	uint64_t silent = later(m->heard_ns, m->busy_ns) + l->http2_ping_ms * MSEC;
+	uint64_t silent = later(m->heard_ns, m->busy_ns) + l->ping_ms * MSEC;
 
 	if (m->asking)
-		return m->asked_ns + l->http2_ping_timeout_ms * MSEC;
-	return m->asked_ns && m->said_ns <= m->asked_ns ? later(silent, m->asked_ns + ASK_AGAIN_NS) : silent;
+		return m->asked_ns + l->ping_timeout_ms * MSEC;
+	return !m->up->home->rpc && m->asked_ns && m->said_ns <= m->asked_ns ? later(silent, m->asked_ns + ASK_AGAIN_NS) : silent;
+}
+
+static bool watched(const struct upstream_many *m)
+{
+	return m->nstreams || m->asking || m->up->leg.codec.ops->flags & PROTO_IDLE_PINGS;
 }
 
 static void ask(struct upstream_many *m)
@@ -152,7 +163,7 @@ static void on_time(struct timer *t)
 	struct worker *w = m->up->leg.w;
 
 	m->asking &= m->heard_ns <= m->asked_ns;
-	if (!m->nstreams && !m->asking)
+	if (!watched(m) || !conf(m)->pool.ping_ms)
 		return;
 	if (m->asking && due(m) <= now(m)) {
 		stat_add(&w->http->stat.http2_silent, 1);
@@ -168,7 +179,7 @@ static void on_time(struct timer *t)
 
 static void watch(struct upstream_many *m)
 {
-	if (!timer_armed(&m->timer) && conf(m)->pool.http2_ping_ms)
+	if (!timer_armed(&m->timer) && conf(m)->pool.ping_ms && m->up->leg.codec.ops->put_ping)
 		timer_arm_at(&m->up->leg.w->thread.loop, &m->timer, due(m), on_time, m);
 }
 
@@ -180,15 +191,15 @@ bool upstream_many_takes(struct upstream_many *m)
 	const struct codec *c = &u->leg.codec;
 	uint32_t requests = conf(m)->pool.max_requests_per_connection;
 
-	if (!u->magic || u->ending || u->leg.broken || m->away || (requests && u->requests >= requests))
+	if (!u->magic || u->ending || u->leg.broken || m->away || m->alone || (requests && u->requests >= requests))
 		return false;
 	if (!m->open)
 		return m->nwaiting < pool_streams_max(u->home);
 	/* Before the host has said how many it takes, as many as it took on its other connections. */
-	if (m->nstreams >= (m->heard_room ? conf(m)->pool.http2_max_streams : pool_streams_max(u->home)))
+	if (m->nstreams >= (m->heard_room ? streams_max(m) : pool_streams_max(u->home)))
 		return false;
-	m->limits.streams = conf(m)->pool.http2_max_streams;
-	return c->ops->room(c);
+	m->limits.streams = streams_max(m);
+	return !c->ops->room || c->ops->room(c);
 }
 
 void upstream_many_offer(struct upstream_many *m)
@@ -214,6 +225,9 @@ void upstream_many_join(struct upstream_many *m, struct stream *s)
 	s->up_id = 0;
 	s->up_unconsumed = 0;
 	s->up_waits = !m->open;
+	m->alone = rpc_call_long(s);
+	if (m->alone)
+		list_del(&m->roomy);
 	if (m->open) {
 		set_off(m, s);
 		return;
@@ -227,10 +241,12 @@ void upstream_many_opened(struct upstream_many *m)
 {
 	m->open = true;
 	m->opened_ns = now(m);
+	if (m->up->home->rpc)
+		m->heard_room = true;
 	while (!list_empty(&m->waiting)) {
 		struct stream *s = container_of(m->waiting.next, struct stream, up_node);
 
-		if (upstream_many_takes(m)) {
+		if (m->alone || upstream_many_takes(m)) {
 			list_del(&s->up_node);
 			m->nwaiting--;
 			s->up_waits = false;
@@ -275,7 +291,7 @@ void upstream_many_leave(struct upstream_many *m, struct stream *s)
 		m->nwaiting--;
 	else
 		m->nstreams--;
-	s->up_waits = false;
+	s->up_waits = m->alone = false;
 	if (s->up_id)
 		forget(m, s);
 	else

@@ -21,6 +21,9 @@ struct upstream_many {
 	uint32_t nslots;
 	bool open;
 	bool away;                              /* the host takes no more streams */
+	bool alone;                             /* a long request is on its way that nothing may come between */
+	bool full;                              /* so much of answers lies here that nothing is read: there are no windows */
+	size_t held;                            /* bytes of answers' bodies that did not go on yet */
 	bool heard_room;                        /* it has said how many it takes */
 	uint64_t flushes;                       /* what was put since the last one, the host has not seen */
 	uint64_t opened_ns;
@@ -37,6 +40,9 @@ struct upstream_many {
 struct upstream_many *upstream_many_new(struct upstream *u, const struct net_addr *addr); /* NULL: out of memory */
 void upstream_many_free(struct upstream_many *m); /* accepts NULL */
 void upstream_many_limits(struct upstream_many *m); /* as the cluster says now */
+
+#define UPSTREAM_HELD_HIGH (1u << 20)
+#define UPSTREAM_HELD_LOW (UPSTREAM_HELD_HIGH / 2)
 
 /* May another stream come? Before it is open: may another wait? */
 bool upstream_many_takes(struct upstream_many *m);

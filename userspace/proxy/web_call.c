@@ -6,6 +6,7 @@
 #include "proto/grpc.h"
 #include "proxy/downstream.h"
 #include "proxy/grpc_call.h"
+#include "proxy/stream_priv.h"
 #include "weft/str.h"
 
 #define TYPE SLICE_LIT("content-type")
@@ -45,26 +46,26 @@ int web_call_begin(struct stream *s)
 	return err ? err : msg_set(m, SLICE_LIT("te"), SLICE_LIT("trailers"));
 }
 
-static int add(struct stream *s, struct slice d)
+static int add(struct stream *s, struct buf *in, struct slice d)
 {
 	retry_keep(s, d);
-	return buf_add(&s->request_body, d.p, d.n);
+	return body_keep(&s->request_body, in, d);
 }
 
-int web_call_request(struct stream *s, struct slice d, bool end)
+int web_call_request(struct stream *s, struct buf *in, struct slice d, bool end)
 {
 	char out[GRPC_WEB_DECODED(PIECE)];
 	int err = 0;
 
 	if (!s->web_text)
-		return add(s, d);
+		return add(s, in, d);
 	while (d.n && !err) {
 		size_t n = d.n < PIECE ? d.n : PIECE;
 		ssize_t made = grpc_web_decode(&s->web_in, (struct slice){ d.p, n }, out);
 
 		if (made < 0)
 			return (int)made;
-		err = add(s, (struct slice){ out, (size_t)made });
+		err = add(s, NULL, (struct slice){ out, (size_t)made });
 		d = (struct slice){ d.p + n, d.n - n };
 	}
 	return err ? err : end && !grpc_web_ended(&s->web_in) ? -EINVAL : 0;
@@ -87,9 +88,9 @@ int web_call_head(struct stream *s)
 	return grpc_kind_set(m, s->web, format);
 }
 
-int web_call_data(struct stream *s, struct slice d)
+int web_call_data(struct stream *s, struct buf *in, struct slice d)
 {
-	return s->web == GRPC_WEB_TEXT ? grpc_web_encode(d, &s->response_body) : buf_add(&s->response_body, d.p, d.n);
+	return s->web == GRPC_WEB_TEXT ? grpc_web_encode(d, &s->response_body) : body_keep(&s->response_body, in, d);
 }
 
 int web_call_trailers(struct stream *s)
@@ -102,7 +103,7 @@ int web_call_trailers(struct stream *s)
 	while (!err && frame.len) {
 		struct slice d = buf_head(&frame);
 
-		err = web_call_data(s, d);
+		err = web_call_data(s, NULL, d);
 		buf_drop(&frame, d.n);
 	}
 	buf_fini(&frame);

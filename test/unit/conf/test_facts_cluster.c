@@ -45,7 +45,7 @@ static void everything_of_a_cluster(void **state)
 		"  tls: {sni: orders.example, trustedCA: /ca.crt, certificates: [{cert: /c, key: /k}], alpn: [http/1.1],\n"
 		"        verify: {san: [\"spiffe://t/orders\"]}}\n"
 		"- {name: b, tls: {insecure: true}, healthCheck: {type: tcp}, outlierDetection: {}}\n"
-		"- {name: two, protocol: http2, tls: {}, connectionPool: {http2PingInterval: 3s, http2PingTimeout: 4s}}\n"
+		"- {name: two, protocol: http2, tls: {}, connectionPool: {pingInterval: 3s, pingTimeout: 4s}}\n"
 		"- {name: plain, protocol: http2}\n");
 	const struct cluster_fact *k = cluster(c, "orders");
 
@@ -91,12 +91,12 @@ static void everything_of_a_cluster(void **state)
 	assert_int_equal(k->health.type, HEALTH_TCP);
 	assert_true(k->health.tls);
 	assert_int_equal(k->tls.nalpn, 0);
-	assert_int_equal(k->pool.http2_ping_ms + k->pool.http2_ping_timeout_ms, 30000);
+	assert_int_equal(k->pool.ping_ms + k->pool.ping_timeout_ms, 30000);
 	k = cluster(c, "two");
 	assert_true(slice_eq_str(k->protocol, "http2"));
 	assert_true(k->tls.nalpn == 1 && slice_eq_str(k->tls.alpn[0], "h2"));
-	assert_int_equal(k->pool.http2_ping_ms, 3000);
-	assert_int_equal(k->pool.http2_ping_timeout_ms, 4000);
+	assert_int_equal(k->pool.ping_ms, 3000);
+	assert_int_equal(k->pool.ping_timeout_ms, 4000);
 	k = cluster(c, "plain");
 	assert_true(slice_eq_str(k->protocol, "http2") && !k->tls.enabled);
 	config_free(c);
@@ -141,14 +141,14 @@ static const struct bad bad[] = {
 	{ CLUSTER("outlierDetection: {maxEjectionPercent: 101}"),
 	  "f:3: clusters[0].outlierDetection.maxEjectionPercent: 101 is out of range, want a whole number from 0 to 100" },
 	{ CLUSTER("panicThreshold: 50%"), "f:3: clusters[0].panicThreshold: want a whole number from 0 to 100, not 50%" },
-	{ CLUSTER("protocol: grpc"), "f:3: clusters[0].protocol: want auto, http or http2, not grpc" },
+	{ CLUSTER("protocol: grpc"), "f:3: clusters[0].protocol: want one of: auto, http, http2; not grpc" },
 	{ CLUSTER("protocol: http2\n  tls: {alpn: [http/1.1]}"),
 	  "f:2: clusters[0].tls.alpn: protocol http2 is agreed on as h2: want it among them" },
 	{ CLUSTER("protocol: http2\n  proxyProtocol: true"),
-	  "f:2: clusters[0].proxyProtocol: a header names one client, and an HTTP/2 connection has many: want protocol http, "
+	  "f:2: clusters[0].proxyProtocol: a header names one client, and such a connection has many: want protocol http, "
 	  "without h2 in tls.alpn" },
 	{ CLUSTER("proxyProtocol: true\n  tls: {alpn: [h2]}"),
-	  "f:2: clusters[0].proxyProtocol: a header names one client, and an HTTP/2 connection has many: want protocol http, "
+	  "f:2: clusters[0].proxyProtocol: a header names one client, and such a connection has many: want protocol http, "
 	  "without h2 in tls.alpn" },
 	{ CLUSTER("tls: {trustedCA: ca.crt}"),
 	  "f:3: clusters[0].tls.trustedCA: want a path that begins with /, without \"|\"" },

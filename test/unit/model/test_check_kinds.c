@@ -127,12 +127,12 @@ static void test_listeners(void **state)
 	CASE(l, s.l->max_headers = 0, "max_headers 0: at least 1; max_target_bytes 16384: 64 to max_head_bytes");
 	CASE(l, s.l->max_target_bytes = 65537, "max_headers 100: at least 1; max_target_bytes 65537: 64 to max_head_bytes");
 	CASE(l, s.l->max_target_bytes = 63, "max_headers 100: at least 1; max_target_bytes 63: 64 to max_head_bytes");
-	CASE(l, (s.l->protocol = SLICE_LIT("bolt")), "protocol \"bolt\": http, http-proxy, tcp or udp");
-	CASE(l, s.l->protocol.n = 0, "protocol \"\": http, http-proxy, tcp or udp");
-	CASE(l, s.l->nroutes = 0, "no routes; http needs at least one");
+	CASE(l, (s.l->protocol = SLICE_LIT("bold")), "protocol \"bold\": http, http-proxy, tcp, udp, auto or one of RPC");
+	CASE(l, s.l->protocol.n = 0, "protocol \"\": http, http-proxy, tcp, udp, auto or one of RPC");
+	CASE(l, s.l->nroutes = 0, "no routes; want at least one");
 	CASE(l, s.l->protocol = SLICE_LIT("http-proxy"), "routes: not for http-proxy; a request's service has them");
 	CASE(l, (s.l->tls.mode = TLS_STRICT, s.l->tls.alpn = &spdy, s.l->tls.nalpn = 1),
-	     "tls.alpn[0] spdy: http/1.1, and for http also h2");
+	     "tls.alpn[0] spdy: http/1.1, for http also h2, or a protocol's own");
 	CASE(l, (s.l->protocol = SLICE_LIT("tcp"), s.l->nroutes = 0, s.l->rules = &full, s.l->nrules = 1,
 		 s.l->tls.mode = TLS_STRICT, s.l->tls.alpn = &nothing, s.l->tls.nalpn = 1),
 	     "tls.alpn[0]: a name of 0 bytes; it has 1 to 255");

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/protocols.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "weft/str.h"
+
+static const struct proto_ops *const none[] = { NULL };
+static const struct proto_ops *const *all_of_them = none;
+
+void protocols_set(const struct proto_ops *const *all)
+{
+	all_of_them = all;
+}
+
+const struct proto_ops *const *protocols(void)
+{
+	return all_of_them;
+}
+
+const struct proto_ops *protocol_rpc(struct slice name)
+{
+	for (const struct proto_ops *const *p = all_of_them; *p; p++)
+		if ((*p)->flags & PROTO_RPC && slice_eq_str(name, (*p)->name))
+			return *p;
+	return NULL;
+}
+
+const struct proto_ops *protocol_alpn(struct slice name)
+{
+	for (const struct proto_ops *const *p = all_of_them; *p; p++) {
+		const char *const *word = (*p)->flags & PROTO_RPC ? (*p)->alpn : NULL;
+
+		for (; word && *word; word++)
+			if (slice_eq_str(name, *word))
+				return *p;
+	}
+	return NULL;
+}
+
+int protocol_unknown(struct slice name, const char *first, struct err *e)
+{
+	char names[256];
+	size_t n = 0;
+
+	names[0] = '\0';
+	for (const struct proto_ops *const *p = all_of_them; *p && n < sizeof(names); p++)
+		if ((*p)->flags & PROTO_RPC)
+			n += (size_t)snprintf(names + n, sizeof(names) - n, ", %s", (*p)->name);
+	return err_add(e, -EINVAL, "want one of: %s%s; not %.*s", first, names, SLICE_ARG(name));
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A client's connection whose answers are frames that nothing may come between (PROTO_NEEDS_LENGTH): whose answer is being
+ * written, and who waits behind it; and what of its requests lies here, where no window bounds it. It lies in front of the
+ * state of the connection's codec, so connections of other protocols pay nothing. One worker.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/list.h"
+
+struct proto_ops;
+struct stream;
+
+struct turns {
+	_Alignas(16) struct stream *talking;    /* NULL: between two frames */
+	struct list waiting;                    /* by stream.turn_node */
+	size_t held;                            /* bytes of requests' bodies that did not go on yet */
+	bool full;                              /* so many that nothing is read */
+	bool passing;
+};
+
+#define TURNS_HELD_HIGH (1u << 20)
+#define TURNS_HELD_LOW (TURNS_HELD_HIGH / 2)
+
+/* Zeroed state of such a codec, behind its turns; NULL: out of memory. */
+void *turns_new(const struct proto_ops *ops);
+void turns_free(void *state);
+static inline struct turns *turns_of(void *state)
+{
+	return (struct turns *)state - 1;
+}
+
+/* May s write its answer now? Then nobody else does until it is passed on. Else stream_run(s) comes. */
+bool turns_take(struct turns *t, struct stream *s);
+void turns_pass(struct turns *t, struct stream *s); /* its answer is written, or s leaves; accepts one without the turn */
