@@ -12,7 +12,7 @@ build="gcc libc6-dev make pkg-config clang llvm libbpf-dev bpftool libelf-dev zl
 test="libcmocka-dev python3 nftables iproute2 iputils-ping netcat-openbsd curl jq iperf3 ethtool procps util-linux
 	git libcap2-bin libclang-rt-14-dev redis-server redis-tools dnsmasq-base bind9-dnsutils
 	openssl nginx-light wrk postgresql-15 postgresql-client-15 python3-websockets python3-grpcio nghttp2-client nghttp2-server
-	python3-h2"
+	python3-h2 openjdk-17-jdk-headless maven"
 command -v go > /dev/null || test="$test golang-go"     # any Go will do: test/lib/go_tool.sh
 vm="kmod cpio xz-utils busybox-static qemu-system-x86 seabios ipxe-qemu"
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
