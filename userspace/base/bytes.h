@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Eight bytes looked at at a time. */
+/* Eight bytes looked at at a time; numbers as they stand on a wire, big-endian and at any address. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,3 +22,31 @@ static inline unsigned bytes_control(const char *p)
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the first byte is the lowest here"
 #endif
+
+static inline uint16_t bytes_get16(const char *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return __builtin_bswap16(v);
+}
+
+static inline uint32_t bytes_get32(const char *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return __builtin_bswap32(v);
+}
+
+static inline void bytes_put16(char *p, uint16_t v)
+{
+	v = __builtin_bswap16(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+static inline void bytes_put32(char *p, uint32_t v)
+{
+	v = __builtin_bswap32(v);
+	memcpy(p, &v, sizeof(v));
+}
