@@ -39,7 +39,7 @@ weftd_start
 cat > "$T/cases.py" <<'PY'
 import os
 import subprocess
-from daemon import metric
+from daemon import metric, proxy
 from http2_rig import *
 
 app, few, three, brief, ping, single = (Host2(9001 + i) for i in range(6))
@@ -284,6 +284,24 @@ def a_client_that_goes_away_is_told_of_at_once():
     go.set()
     is_(joined(*other), [b"held"])
     is_(app.conns, 1)
+
+
+@case
+def a_client_that_leaves_the_last_request_of_a_connection():
+    """The reset of its stream and the connection's GOAWAY go out together."""
+    before = proxy()
+    for i in range(3):
+        fresh(three)
+        is_([get("/three").json()["conn"] for _ in range(2)], [1, 1])
+        go = held(three, "/three")
+        c = Client()
+        c.send("GET /three HTTP/1.1\r\nHost: a\r\n\r\n")
+        eventually(lambda: len(three.requests) == 3)
+        c.close()
+        eventually(lambda: three.open == 0)
+        is_(three.all[0].goaway, 0)
+        go.set()
+    is_(proxy(), before, "the proxy lives")
 
 
 @case

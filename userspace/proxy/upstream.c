@@ -35,7 +35,7 @@ static void destroy(struct loop_deferred *d)
 	free(u);
 }
 
-/* Of many: the host hears that it was meant, and the codec's last words. */
+/* Of many: the host hears that it was meant, and the codec's last words, resets among them, of which the sink hears. */
 static void farewell(struct upstream *u)
 {
 	struct codec *c = &u->leg.codec;
@@ -44,10 +44,12 @@ static void farewell(struct upstream *u)
 	list_del(&u->many->roomy);
 	if (!u->leg.ready || !u->leg.conn.opened || u->leg.broken)
 		return;
+	u->leg.decoding = true;
 	if (c->ops->put_goaway)
 		c->ops->put_goaway(c, true, PROTO_NONE);
 	if (c->ops->flush)
 		c->ops->flush(c);
+	u->leg.decoding = false;
 	conn_write(&u->leg.conn, &c->out);
 }
 
@@ -59,11 +61,11 @@ void upstream_end(struct upstream *u)
 	u->ending = true;
 	if (u->leg.decoding || !u->magic)
 		return;
+	if (u->many)
+		farewell(u);
 	u->magic = 0;
 	stock_wait_end(u->wait);
 	pool_forget(u);
-	if (u->many)
-		farewell(u);
 	leg_fini(&u->leg);
 	stat_set(&w->http->stat.upstreams, stat_get(&w->http->stat.upstreams) - 1);
 	pool_closed(u->home);

@@ -121,7 +121,7 @@ static void on_room(void *arg)
 	struct upstream_many *m = u->many;
 	unsigned room = u->leg.codec.ops->room(&u->leg.codec);
 
-	if (!m || m->away)
+	if (!m || m->away || u->ending)
 		return;
 	if (!m->heard_room)
 		upstream_many_heard_room(m);
