@@ -38,6 +38,7 @@ telemetry: {accessLog: [{path: $T/access.log, format: json}]}
 YAML
 weftd_start
 cat > "$T/calls.py" <<'PY'
+import subprocess
 from grpc_rig import *
 
 app, special, judged = Host(9001), Host(9002), Host(9003)
@@ -362,6 +363,12 @@ def counters_by_method():
     is_((n["request_bytes"], n["response_bytes"], n["took_10s"]), (6 * 8, 2 * 8 + 6, 6))
     eventually(lambda: counted("", "other").get("unimplemented", 0) >= before + 40)
     is_((counted("shop.Cart", "Made1"), counted("made.Up1", "Do")), ({}, {}))
+    sum_row = next(m for m in json.loads(admin("/methods"))["methods"] if m["name"] == "shop.Cart/Sum")
+    is_((sum_row["service"], sum_row["method"], sum_row["counts"]["failed"]), ("shop.Cart", "Sum", 4))
+    is_(sum_row["statuses"], ["ok 2", "unknown 1", "not_found 1", "unavailable 2"])
+    table = subprocess.run([os.environ["WEFT"], "methods", "shop.Cart/Sum"], capture_output=True, check=True, text=True).stdout.splitlines()
+    is_([dict(zip(table[0].split(), x.split())) | {"MEAN-US": ""} for x in table[1:]],
+        [{"SERVICE": "shop.Cart", "METHOD": "Sum", "CALLS": "6", "OK": "2", "FAILED": "4", "TRIES": "6", "MEAN-US": ""}])
     special.on["/shop.Orders/Get"] = only(12)
     before = counted("shop.Orders", "Get").get("calls", 0)
     call("/shop.Orders/Get")
@@ -370,7 +377,7 @@ def counters_by_method():
 
 run()
 PY
-T=$T PYTHONPATH=$SRC/test/lib $PY "$T/calls.py"
+T=$T WEFT=$B/weft PYTHONPATH=$SRC/test/lib $PY "$T/calls.py"
 
 out=$(weft explain http POST http://a/shop.Orders/../shop.Orders/Get -H 'content-type: application/grpc+proto')
 like "$out" '^  call +Get of service shop.Orders$' "a call is explained"

@@ -38,8 +38,9 @@ config http2
 weftd_start
 cat > "$T/cases.py" <<'PY'
 import os
+import re
 import subprocess
-from daemon import metric, proxy
+from daemon import admin, metric, proxy
 from http2_rig import *
 
 app, few, three, brief, ping, single = (Host2(9001 + i) for i in range(6))
@@ -496,6 +497,48 @@ def a_host_that_speaks_nonsense_is_left():
     eventually(lambda: metric("weft_http_http2_malformed_total") == 4)
 
 
+def rows(of, name):
+    """{label: value} of weft_{of}_http2_{name}_total, zeros left out."""
+    found = re.findall(rf'^weft_{of}_http2_{name}_total{{([^}}]*)}} (\d+)$', admin("/metrics"), re.M)
+    return {label: int(n) for label, n in found if n != "0"}
+
+
+@case
+def whose_it_was_is_counted():
+    for name, owners in (("connects", {"app", "few", "three", "brief", "ping", "one", "late"}), ("resets", {"app", "few", "late", "ping"}), ("goaways", {"app"}),
+                         ("silent", {"ping"}), ("abuse", {"app"}), ("malformed", {"app"})):
+        eventually(lambda: sum(rows("cluster_http", name).values()) == metric(f"weft_http_http2_{name}_total") != 0)
+        clusters, hosts_ = rows("cluster_http", name), rows("host", name)
+        seen = {re.fullmatch('cluster="(.*)"', x)[1]: n for x, n in clusters.items()}
+        assert set(seen) <= owners, (name, seen)
+        is_({re.match('cluster="(.*?)",host="127.0.0.1:900[1-6]"', x)[1]: n for x, n in hosts_.items()}, seen, name)
+
+
+def listed(path, name):
+    return next(x for x in json.loads(admin(path))[path[1:]] if x["name"] == name)
+
+
+@case
+def streams_and_connections_are_shown():
+    fresh(few)
+    go = held(few, "/few")
+    c = Client2(8080)
+    for i in range(5):
+        c.ask("/few")
+    eventually(lambda: len(few.requests) == 5)
+    eventually(lambda: metric("weft_listener_streams") == 5 and metric("weft_listener_multiplexed") >= 1)
+    counts = lambda: listed("/clusters", "few")["hosts"][0].get("counts", {})
+    eventually(lambda: (counts().get("active"), counts().get("connections")) == (5, 3))
+    table = subprocess.run([os.environ["WEFT"], "clusters", "few", "-o", "wide"], capture_output=True, check=True, text=True).stdout.splitlines()
+    row = dict(zip(table[0].split(), table[1].split()))
+    is_((row["ACTIVE"], row["CONNECTIONS"]), ("5", "3"))
+    go.set()
+    c.sock.shutdown(socket.SHUT_RDWR)
+    fresh(few)
+    eventually(lambda: (counts()["active"], counts()["connections"]) == (0, 0))
+    eventually(lambda: metric("weft_listener_streams") == 0)
+
+
 @case
 def changed_settings_take_new_connections():
     fresh()
@@ -515,8 +558,8 @@ def changed_settings_take_new_connections():
 run(sys.argv[1:])
 PY
 { declare -f cluster route write_file config; echo "T='$T'; config http; kill -HUP $WEFTD_PID"; } > "$T/reload"
-PYTHONPATH=$SRC/test/lib T=$T $PY "$T/cases.py" "$@"
+PYTHONPATH=$SRC/test/lib T=$T WEFT=$B/weft $PY "$T/cases.py" "$@"
 
-none_left() { [ "$(metric weft_http_active)" = 0 ]; }
+none_left() { [ "$(metric weft_http_active)" = 0 ] && [ "$(metric weft_listener_streams)" = 0 ] && [ "$(metric weft_listener_multiplexed)" = 0 ]; }
 wait_for 60 none_left
 weftd_stop

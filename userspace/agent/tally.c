@@ -114,6 +114,16 @@ const _Atomic uint64_t *tally_get(const struct tally *t, const struct stat_desc 
 	return r ? r->v : NULL;
 }
 
+void tally_each(const struct tally *t, const struct stat_desc *d, void (*fn)(void *arg, struct slice name), void *arg)
+{
+	for (struct table_entry *e = table_next(&t->rows, NULL); e; e = table_next(&t->rows, e)) {
+		const struct row *r = e->value;
+
+		if (r->set->desc == d)
+			fn(arg, r->name);
+	}
+}
+
 void tally_sweep(struct tally *t, const struct stat_desc *d, bool (*keep)(void *arg, struct slice name), void *arg)
 {
 	struct table_entry *next;
@@ -158,13 +168,19 @@ static const char *host_labels(struct arena *a, struct slice key)
 			    six ? "]" : "", (int)(key.p + key.n - port - 1), port + 1);
 }
 
-/* "shop.Orders/Get"; one for all others has no slash. */
-static const char *call_labels(struct arena *a, struct slice name)
+void tally_call_name(struct slice name, struct slice *service, struct slice *method)
 {
 	const char *slash = name.n ? memchr(name.p, '/', name.n) : NULL;
-	struct slice service = { name.p, slash ? (size_t)(slash - name.p) : 0 };
-	struct slice method = slash ? (struct slice){ slash + 1, name.n - service.n - 1 } : name;
 
+	*service = (struct slice){ name.p, slash ? (size_t)(slash - name.p) : 0 };
+	*method = slash ? (struct slice){ slash + 1, name.n - service->n - 1 } : name;
+}
+
+static const char *call_labels(struct arena *a, struct slice name)
+{
+	struct slice service, method;
+
+	tally_call_name(name, &service, &method);
 	return arena_printf(a, "service=\"%s\",method=\"%s\"", stat_escape(a, service), stat_escape(a, method));
 }
 

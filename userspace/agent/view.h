@@ -24,8 +24,8 @@ view_fn view_version, view_ready, view_live, view_stats, view_metrics, view_relo
 view_fn view_config, view_snapshot, view_services, view_clusters, view_registries, view_certificates;
 /* view_routes.c, view_explain_http.c */
 view_fn view_routes, view_explain_http;
-/* view_listeners.c, view_overload.c */
-view_fn view_listeners, view_overload;
+/* view_listeners.c, view_methods.c, view_overload.c */
+view_fn view_listeners, view_methods, view_overload;
 /* view_kernel.c */
 view_fn view_kernel, view_kernel_map, view_kernel_reasons;
 /* view_connections.c, view_explain.c */

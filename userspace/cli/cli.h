@@ -43,6 +43,7 @@ int verb_services(struct cli *c);
 int verb_clusters(struct cli *c);
 int verb_routes(struct cli *c);
 int verb_listeners(struct cli *c);
+int verb_methods(struct cli *c);
 int verb_overload(struct cli *c);
 int verb_connections(struct cli *c);
 int verb_version(struct cli *c);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status, services, clusters, routes, listeners, overload, connections, config dump, version: what the daemon shows of its model. */
+/* status, services, clusters, routes, listeners, methods, overload, connections, config dump, version: what the daemon shows of its model. */
 #include <string.h>
 
 #include "cli/cli.h"
@@ -168,6 +168,9 @@ int verb_clusters(struct cli *c)
 		{ "UPE", "counts.malformed", COLUMN_COUNT, true },
 		{ "LATE", "counts.late", COLUMN_COUNT, true },
 		{ "DC", "counts.client_gone", COLUMN_COUNT, true },
+		{ "CONNECTIONS", "counts.connections", COLUMN_COUNT, true },
+		{ "RESETS", "counts.http2_resets", COLUMN_COUNT, true },
+		{ "GOAWAYS", "counts.http2_goaways", COLUMN_COUNT, true },
 		{ "PRIORITY", "priority", COLUMN_COUNT, true },
 		{ "GENERATION", "of.generation", COLUMN_COUNT, true },
 		{ "FROM", "source", COLUMN_TEXT, true },
@@ -210,6 +213,8 @@ int verb_listeners(struct cli *c)
 		{ "RECEIVED", "received", COLUMN_BYTES, false },
 		{ "SENT", "sent", COLUMN_BYTES, false },
 		{ "SOCKETS", "sockets", COLUMN_COUNT, true },
+		{ "MULTIPLEXED", "multiplexed", COLUMN_COUNT, true },
+		{ "STREAMS", "streams", COLUMN_COUNT, true },
 		{ "CAPTURE", "capture", COLUMN_TEXT, true },
 		{ "NAMESPACE", "namespace", COLUMN_COUNT, true },
 		{ "ROUTES", "routes", COLUMN_TEXT, true },
@@ -222,6 +227,26 @@ int verb_listeners(struct cli *c)
 	};
 
 	return show_rows(c, "/listeners", "listeners", columns);
+}
+
+int verb_methods(struct cli *c)
+{
+	static const struct column columns[] = {
+		{ "SERVICE", "service", COLUMN_TEXT, false },
+		{ "METHOD", "method", COLUMN_TEXT, false },
+		{ "CALLS", "counts.calls", COLUMN_COUNT, false },
+		{ "OK", "counts.ok", COLUMN_COUNT, false },
+		{ "FAILED", "counts.failed", COLUMN_COUNT, false },
+		{ "LOCAL", "counts.local", COLUMN_COUNT, true },
+		{ "TRIES", "counts.tries", COLUMN_COUNT, false },
+		{ "MEAN-US", "counts.mean_us", COLUMN_COUNT, false },
+		{ "REQUESTS", "counts.request_bytes", COLUMN_BYTES, true },
+		{ "ANSWERS", "counts.response_bytes", COLUMN_BYTES, true },
+		{ "STATUS", "statuses", COLUMN_TEXT, true },
+		{ 0 },
+	};
+
+	return show_rows(c, "/methods", "methods", columns);
 }
 
 int verb_overload(struct cli *c)

@@ -13,6 +13,7 @@ const struct verb verbs[] = {
 	{ "services", "[NAME]", "services with their addresses, backends and counters", "weft services -o wide", verb_services },
 	{ "clusters", "[NAME]", "clusters with their hosts", "weft clusters web", verb_clusters },
 	{ "listeners", "[NAME]", "listeners: open or why not, and what they count", "weft listeners -o wide", verb_listeners },
+	{ "methods", "[SERVICE/METHOD]", "methods of gRPC that were called, and what they count", "weft methods -o wide", verb_methods },
 	{ "overload", "[NAME]", "how full the proxy is: memory, connections, descriptors", "weft overload", verb_overload },
 	{ "connections", "", "short-circuited connections: open, and lately closed", "weft connections", verb_connections },
 	{ "kernel maps", "[NAME]", "BPF maps: size, use, owner; or one map's entries", "weft kernel maps service_map",

@@ -5,5 +5,4 @@ STAT_DEFINE(http_stat, "http", HTTP_STATS);
 STAT_DEFINE(route_stat, "route", TRAFFIC_STATS);
 STAT_DEFINE(call_stat, "grpc", CALL_STATS);
 STAT_DEFINE(host_stat, "host", HOST_STATS);
-const struct stat_desc cluster_http_stat_desc = { "cluster_http", route_stat_rows,
-						  sizeof(route_stat_rows) / sizeof(route_stat_rows[0]) };
+STAT_DEFINE(cluster_http_stat, "cluster_http", CLUSTER_HTTP_STATS);

@@ -3,6 +3,15 @@
 #pragma once
 #include "weft/stat.h"
 
+/* Of connections to hosts in HTTP/2: of each worker, cluster and host. */
+#define HOST_HTTP2_STATS(X)                                                                                       \
+	X(COUNTER, http2_connects, "connections to hosts that came to speak HTTP/2")                                   \
+	X(COUNTER, http2_resets, "streams that their hosts reset, or did not process before they went away")           \
+	X(COUNTER, http2_goaways, "GOAWAYs of hosts")                                                                  \
+	X(COUNTER, http2_silent, "connections to hosts closed because no sign of life came in time")                   \
+	X(COUNTER, http2_abuse, "connections to hosts closed for a flood of frames")                                   \
+	X(COUNTER, http2_malformed, "connections to hosts closed for what breaks a rule of HTTP/2")
+
 #define HTTP_STATS(X)                                                                                                  \
 	X(COUNTER, requests, "requests begun")                                                                         \
 	X(GAUGE, active, "requests under way")                                                                         \
@@ -36,12 +45,7 @@
 	X(COUNTER, connect_failed, "of them those that failed")                                                        \
 	X(GAUGE, upstreams, "connections to hosts")                                                                    \
 	X(GAUGE, idle_upstreams, "of them those that wait for a request")                                              \
-	X(COUNTER, http2_connects, "connections to hosts that came to speak HTTP/2")                                   \
-	X(COUNTER, http2_resets, "streams that their hosts reset, or did not process before they went away")           \
-	X(COUNTER, http2_goaways, "GOAWAYs of hosts")                                                                  \
-	X(COUNTER, http2_silent, "connections to hosts closed because no sign of life came in time")                   \
-	X(COUNTER, http2_abuse, "connections to hosts closed for a flood of frames")                                   \
-	X(COUNTER, http2_malformed, "connections to hosts closed for what breaks a rule of HTTP/2")                    \
+	HOST_HTTP2_STATS(X)                                                                                            \
 	X(COUNTER, records_lost, "lines of the access log that found no room")
 STAT_DECLARE(http_stat, HTTP_STATS);
 
@@ -56,7 +60,7 @@ STAT_DECLARE(http_stat, HTTP_STATS);
 	X(COUNTER, took_2500ms, "requests of at most 2.5 s")                                                           \
 	X(COUNTER, took_10s, "requests of at most 10 s")
 
-/* Of one route, or of one cluster. */
+/* Of one route, and of one cluster. */
 #define TRAFFIC_STATS(X)                                                                                               \
 	X(COUNTER, requests, "requests that ended")                                                                    \
 	X(COUNTER, answers_2xx, "of them answered 2xx")                                                                \
@@ -69,6 +73,12 @@ STAT_DECLARE(http_stat, HTTP_STATS);
 	X(COUNTER, response_bytes, "bytes of answers' bodies")                                                         \
 	TOOK_STATS(X)
 STAT_DECLARE(route_stat, TRAFFIC_STATS);
+
+/* Begins as a route's, so that both are counted by the same code. */
+#define CLUSTER_HTTP_STATS(X)                                                                                          \
+	TRAFFIC_STATS(X)                                                                                               \
+	HOST_HTTP2_STATS(X)
+STAT_DECLARE(cluster_http_stat, CLUSTER_HTTP_STATS);
 
 /* Of one method of gRPC. Those by status are in the order of its codes. */
 #define CALL_STATS(X)                                                                                                  \
@@ -112,6 +122,7 @@ STAT_DECLARE(call_stat, CALL_STATS);
 	X(COUNTER, late, "of them those that it did not answer in time (UT, DT, SI)")                                  \
 	X(COUNTER, client_gone, "of them those that the client left (DC)")                                             \
 	X(COUNTER, answered, "answers whose head came; of relayed ones, connections made")                             \
-	X(COUNTER, answer_us, "time until then, microseconds")
+	X(COUNTER, answer_us, "time until then, microseconds")                                                         \
+	X(GAUGE, connections, "connections to it that carry requests, or wait for some")                               \
+	HOST_HTTP2_STATS(X)
 STAT_DECLARE(host_stat, HOST_STATS);
-extern const struct stat_desc cluster_http_stat_desc; /* of the same words */

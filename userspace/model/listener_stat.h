@@ -7,6 +7,8 @@
 	X(COUNTER, accepted, "connections, or sessions of datagrams, that began")                                      \
 	X(GAUGE, open, "of them now open")                                                                             \
 	X(GAUGE, busiest, "of them on the worker that has most")                                                        \
+	X(GAUGE, multiplexed, "of them those that carry several requests at once")                                                             \
+	X(GAUGE, streams, "requests of HTTP under way on them")                                                        \
 	X(COUNTER, full, "times that accepting paused at maxConnections")                                              \
 	X(COUNTER, held, "times that accepting paused as the process sheds load, or has overload.connections")             \
 	X(COUNTER, starved, "times that accepting paused for want of descriptors or memory")                           \

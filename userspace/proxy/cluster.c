@@ -315,6 +315,25 @@ void pick_flag(const struct pick *p, enum stream_flag f)
 
 /* ---- connections -------------------------------------------------------------------------------------------- */
 
+static struct host_stat *stat_of(const struct cluster_use *u, const struct cell *c)
+{
+	return c && c->shared ? host_count(u->view->plan->shared, c->shared, u->cs->conf.worker) : NULL;
+}
+
+struct host_stat *cluster_host_stat(const struct cluster_use *use, uint64_t host_key)
+{
+	return stat_of(use, cell_find(&use->cells, host_key));
+}
+
+/* Set, not counted: a host that comes back has a new row, and connections from before. */
+static void count_conns(const struct cluster_use *u, const struct cell *c)
+{
+	struct host_stat *s = stat_of(u, c);
+
+	if (s)
+		stat_set(&s->connections, c->lb.conns);
+}
+
 bool cluster_conn_open(struct pick *p)
 {
 	struct cluster_use *u = p->use;
@@ -323,6 +342,7 @@ bool cluster_conn_open(struct pick *p)
 		return false;
 	u->refs++;
 	p->cell->lb.conns++;
+	count_conns(u, p->cell);
 	return true;
 }
 
@@ -332,6 +352,7 @@ void cluster_conn_closed(struct cluster_use *use, uint64_t host_key)
 
 	assert_always(c || made);
 	(c ? c : made)->lb.conns--;
+	count_conns(use, c ? c : made);
 	if (c)
 		cell_forget(&use->cells, c);
 	use_give(use, LIMIT_CONNECTIONS);

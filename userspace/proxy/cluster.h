@@ -112,6 +112,7 @@ bool cluster_has(const struct cluster_use *use, uint64_t host_key); /* a host of
 /* A connection to a host is about to be opened: false = maxConnections of the node is reached. Mirrored by _closed. */
 bool cluster_conn_open(struct pick *p);
 void cluster_conn_closed(struct cluster_use *use, uint64_t host_key);
+struct host_stat *cluster_host_stat(const struct cluster_use *use, uint64_t host_key); /* this worker's; NULL: it has none */
 /*
  * Who waits longest for a connection, on whatever worker, is served first. Whoever wants one looks at _waits(): true =
  * others wait already, so wait behind them. A connection that is idle now stays so when _rests() says true; false: it is

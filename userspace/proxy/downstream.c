@@ -194,6 +194,7 @@ static void take_apart(struct downstream *d)
 	d->magic = 0;
 	timer_disarm(&w->thread.loop, &d->timer);
 	list_del(&d->all);
+	stat_add(&d->listener->stat->multiplexed, -(uint64_t)d->many);
 	leg_fini(&d->leg);
 	state_give(d);
 	listener_leave(d->listener);
@@ -204,6 +205,7 @@ static void leave(struct downstream *d, struct stream *s)
 {
 	list_del(&s->node);
 	d->nstreams--;
+	stat_add(&d->listener->stat->streams, (uint64_t)-1);
 }
 
 /* Its place in the order of answers is the next one's. False: what it has begun to write has no end, nor has the connection. */
@@ -381,6 +383,7 @@ static struct msg *on_begin(void *arg, uint64_t id, enum msg_kind kind)
 		return NULL;
 	list_add_tail(&d->streams, &s->node);
 	d->nstreams++;
+	stat_add(&d->listener->stat->streams, 1);
 	head_begins(d);
 	downstream_count(d);
 	return &s->request;
@@ -505,6 +508,7 @@ static bool speak(struct downstream *d, const struct proto_ops *ops)
 		stat_add(&d->leg.w->http->stat.http2, 1);
 	else if (ops->flags & PROTO_RPC)
 		stat_add(&d->leg.w->http->stat.rpc, 1);
+	stat_add(&d->listener->stat->multiplexed, d->many);
 	d->leg.codec.ops = ops;
 	if (state_new(d) && !leg_init(&d->leg, ops, d->leg.codec.state, true, &d->listener->limits, &sink, d)) {
 		if (d->last && d->many)

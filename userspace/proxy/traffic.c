@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/list.h"
 #include "base/mem.h"
 #include "weft/str.h"
 
@@ -52,6 +53,12 @@ struct route_stat *traffic_row(struct traffic *t, enum traffic_kind kind, uint32
 		r = add(t, kind, name);
 	s->v[slot] = r;
 	return &r->stat;
+}
+
+struct cluster_http_stat *traffic_cluster(struct traffic *t, uint32_t slot, struct slice name)
+{
+	_Static_assert(offsetof(struct cluster_http_stat, http2_connects) == sizeof(struct route_stat), "begins as a route's");
+	return &container_of(traffic_row(t, TRAFFIC_CLUSTER, slot, name), struct traffic_row, stat)->cluster;
 }
 
 struct call_stat *traffic_call(struct traffic *t, struct slice name, bool known)

@@ -19,6 +19,7 @@ struct traffic_row {
 	char *name;
 	union {
 		struct route_stat stat;
+		struct cluster_http_stat cluster; /* of TRAFFIC_CLUSTER: begins as stat */
 		struct call_stat call;          /* of TRAFFIC_CALL */
 	};
 };
@@ -35,6 +36,7 @@ struct traffic {
 void traffic_init(struct traffic *t);
 /* The row of this name; slot: of its fact, to find it by. Worker. */
 struct route_stat *traffic_row(struct traffic *t, enum traffic_kind kind, uint32_t slot, struct slice name);
+struct cluster_http_stat *traffic_cluster(struct traffic *t, uint32_t slot, struct slice name); /* TRAFFIC_CLUSTER's */
 /* Of "service/method". known: a host has it, so that a row may be made; else what is made up would use them up. Worker. */
 struct call_stat *traffic_call(struct traffic *t, struct slice name, bool known);
 void traffic_fini(struct traffic *t);           /* accepts a zeroed one; nobody may read any more */

@@ -505,7 +505,7 @@ void upstream_open(struct upstream *u)
 	} else if (!two) {
 		open_one(u);
 	} else {
-		stat_add(&u->leg.w->http->stat.http2_connects, 1);
+		UPSTREAM_COUNT(u, http2_connects);
 		open_many(u, &proto_http2);
 	}
 }

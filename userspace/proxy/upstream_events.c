@@ -75,9 +75,19 @@ static void on_trailers(void *arg, uint64_t id, struct msg *m)
 		stream_up_trailers(s);
 }
 
+struct upstream_stats upstream_stats(const struct upstream *u)
+{
+	struct cluster_use *use = u->home->pool->use;
+	const struct cluster_fact *f = cluster_conf(use);
+	struct http *h = u->leg.w->http;
+
+	return (struct upstream_stats){ &h->stat, traffic_cluster(&h->traffic, f->fact.slot, f->name),
+					cluster_host_stat(use, u->home->key.host) };
+}
+
 static void reset_one_of_many(struct upstream *u, struct stream *s, enum proto_why why)
 {
-	stat_add(&u->leg.w->http->stat.http2_resets, 1);
+	UPSTREAM_COUNT(u, http2_resets);
 	upstream_consumed(s, 0);
 	upstream_many_leave(u->many, s);
 	stream_up_reset(s, why, why == PROTO_REFUSED || why == PROTO_DRAINING);
@@ -143,7 +153,7 @@ static void on_goaway(void *arg, uint64_t last, enum proto_why why)
 
 	if (!m)
 		return;
-	stat_add(&u->leg.w->http->stat.http2_goaways, 1);
+	UPSTREAM_COUNT(u, http2_goaways);
 	if (why != PROTO_NONE && calm_may(&u->leg.w->http->failures, u->leg.w->thread.loop.now_ns, &held))
 		log_info("upstream", "cluster %.*s, host %s: GOAWAY behind stream %llu: %s (%u more in the seconds before)",
 			 SLICE_ARG(cluster_conf(u->home->pool->use)->name), addr_text(&m->addr, to), (unsigned long long)last,
@@ -206,8 +216,10 @@ static void note(struct upstream *u)
 
 	if (!addr)
 		return;
-	if (u->many)
-		stat_add(c->why == PROTO_ABUSE ? &u->leg.w->http->stat.http2_abuse : &u->leg.w->http->stat.http2_malformed, 1);
+	if (u->many && c->why == PROTO_ABUSE)
+		UPSTREAM_COUNT(u, http2_abuse);
+	else if (u->many)
+		UPSTREAM_COUNT(u, http2_malformed);
 	if (calm_may(&u->leg.w->http->failures, u->leg.w->thread.loop.now_ns, &held))
 		log_info("upstream", "cluster %.*s, host %s: connection closed: %s (%u more in the seconds before)",
 			 SLICE_ARG(cluster_conf(u->home->pool->use)->name), addr_text(addr, to),

@@ -166,7 +166,7 @@ static void on_time(struct timer *t)
 	if (!watched(m) || !conf(m)->pool.ping_ms)
 		return;
 	if (m->asking && due(m) <= now(m)) {
-		stat_add(&w->http->stat.http2_silent, 1);
+		UPSTREAM_COUNT(m->up, http2_silent);
 		upstream_lost(m->up, PROTO_TIMEOUT);
 		legs_flush(w);
 		return;

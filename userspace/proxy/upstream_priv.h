@@ -1,12 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of an upstream share. */
 #pragma once
+#include "model/http_stat.h"
 #include "proxy/upstream.h"
 
 #define upstream_MAGIC 0x09574ea1u
 
 extern const struct leg_events upstream_leg_events;
 extern const struct proto_sink upstream_sink;
+
+/* Where something of its HTTP/2 counts. */
+struct upstream_stats {
+	struct http_stat *worker;
+	struct cluster_http_stat *cluster;
+	struct host_stat *host;                 /* NULL: none */
+};
+struct upstream_stats upstream_stats(const struct upstream *u);
+#define UPSTREAM_COUNT(u, row)                                                                                         \
+	do {                                                                                                           \
+		struct upstream_stats at_ = upstream_stats(u);                                                         \
+		stat_add(&at_.worker->row, 1);                                                                         \
+		stat_add(&at_.cluster->row, 1);                                                                        \
+		if (at_.host)                                                                                          \
+			stat_add(&at_.host->row, 1);                                                                   \
+	} while (0)
 
 /* Closes now, or behind decode(). Its streams have left, or are told by the caller. */
 void upstream_end(struct upstream *u);
