@@ -40,6 +40,7 @@ static const struct tally_set {
 	{ &route_stat_desc, "route" },
 	{ &cluster_http_stat_desc, "cluster" },
 	{ &call_stat_desc, NULL },
+	{ &rpc_stat_desc, NULL },
 	{ &host_stat_desc, NULL },
 };
 
@@ -170,7 +171,7 @@ static const char *host_labels(struct arena *a, struct slice key)
 
 void tally_call_name(struct slice name, struct slice *service, struct slice *method)
 {
-	const char *slash = name.n ? memchr(name.p, '/', name.n) : NULL;
+	const char *slash = name.n ? memrchr(name.p, '/', name.n) : NULL;
 
 	*service = (struct slice){ name.p, slash ? (size_t)(slash - name.p) : 0 };
 	*method = slash ? (struct slice){ slash + 1, name.n - service->n - 1 } : name;
@@ -186,7 +187,7 @@ static const char *call_labels(struct arena *a, struct slice name)
 
 static const char *labels_of(struct arena *a, const struct row *r)
 {
-	if (r->set->desc == &call_stat_desc)
+	if (r->set->desc == &call_stat_desc || r->set->desc == &rpc_stat_desc)
 		return call_labels(a, r->name);
 	return r->set->label ? arena_printf(a, "%s=\"%s\"", r->set->label, stat_escape(a, r->name)) : host_labels(a, r->name);
 }

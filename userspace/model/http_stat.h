@@ -80,6 +80,12 @@ STAT_DECLARE(route_stat, TRAFFIC_STATS);
 	HOST_HTTP2_STATS(X)
 STAT_DECLARE(cluster_http_stat, CLUSTER_HTTP_STATS);
 
+/* Of one method of an RPC protocol. */
+#define RPC_STATS(X)                                                                                                   \
+	TRAFFIC_STATS(X)                                                                                               \
+	X(COUNTER, oneways, "of the requests those that nobody answers")
+STAT_DECLARE(rpc_stat, RPC_STATS);
+
 /* Of one method of gRPC. Those by status are in the order of its codes. */
 #define CALL_STATS(X)                                                                                                  \
 	X(COUNTER, calls, "calls of gRPC that ended")                                                                  \

@@ -9,9 +9,13 @@
 #include "proxy/grpc_call.h"
 #include "proxy/journal.h"
 #include "proxy/record_line.h"
+#include "proxy/rpc_call.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
 #include "weft/str.h"
+
+#define RPC_NAME_MAX 512                        /* bytes of service and method that have a row of their own */
+_Static_assert(sizeof(struct rpc_stat) == sizeof(struct route_stat) + sizeof(uint64_t), "count_rpc");
 
 static const char *const letters[] = {
 #define LETTERS_(NAME, letters, text) letters,
@@ -119,6 +123,22 @@ static void count_call(const struct stream *s)
 	count_took(&st->took_us, in->end_ns / 1000);
 }
 
+/* As route_stat has them, with oneways behind. */
+static void count_rpc(const struct stream *s)
+{
+	const struct msg *m = &s->request;
+	const struct route_match *r = s->hit.match;
+	bool named = r && r->service.type == TEXT_EXACT && r->rpc_method.type == TEXT_EXACT;
+	char name[RPC_NAME_MAX];
+	int n = snprintf(name, sizeof(name), "%.*s/%.*s", SLICE_ARG(m->service), SLICE_ARG(m->rpc_method));
+	bool fits = n > 0 && (size_t)n < sizeof(name);
+	struct rpc_stat *st = traffic_rpc(&s->w->http->traffic, (struct slice){ name, fits ? (size_t)n : 0 },
+					  fits && (named || (!s->reply.status && s->info.status == 200)));
+
+	count((struct route_stat *)st, s);
+	stat_add(&st->oneways, m->kind == MSG_ONEWAY);
+}
+
 /* A request that no host was found for counts for its cluster, too, if there is such a one. */
 static void count_traffic(const struct stream *s)
 {
@@ -196,7 +216,7 @@ static void write_line(const struct stream *s)
 {
 	const struct stream_info *in = &s->info;
 	const struct msg *m = &s->request;
-	char flags[96];
+	char flags[96], status[12];
 	struct record r = {
 		.method = m->method, .path = m->path_raw.n ? m->path_raw : m->path, .authority = m->authority,
 		.protocol = slice_str(in->proto->name), .status = in->status, .detail = slice_str(in->detail),
@@ -211,6 +231,8 @@ static void write_line(const struct stream *s)
 		.grpc_status = grpc_word(s),
 	};
 
+	if (rpc_call(s) && in->wire_status != MSG_NO_STATUS)
+		r.rpc_status = (struct slice){ status, (size_t)snprintf(status, sizeof(status), "%d", in->wire_status) };
 	r.flags = (struct slice){ flags, (size_t)record_flags(flags, sizeof(flags), in->flags) };
 	termination(s, r.termination);
 	record_put(s->w, &r);
@@ -228,6 +250,8 @@ void record_write(const struct stream *s)
 	count_traffic(s);
 	if (grpc_call(s))
 		count_call(s);
+	else if (rpc_call(s))
+		count_rpc(s);
 	if (record_wanted(s->w))
 		write_line(s);
 }

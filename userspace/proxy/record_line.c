@@ -188,6 +188,7 @@ static void place_fields(struct line *l, const struct record *r)
 	text(l, "service", r->service);
 	text(l, "rpc_method", r->rpc_method);
 	text(l, "grpc_status", r->grpc_status);
+	text(l, "rpc_status", r->rpc_status);
 }
 
 size_t record_line(const struct record *r, bool json, struct record_clock *c, char *out, size_t size)

@@ -34,6 +34,7 @@ struct record {
 	struct slice sni;
 	struct slice service, rpc_method;
 	struct slice grpc_status;               /* its word */
+	struct slice rpc_status;                /* of an RPC protocol: its number */
 };
 
 /* With its newline; returns the length, at most size. Long values are cut. */

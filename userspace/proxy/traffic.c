@@ -61,30 +61,43 @@ struct cluster_http_stat *traffic_cluster(struct traffic *t, uint32_t slot, stru
 	return &container_of(traffic_row(t, TRAFFIC_CLUSTER, slot, name), struct traffic_row, stat)->cluster;
 }
 
-struct call_stat *traffic_call(struct traffic *t, struct slice name, bool known)
+static struct traffic_row *method(struct traffic *t, enum traffic_kind kind, struct slice name, bool known)
 {
-	struct traffic_row *r = table_get(&t->calls, name);
+	struct table *rows = &t->calls[kind - TRAFFIC_CALL];
+	struct traffic_row *r = table_get(rows, name);
 
-	if (!r && (!known || t->calls.n > TRAFFIC_CALLS_MAX)) {
+	if (!r && (!known || rows->n > TRAFFIC_CALLS_MAX)) {
 		name = SLICE_LIT(TRAFFIC_CALLS_OTHER);
-		r = table_get(&t->calls, name);
+		r = table_get(rows, name);
 	}
 	if (!r) {
-		r = add(t, TRAFFIC_CALL, name);
-		table_put(&t->calls, slice_str(r->name), r);
+		r = add(t, kind, name);
+		table_put(rows, slice_str(r->name), r);
 	}
-	return &r->call;
+	return r;
+}
+
+struct call_stat *traffic_call(struct traffic *t, struct slice name, bool known)
+{
+	return &method(t, TRAFFIC_CALL, name, known)->call;
+}
+
+struct rpc_stat *traffic_rpc(struct traffic *t, struct slice name, bool known)
+{
+	return &method(t, TRAFFIC_RPC, name, known)->rpc;
 }
 
 void traffic_init(struct traffic *t)
 {
 	memset(t, 0, sizeof(*t));
-	table_init(&t->calls, 0);
+	table_init(&t->calls[0], 0);
+	table_init(&t->calls[1], 0);
 }
 
 void traffic_fini(struct traffic *t)
 {
-	table_fini(&t->calls);
+	table_fini(&t->calls[0]);
+	table_fini(&t->calls[1]);
 	for (int k = 0; k < TRAFFIC_KINDS; k++) {
 		struct traffic_row *next;
 

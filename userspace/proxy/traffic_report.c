@@ -84,4 +84,5 @@ void traffic_report(const struct worker *workers, unsigned n, struct feed *f)
 	report_kind(workers, n, TRAFFIC_ROUTE, &route_stat_desc, f);
 	report_kind(workers, n, TRAFFIC_CLUSTER, &cluster_http_stat_desc, f);
 	report_kind(workers, n, TRAFFIC_CALL, &call_stat_desc, f);
+	report_kind(workers, n, TRAFFIC_RPC, &rpc_stat_desc, f);
 }
