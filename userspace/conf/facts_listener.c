@@ -75,7 +75,6 @@ static const struct {
 	{ NULL, "grpcWeb", NO_HTTP, "only for http and http-proxy" },
 	{ NULL, "requestID", NO_HTTP, "only for http and http-proxy" },
 	{ NULL, "trusted", ON(UDP), "not for udp" },
-	{ NULL, "detect", ON(TCP) | ON(UDP) | ON(HTTP_PROXY) | ON(AUTO), "beside http or an RPC protocol; auto takes all" },
 	{ NULL, "routes", ON(HTTP_PROXY), "not for http-proxy: the service that a request names has them" },
 	{ "timeouts", "head", ON(UDP), "not for udp" },
 	{ "limits", "headBytes", ON(TCP) | ON(UDP), "not for tcp and udp" },
@@ -112,6 +111,8 @@ static int check_listener(struct making *m, const struct listener_conf *c)
 		return making_error(m, m->node, "rules", "tcp and udp want at least one rule");
 	if (!streams(c) && c->rules.n)
 		return making_error(m, m->node, "rules", "only for tcp and udp: want routes");
+	if (c->detect.n && !is(c, LISTENER_HTTP) && !is(c, LISTENER_RPC))
+		return making_error(m, m->node, "detect", "only beside http or an RPC protocol; auto takes all");
 	if (!streams(c) && !is(c, LISTENER_HTTP_PROXY) && !routed)
 		return making_error(m, m->node, "routes", "want at least one route; only http-proxy, tcp and udp go without");
 	if (is(c, LISTENER_UDP) && c->tls.line)
