@@ -149,15 +149,21 @@ class RpcHost(Host):
         for call in reversed(held):
             call.answer(**answer)
 
+    def tell(self, frame):
+        """Over each connection; one may be on its way to its end."""
+        for line in list(self.lines):
+            try:
+                line.send(frame)
+            except OSError:
+                pass
+
     def beat(self):
         """A heartbeat from this side over each connection."""
-        for line in list(self.lines):
-            line.send(self.beat_frame())
+        self.tell(self.beat_frame())
 
     def goaway(self):
         """Asks for no more calls on each connection that lives now."""
-        for line in list(self.lines):
-            line.send(self.goaway_frame())
+        self.tell(self.goaway_frame())
 
 
 class BoltHost(RpcHost):
