@@ -118,12 +118,12 @@ def one(headers, name):
 
 
 class Host:
-    """A server on 127.0.0.1. requests: all that came whole, in order; conns: connections so far; open: live ones."""
+    """A server. requests: all that came whole, in order; conns: connections so far; open: live ones."""
 
-    def __init__(self, port):
+    def __init__(self, port, address="127.0.0.1"):
         self.port, self.on, self.requests, self.conns, self.open = port, {}, [], 0, 0
         self.lock = changed
-        self.listener = socket.create_server(("127.0.0.1", port), backlog=512)
+        self.listener = socket.create_server((address, port), backlog=512)
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):

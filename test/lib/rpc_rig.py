@@ -84,11 +84,11 @@ class Line(Stream):
 class RpcHost(Host):
     """calls: all that came, in order, oneways too; lines: connections that live. tls: an ssl.SSLContext of a server."""
 
-    def __init__(self, port, name=None, tls=None, answers_beats=True):
+    def __init__(self, port, name=None, tls=None, answers_beats=True, address="127.0.0.1"):
         self.name, self.tls, self.answers_beats = name or str(port), tls, answers_beats
         self.calls, self.held, self.lines, self.wrong = [], [], [], []
         self.beats, self.acks, self.gone = 0, 0, 0
-        super().__init__(port)
+        super().__init__(port, address)
 
     def serve(self, c, number):
         line = None
@@ -253,8 +253,8 @@ class Answer:
 class RpcClient(Line):
     """answers: those that came and were not asked for yet; acks and gone: answers to beat(), words that say "no more"."""
 
-    def __init__(self, port=8080, tls=None, name=None):
-        s = socket.create_connection(("127.0.0.1", port), LIMIT)
+    def __init__(self, port=8080, tls=None, name=None, address="127.0.0.1"):
+        s = socket.create_connection((address, port), LIMIT)
         super().__init__(tls.wrap_socket(s, server_hostname=name) if tls else s)
         self.next, self.answers, self.acks, self.gone, self.beats = 1, {}, 0, 0, 0
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/protocols.h"
 #include "model/fact.h"
 #include "weft/str.h"
 
@@ -67,7 +68,7 @@ static struct fact *listener_make(const struct unit *u, const struct service_fac
 	f->socketless = true;
 	f->serves = serves;
 	f->nserves = s->naddrs;
-	f->protocol = fact_slice(&f->fact, SLICE_LIT("http"));
+	f->protocol = fact_slice(&f->fact, protocol_rpc(p->app_protocol) ? p->app_protocol : SLICE_LIT("http"));
 	return &f->fact;
 }
 

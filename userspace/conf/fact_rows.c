@@ -51,7 +51,8 @@ static const struct conf_item port_rows[] = {
 		  .help = "port of the endpoints; none: each endpoint's own, else `port`"),
 	CONF_ITEM(struct fact_port, name, "name", STRING, .max = NAME_MAX_BYTES, .help = "shown with the port"),
 	CONF_ITEM(struct fact_port, app_protocol, "appProtocol", STRING, .max = NAME_MAX_BYTES,
-		  .help = "what is spoken on it; grpc: the port that gRPC clients of `http-proxy` listeners mean"),
+		  .help = "what is spoken on it; grpc: the port that gRPC clients of `http-proxy` listeners mean; bolt, dubbo "
+			  "or another RPC protocol: what the routes of the service are for"),
 	CONF_ITEM(struct fact_port, cluster, "cluster", STRING, .max = NAME_MAX_BYTES,
 		  .help = "whose endpoints serve this port; none: the service's `cluster`"),
 	CONF_END

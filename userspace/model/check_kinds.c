@@ -230,8 +230,8 @@ static void protocol_check(struct store_tx *tx, const struct op *op, const struc
 			tx_refuse(tx, op, "detect[%zu] \"%.*s\": http or one of RPC", i, SLICE_ARG(l->detect[i]));
 	if (l->ndetect && (!routed || slice_eq_str(l->protocol, "auto")))
 		tx_refuse(tx, op, "detect: beside http or a protocol of RPC");
-	if (l->socketless && !slice_eq_str(l->protocol, "http") && !slice_eq_str(l->protocol, "tcp"))
-		tx_refuse(tx, op, "socketless: http or tcp, which take what another listener accepted");
+	if (l->socketless && (slice_eq_str(l->protocol, "http-proxy") || slice_eq_str(l->protocol, "udp")))
+		tx_refuse(tx, op, "socketless: not for http-proxy and udp, which do not take what another listener accepted");
 	if (routed && !l->nroutes)
 		tx_refuse(tx, op, "no routes; want at least one");
 	if (slice_eq_str(l->protocol, "http-proxy") && l->nroutes)

@@ -53,7 +53,7 @@ static const struct protocol {
 	{ "http-proxy", false, http_accepted, NULL, NULL },
 	{ "tcp", true, tcp_accepted, NULL, NULL },
 	{ "udp", false, NULL, udp_start, udp_stop },
-}, rpc = { "", false, http_accepted, NULL, NULL }, dispatching = { "", false, outbound_accepted, NULL, NULL };
+}, rpc = { "", true, http_accepted, NULL, NULL }, dispatching = { "", false, outbound_accepted, NULL, NULL };
 
 static const struct protocol *protocol_of(const struct listener *conf)
 {

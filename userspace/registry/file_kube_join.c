@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/protocols.h"
 #include "registry/file_priv.h"
 #include "weft/log.h"
 #include "weft/str.h"
@@ -186,7 +187,10 @@ static void put_cluster(struct file_state *s, struct kube_unit *u, const struct 
 	struct cluster_fact *c = (struct cluster_fact *)fact_new(FACT_CLUSTER, cluster, &at);
 
 	c->prefer = from->prefer;
-	c->protocol = is_http2(p->app_protocol) ? SLICE_LIT("http2") : (struct slice){ 0 };
+	if (is_http2(p->app_protocol))
+		c->protocol = SLICE_LIT("http2");
+	else if (protocol_rpc(p->app_protocol))
+		c->protocol = fact_slice(&c->fact, p->app_protocol);
 	unit_put(s, &u->unit, &c->fact);
 	put_hosts(s, u, p, cluster);
 }

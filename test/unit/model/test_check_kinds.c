@@ -185,7 +185,7 @@ static void test_listeners_for_others(void **state)
 	CASE(l, (listener_serves(s.l, good, 1), s.l->netns = 5),
 	     "socketless: without port, netns and dispatch, which are a socket's");
 	CASE(l, (listener_serves(s.l, good, 1), s.l->protocol = SLICE_LIT("http-proxy"), s.l->nroutes = 0),
-	     "socketless: http or tcp, which take what another listener accepted");
+	     "socketless: not for http-proxy and udp, which do not take what another listener accepted");
 	CASE(l, (listener_dispatches(s.l), s.l->protocol = SLICE_LIT("http-proxy")),
 	     "dispatch: protocol, tls, routes and rules are those of the listeners it accepts for");
 	CASE(l, listener_serves(s.l, NULL, 0), "no serves; a listener without a socket needs destinations");
