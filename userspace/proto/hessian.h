@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hessian 2.0 values (hessian-serialization of caucho.com, as Java's hessian-lite speaks it). Reading goes over contiguous
+ * memory, copies nothing, allocates nothing and does not recurse: depth and classes are bounded, the work is linear in the
+ * bytes. References are not followed. Any thread.
+ *
+ * Text is UTF-8 whose length counts UTF-16 units: beyond U+FFFF Java writes two surrogates of three bytes each. They are
+ * read as they are; four bytes in one piece, which others write, count as two units.
+ */
+#pragma once
+#include "weft/types.h"
+
+struct buf;
+
+enum {
+	HESSIAN_DEPTH = 1024,                   /* values inside one another */
+	HESSIAN_CLASSES = 256,                  /* defined in one input */
+};
+
+enum hessian_kind {
+	HESSIAN_NONE,                           /* the input is over */
+	HESSIAN_BAD,                            /* no value begins with this byte */
+	HESSIAN_END,                            /* of a list or map without a length */
+	HESSIAN_NULL,
+	HESSIAN_BOOL,
+	HESSIAN_INT,
+	HESSIAN_LONG,
+	HESSIAN_DOUBLE,
+	HESSIAN_DATE,
+	HESSIAN_STRING,
+	HESSIAN_BINARY,
+	HESSIAN_LIST,
+	HESSIAN_MAP,
+	HESSIAN_OBJECT,                         /* or the definition of its class, which it stands behind */
+	HESSIAN_REF,
+};
+
+struct hessian_class {
+	uint32_t at;                            /* offset of its name in the input */
+	uint32_t fields;
+};
+
+/*
+ * Reads `in` from its front. Functions return 0, -ENODATA (input ends in the middle of a value), -EPROTO (no such value
+ * here), -EOVERFLOW (a bound above); `at` is where the value began then, unless said.
+ */
+struct hessian {
+	struct slice in;
+	size_t at;
+	uint32_t nclasses;
+	struct hessian_class classes[HESSIAN_CLASSES];
+};
+
+void hessian_init(struct hessian *h, struct slice in);
+enum hessian_kind hessian_peek(const struct hessian *h);
+int hessian_skip(struct hessian *h);            /* one value of any kind; at is anywhere after an error */
+bool hessian_null(struct hessian *h);           /* takes a null; false: another value is next */
+int hessian_bool(struct hessian *h, bool *v);
+int hessian_int(struct hessian *h, int32_t *v);
+int hessian_long(struct hessian *h, int64_t *v); /* takes an int, too */
+int hessian_double(struct hessian *h, double *v);
+int hessian_date(struct hessian *h, int64_t *ms); /* since 1970, UTC */
+/*
+ * Text or bytes, inside the input. *parts: it came in several chunks, and s is all of them with their heads between:
+ * hessian_join() makes it one.
+ */
+int hessian_string(struct hessian *h, struct slice *s, bool *parts);
+int hessian_binary(struct hessian *h, struct slice *s, bool *parts);
+size_t hessian_join(struct slice s, char *out); /* out holds s.n bytes; returns how many it took */
+/* The opening of a map: its pairs follow, then HESSIAN_END, which hessian_end() takes. Its type is passed over. */
+int hessian_map(struct hessian *h);
+/* The same of a list. *n: values, or -1 = until HESSIAN_END. */
+int hessian_list(struct hessian *h, int64_t *n);
+/* Of an object: definitions before it are taken, its fields' values follow in the order of the names. */
+int hessian_object(struct hessian *h, const struct hessian_class **class);
+bool hessian_end(struct hessian *h);
+/* Name of a class and then of its fields: i 0 is the class itself. p NULL: there are not so many, or it is in parts. */
+struct slice hessian_name(const struct hessian *h, const struct hessian_class *class, uint32_t i);
+
+/* ---- writing: shortest forms, to the end of b; 0 or -ENOMEM (b may hold a part then) ------------------------- */
+
+int hessian_put_null(struct buf *b);
+int hessian_put_bool(struct buf *b, bool v);
+int hessian_put_int(struct buf *b, int32_t v);
+int hessian_put_long(struct buf *b, int64_t v);
+int hessian_put_double(struct buf *b, double v);
+/* UTF-8, surrogates of three bytes among it; any other byte is taken for a Latin-1 letter. */
+int hessian_put_string(struct buf *b, struct slice s);
+int hessian_put_binary(struct buf *b, struct slice s);
+/* n values follow. type "" = untyped. */
+int hessian_put_list(struct buf *b, struct slice type, uint32_t n);
+/* Pairs follow, then hessian_put_end(). type "" = untyped. */
+int hessian_put_map(struct buf *b, struct slice type);
+int hessian_put_end(struct buf *b);
+/* A class, numbered from 0 in order; the names of its fields follow as strings. Then objects of it, whose values follow. */
+int hessian_put_class(struct buf *b, struct slice name, uint32_t fields);
+int hessian_put_object(struct buf *b, uint32_t class);
