@@ -40,6 +40,8 @@ enum {
 	MSG_NO_BODY = 1u << 5,
 	/* sender will not use the connection again (Connection: close) */
 	MSG_CLOSE = 1u << 6,
+	/* RPC: the call was made and what it called threw; status says 200 (Dubbo: tags 0 and 3 of an answer) */
+	MSG_EXCEPTION = 1u << 7,
 };
 
 /*

@@ -9,7 +9,7 @@
 	X(round_robin) X(random_host) X(least_request) X(ring_hash) X(maglev) X(peak_ewma) X(original_destination)
 
 /* In the order of their detection (docs/rpc.md). */
-#define PROTOS(X) X(http2) X(bolt) X(http1)
+#define PROTOS(X) X(http2) X(bolt) X(dubbo) X(http1)
 
 #define DECLARE(name) extern const struct registry_ops registry_##name;
 #define LIST(name) &registry_##name,
