@@ -12,6 +12,7 @@ listeners:
 - {name: web, address: "127.0.0.1:8080", routes: [all]}
 - {name: told, address: "127.0.0.1:8082", routes: [all], netFilters: [{type: proxy-protocol}]}
 - {name: relay, address: "127.0.0.1:8081", protocol: tcp, rules: [{backends: [{cluster: raw}]}]}
+- {name: judged, address: "127.0.0.1:8083", protocol: tcp, rules: [{backends: [{cluster: judged}]}]}
 routes:
 - name: all
   rules:
@@ -25,6 +26,7 @@ clusters:
 - {name: app, connectTimeout: $1, endpoints: [{address: "127.0.0.1:9001"}]}
 - {name: dead, endpoints: [{address: "127.0.0.1:9"}]}
 - {name: raw, endpoints: [{address: "127.0.0.1:9003"}]}
+- {name: judged, endpoints: [{address: "127.0.0.1:9005"}, {address: "127.0.0.1:9006", priority: 1}], panicThreshold: 0, outlierDetection: {consecutive5xx: 3, maxEjectionPercent: 100, baseEjection: 300s}}
 - {name: six, endpoints: [{address: "[::1]:9"}]}
 - {name: anywhere, loadBalancer: original-destination}
 ${2:-}
@@ -142,6 +144,25 @@ def relayed_connections():
     grows(*R, lambda: relay(lambda s, peer: Stream(s).reset()), requests=1, client_gone=1)
     raw.close()
     grows(*R, lambda: is_(Stream(socket.create_connection(("127.0.0.1", 8081))).closed(), True), requests=1, connect_failed=1)
+
+
+@case
+def relayed_ones_that_clients_break_say_nothing_of_the_host():
+    raw = socket.create_server(("127.0.0.1", 9005))
+
+    def broken_by(who):
+        s = Stream(socket.create_connection(("127.0.0.1", 8083)))
+        peer = Stream(raw.accept()[0])
+        s.send("x")
+        is_(peer.exactly(1), b"x")
+        before = metric("weft_listener_client_broke_total") + metric("weft_listener_host_broke_total")
+        (s if who == "client" else peer).reset()
+        eventually(lambda: metric("weft_listener_client_broke_total") + metric("weft_listener_host_broke_total") == before + 1)
+    for who in ("host", "host", "client", "host"):
+        broken_by(who)
+    judged = lambda: next(c for c in json.loads(admin("/clusters"))["clusters"] if c["name"] == "judged")["hosts"][0]
+    eventually(lambda: judged().get("ejected"))
+    raw.close()
 
 
 @case

@@ -8,6 +8,7 @@ kernel: {mode: off}
 listeners:
 - {name: web, address: "127.0.0.1:8080", protocol: http, routes: [all]}
 - {name: raw, address: "127.0.0.1:8081", protocol: tcp, rules: [{backends: [{cluster: shared}]}]}
+- {name: datagrams, address: "127.0.0.1:8082", protocol: udp, rules: [{backends: [{cluster: shared}]}]}
 routes:
 - name: all
   rules:
@@ -191,6 +192,73 @@ def a_relayed_connection_that_ends_gives_its_place_to_who_waits():
     r = c.response()
     assert r.status == 200 or b"waited too long" in r.body, r.body
     served(c, "/shared")
+    c.close()
+
+
+def relayed():
+    """A relayed connection that has a place: its host answers. One that waited in vain for a second is tried again."""
+    for _ in range(5):
+        began, raw = time.monotonic(), Client(8081)
+        try:
+            raw.send("GET /shared HTTP/1.1\r\nHost: a\r\n\r\n")
+            is_(raw.response().status, 200)
+            return raw
+        except (EOFError, OSError):
+            assert time.monotonic() - began > WAIT, "it was let go at once"
+    raise AssertionError("never relayed")
+
+
+@case
+def idle_connections_of_any_worker_make_room_for_relayed_ones():
+    for _ in range(8):
+        c = Client()
+        served(c, "/shared")
+        relayed().close()
+        c.close()
+
+
+@case
+def a_relayed_connection_waits_for_one_that_ends():
+    first = relayed()
+    waits = metric("weft_cluster_waits_total")
+    second = Client(8081)
+    second.send("GET /shared HTTP/1.1\r\nHost: a\r\n\r\n")
+    eventually(lambda: metric("weft_cluster_waits_total") > waits)
+    first.close()
+    try:
+        is_(second.response().status, 200)
+    except (EOFError, OSError):
+        relayed().close()
+    second.close()
+
+
+@case
+def and_a_second_at_most():
+    first, began = relayed(), time.monotonic()
+    before = metric("weft_listener_overflow_total")
+    second = Client(8081)
+    assert second.closed()
+    assert time.monotonic() - began > WAIT, "it waited"
+    eventually(lambda: metric("weft_listener_overflow_total") == before + 1)
+    waits = metric("weft_cluster_waits_total")
+    left = Client(8081)
+    eventually(lambda: metric("weft_cluster_waits_total") > waits)
+    left.reset()
+    first.close()
+    relayed().close()
+
+
+@case
+def an_idle_connection_of_the_same_worker_makes_room_for_a_session():
+    host = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    host.bind(("127.0.0.1", 9004))
+    host.settimeout(LIMIT)
+    c = Client()
+    served(c, "/shared")
+    clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(60)]     # of every worker some
+    for i, s in enumerate(clients):
+        s.sendto(str(i).encode(), ("127.0.0.1", 8082))
+    is_(host.recv(10).isdigit(), True)
     c.close()
 
 

@@ -188,13 +188,32 @@ static int choose(struct cluster_use *u, const struct cluster_ask *ask, struct p
 	return out->addr.port ? 0 : -EHOSTUNREACH;
 }
 
+/* For one that is relayed: the place of a connection that is idle here is as good as a free one. */
+static bool take_connection(struct cluster_use *u)
+{
+	const struct clusters_conf *c = &u->cs->conf;
+	bool ok;
+
+	if (cluster_conn_waits(u))
+		return false;
+	if (use_take(u, LIMIT_CONNECTIONS))
+		return true;
+	if (!c->rests || !c->rests(c->arg, u))
+		return false;
+	u->refs++;
+	c->close_rest(c->arg, u);
+	ok = use_take(u, LIMIT_CONNECTIONS);
+	use_drop(u);
+	return ok;
+}
+
 /* A place that was waited for is used; else nobody who waits is overtaken. */
 static bool take_credit(struct cluster_use *u, const struct cluster_ask *ask, enum cluster_take take)
 {
 	struct cluster_wait *w = ask->wait;
 
 	if (take == CLUSTER_CONNECTION)
-		return use_take(u, LIMIT_CONNECTIONS);
+		return take_connection(u);
 	if (w && w->granted && w->use == u) {
 		w->use = NULL;
 		w->granted = false;

@@ -43,6 +43,7 @@ struct tcp {
 	struct pick pick;                       /* pick.use: something was picked */
 	struct cluster_ask ask;
 	struct stock_wait *wait;                /* for a socket of the client's pod; NULL: not */
+	struct cluster_wait place;              /* under maxConnections */
 	struct net_addr host;                   /* last one dialled; port 0: none */
 	uint64_t began_ns, chosen_ns, dialled_ns, took_ns; /* chosen: its cluster; took: until the host was reached */
 	uint64_t last_ns, idle_ns;              /* last: something moved */
@@ -93,6 +94,15 @@ static void unpick(struct tcp *t, bool ok)
 		return;
 	r.took_ns = ok ? t->took_ns : 0;
 	pick_done(&t->pick, &r);
+}
+
+/* What its client broke, or we did, says neither good nor bad of a host. */
+static void judge(struct tcp *t, enum tcp_end end)
+{
+	if (t->pick.use && (end == TCP_CLIENT || end == TCP_STOPPED))
+		pick_done(&t->pick, NULL);
+	else
+		unpick(t, end != TCP_HOST && end != TCP_CONNECT);
 }
 
 static void say(const struct tcp *t, enum tcp_end end)
@@ -181,7 +191,8 @@ static void tcp_finish(struct tcp *t, enum tcp_end end)
 	if (end != TCP_DONE && conn_is_open(&t->up))
 		conn_reset(&t->up);
 	flag_host(t, end);
-	unpick(t, end != TCP_HOST && end != TCP_CONNECT);
+	judge(t, end);
+	cluster_wait_end(&t->place);
 	stock_wait_end(t->wait);
 	relay_fini(&t->request, &t->all->pipes);
 	relay_fini(&t->response, &t->all->pipes);
@@ -382,6 +393,22 @@ static bool was_tried(const struct tcp *t)
 	return false;
 }
 
+static void place_came(struct cluster_wait *w, int err)
+{
+	struct tcp *t = container_of(w, struct tcp, place);
+
+	if (err)
+		tcp_finish(t, TCP_OVERFLOW);
+	else
+		dial(t);
+}
+
+/* As requests do, and in their queue. */
+static bool waits_for_place(struct tcp *t)
+{
+	return !cluster_wait_begin(t->all->worker->clusters, t->ask.backend->cluster, &t->place, LIMIT_CONNECTIONS, place_came);
+}
+
 /* One host after another, until one can be connected to or none is left that was not tried. */
 static void dial(struct tcp *t)
 {
@@ -390,6 +417,8 @@ static void dial(struct tcp *t)
 
 		t->ask.lb.now_ns = loop_of(t)->now_ns;
 		err = cluster_pick(t->all->worker->clusters, &t->ask, CLUSTER_CONNECTION, &t->pick);
+		if (err == -EBUSY && waits_for_place(t))
+			return;
 		if (err) {
 			tcp_finish(t, end_of(err, t));
 			return;
@@ -501,7 +530,7 @@ static void down_event(struct conn *c)
 
 	if (t->sniffing)
 		sniff(t);
-	else if (t->up.opened && is_gone(t))
+	else if ((t->place.use && conn_was_reset(c)) || (t->up.opened && is_gone(t)))
 		tcp_finish(t, TCP_CLIENT);
 	else if (t->up.opened)
 		move(t);
