@@ -51,7 +51,8 @@ all: $(PROGRAMS) $(BPF_OBJS)
 
 # install_into: DESTDIR. Configuration that is already there is left alone.
 BINDIR = $(PREFIX)/bin
-filled = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@BINDIR@|$(BINDIR)|' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|' -e 's|@VERSION@|$(VERSION)|'
+filled = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@BINDIR@|$(BINDIR)|' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@ABI@|$(ABI)|'
+ABI = $(shell sed -n 's/^.define WEFT_ABI //p' include/weft/plugin.h)
 define install_into
 	$(Q)install -d $(1)$(BINDIR) $(1)$(PREFIX)/include/weft $(1)$(PREFIX)/share/pkgconfig $(1)$(PREFIX)/lib/weft/plugins \
 		$(1)$(PREFIX)/lib/systemd/system $(1)$(PREFIX)/lib/sysusers.d $(1)$(SYSCONFDIR)/weft/services.d

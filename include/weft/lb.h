@@ -85,7 +85,8 @@ struct lb_result {
 /* All const; NULL where it says so. */
 struct lb_ops {
 	const char *name;                       /* clusters[].loadBalancer */
-	const struct conf_item *conf;           /* rows beside it; NULL = none */
+	/* rows of clusters[].loadBalancerSettings; NULL = none */
+	const struct conf_item *conf;
 	size_t conf_size, state_size;
 	/*
 	 * Table of a set: a pure function of set and conf, shared by all workers. Built once per

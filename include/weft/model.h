@@ -98,9 +98,12 @@ enum lb_policy {                                /* clusters[].loadBalancer */
 	LB_POLICY_RING_HASH,                    /* these three: proxy only; kernel: Maglev, least open, refused */
 	LB_POLICY_PEAK_EWMA,
 	LB_POLICY_ORIGINAL_DESTINATION,
+	LB_POLICY_EXTENSION,                    /* cluster_fact.balancer names it; kernel: least open */
 	LB_POLICIES
 };
 extern const char *const lb_policy_names[LB_POLICIES + 1]; /* "least-request", ... NULL */
+struct cluster_fact;
+struct slice cluster_balancer(const struct cluster_fact *c); /* as clusters[].loadBalancer names it */
 /* What the kernel does with a service of such a cluster, where it cannot do that: "maglev is used"; NULL: it can. */
 extern const char *const lb_kernel_words[LB_POLICIES];
 
@@ -164,6 +167,8 @@ struct cluster_fact {
 	struct fact fact;
 	struct slice name;
 	enum lb_policy lb;
+	struct slice balancer;                  /* LB_POLICY_EXTENSION: the name of its struct lb_ops; else empty */
+	struct slice balancer_settings;         /* JSON that its rows read; empty: their defaults */
 	enum locality_prefer prefer;
 	struct slice protocol;                  /* what its hosts speak: "http2"; else HTTP/1.1, or what TLS agrees on */
 	uint32_t connect_ms;                    /* TCP and TLS; at least 1 */

@@ -3,12 +3,13 @@
  * A shared object with extensions: include this, name them in WEFT_PLUGIN, and
  *	cc -std=c11 -shared -fPIC -fvisibility=hidden -o first.so first.c
  * Loaded by conf/plugin once at start, before any thread runs, with RTLD_NOW | RTLD_LOCAL, and
- * never unloaded. The proxy loads every plugin, the agent those with registries. Refused with its
- * path and the reason: another WEFT_ABI, a name that is taken.
+ * never unloaded: by the agent, which reads settings by the rows and runs registries, and by the
+ * proxy, which runs everything else. docs/extending.md says what is refused.
  *
  * WEFT_ABI is one number for all of include/weft/, equal or refused. Every change of a header there
  * that a plugin can notice raises it and leaves a line here.
  *	1	first: five kinds
+ *	2	proto.h: data() says where its bytes lie; model.h: protocols of listeners, balancers by name
  */
 #pragma once
 #include "weft/buf.h"
@@ -27,7 +28,7 @@
 #include "weft/str.h"
 #include "weft/types.h"
 
-#define WEFT_ABI 1
+#define WEFT_ABI 2
 
 struct weft_plugin {
 	uint32_t abi;                           /* first: it protects the rest */

@@ -19,6 +19,7 @@ static const struct path {
 } paths[] = {
 	{ "/", view_index, "this list" },
 	{ "/version", view_version, "versions of the daemon and its contracts" },
+	{ "/plugins", view_plugins, "plugins that are loaded: name, version, ABI, file, and what each brings" },
 	{ "/ready", view_ready, "200 when every condition is well, else 503; says which is not" },
 	{ "/live", view_live, "200 while the agent's loop runs" },
 	{ "/metrics", view_metrics, "Prometheus text" },

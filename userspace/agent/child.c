@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "conf/plugin.h"
 #include "net/tlsctx.h"
 #include "weft/log.h"
 #include "weft/str.h"
@@ -194,6 +195,13 @@ static void on_hello(void *arg, const struct report_hello *h)
 		kill(c->pid, SIGTERM);
 		return;
 	}
+	if (h->plugins != plugins_hash() && c->adopted) {
+		log_info("proxy", "process %d has other plugins: it is replaced", c->pid);
+		kill(c->pid, SIGTERM);
+		return;
+	}
+	if (h->plugins != plugins_hash())
+		log_warn("proxy", "files of plugins are others than at the start: weftd is to be restarted");
 	log_info("proxy", "process %d is up with %u workers", c->pid, h->workers);
 	c->on->workers(c->arg, h->workers);
 	c->state = CHILD_RUNNING;
@@ -388,6 +396,7 @@ static bool adopt(struct child *c)
 	}
 	if (attach(c, fd, pid))
 		return false;
+	c->adopted = true;
 	stat_add(&c->stat.adopted, 1);
 	log_info("proxy", "process %d of a former agent is taken over", pid);
 	return true;
@@ -412,8 +421,8 @@ static int listen_on(const char *path)
 static _Noreturn void become_proxy(const struct child *c, int listen_fd)
 {
 	char workers[16], drain[16];
-	char *argv[] = { (char *)c->conf.program, "--role=proxy", "--workers", workers, "--log-level", (char *)c->conf.log_level,
-			 "--drain", drain, NULL, NULL, NULL };
+	char *argv[11 + 2 * PLUGINS_MAX] = { (char *)c->conf.program, "--role=proxy", "--workers", workers, "--log-level",
+					     (char *)c->conf.log_level, "--drain", drain };
 	unsigned n = 8;                         /* of argv, so far */
 	sigset_t none;
 
@@ -421,6 +430,10 @@ static _Noreturn void become_proxy(const struct child *c, int listen_fd)
 		argv[n++] = "--no-splice";
 	if (c->conf.spin)
 		argv[n++] = "--spin";
+	for (size_t i = 0; i < plugins.n; i++) {
+		argv[n++] = "--plugin";
+		argv[n++] = plugins.v[i].path;
+	}
 	snprintf(workers, sizeof(workers), "%u", c->conf.workers);
 	snprintf(drain, sizeof(drain), "%u", c->conf.drain_ms);
 	sigemptyset(&none);
@@ -454,6 +467,7 @@ static int spawn(struct child *c)
 			close(fd);
 		return err;
 	}
+	c->adopted = false;
 	stat_add(&c->stat.starts, 1);
 	err = attach(c, fd, pid);
 	if (err) {

@@ -74,6 +74,7 @@ struct child {
 	struct handover way;                    /* of its connection */
 	struct report_hello hello;              /* of the running proxy */
 	bool stopping;
+	bool adopted;                           /* it was started by a former agent */
 	int tickets_fd;                         /* in which keys of session tickets outlive a proxy; never mapped here. -1: none */
 	struct child_stat stat;
 };

@@ -65,11 +65,11 @@ static void say_instead(const struct diff *d)
 		enum lb_policy lb = now ? now->conf->lb : LB_POLICY_LEAST_REQUEST;
 		char name[128];
 
-		if (!lb_kernel_words[lb] || (old && old->conf->lb == lb))
+		if (!lb_kernel_words[lb] || (old && slice_eq(cluster_balancer(old->conf), cluster_balancer(now->conf))))
 			continue;
 		snprintf(name, sizeof(name), "%.*s", SLICE_ARG(now->name));
-		log_info(name, "loadBalancer %s is the proxy's; for services without routes %s in the kernel",
-			 lb_policy_names[lb], lb_kernel_words[lb]);
+		log_info(name, "loadBalancer %.*s is the proxy's; for services without routes %s in the kernel",
+			 SLICE_ARG(cluster_balancer(now->conf)), lb_kernel_words[lb]);
 	}
 }
 

@@ -19,6 +19,7 @@
 #include "base/log_sink.h"
 #include "base/mem.h"
 #include "conf/dump.h"
+#include "conf/plugin.h"
 #include "weft/str.h"
 
 /* An editor writes in pieces, and a ConfigMap's links are swapped one by one: quiet for so long, then it is read. */
@@ -99,7 +100,7 @@ static void name_difference(struct buf *out, const char *section, const char *fi
 /* Sections that are read at the start alone; of mappings each field that differs. */
 static void differences(const struct config *was, const struct config *now, struct buf *out)
 {
-	static const char *const sections[] = { "workers", "admin", "kernel", "proxy" };
+	static const char *const sections[] = { "workers", "admin", "kernel", "proxy", "plugins" };
 	json_t *a = config_dump(was), *b = config_dump(now);
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
@@ -135,6 +136,7 @@ static void adopt(struct reload *r, struct config *now)
 	now->admin = was->admin;
 	now->kernel = was->kernel;
 	now->proxy = was->proxy;
+	now->plugins = was->plugins;
 	a->config = now;
 	if (was == r->first)
 		config_drop_facts(was);
@@ -248,6 +250,7 @@ void reload_init(struct reload *r, struct agent *a)
 		log_warn("reload", "no inotify: changes of %s wait for SIGHUP or weft reload", a->conf.path);
 	watch(r);
 	r->hash = hash_files(a->conf.path);
+	plugins.closed = true;
 }
 
 void reload_fini(struct reload *r)

@@ -19,7 +19,7 @@ int view_write(void *rs, struct slice piece);
 typedef void view_fn(struct agent *a, const struct http_request *rq, struct http_response *rs);
 
 /* view_process.c */
-view_fn view_version, view_ready, view_live, view_stats, view_metrics, view_reload;
+view_fn view_version, view_plugins, view_ready, view_live, view_stats, view_metrics, view_reload;
 /* view_model.c */
 view_fn view_config, view_snapshot, view_services, view_clusters, view_registries, view_certificates;
 /* view_routes.c, view_explain_http.c */

@@ -146,7 +146,7 @@ static json_t *backend_json(const struct agent *a, const struct route_backend *b
 		json_object_set_new(o, "absent", json_true());
 		return o;
 	}
-	json_object_set_new(o, "algorithm", json_string(lb_policy_names[c->conf->lb]));
+	json_object_set_new(o, "algorithm", dump_text(cluster_balancer(c->conf)));
 	json_object_set_new(o, "hosts", taking_json(a, c, b, &fallback));
 	if (fallback)
 		json_object_set_new(o, "fallback", json_string(fallback));

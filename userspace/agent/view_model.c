@@ -6,8 +6,10 @@
 #include "agent/agent.h"
 #include "agent/view.h"
 #include "base/arena.h"
+#include "base/extensions.h"
 #include "base/table.h"
 #include "conf/dump.h"
+#include "conf/settings.h"
 #include "kern/read.h"
 #include "model/dump.h"
 #include "model/http_stat.h"
@@ -122,7 +124,7 @@ static json_t *port_json(struct agent *a, struct port_index *x, const struct ser
 	char words[NOTES_TEXT];
 
 	if (c) {
-		json_object_set_new(o, "algorithm", json_string(lb_policy_names[c->conf->lb]));
+		json_object_set_new(o, "algorithm", text(cluster_balancer(c->conf)));
 		json_object_set_new(o, "hosts", json_integer(c->nhosts));
 		json_object_set_new(o, "ready", json_integer(ready_hosts(c)));
 	}
@@ -250,6 +252,18 @@ static void cluster_origin(const struct agent *a, const struct cluster *c, json_
 						      dump_text(slice_str(why))));
 }
 
+/* What its balancer works with, defaults included. */
+static void put_settings(json_t *o, const struct cluster_fact *c)
+{
+	const struct lb_ops *ops = extension_find(EXTENSION_lb, cluster_balancer(c));
+	struct settings_kind k = { .rows = ops ? ops->conf : NULL, .size = ops ? ops->conf_size : 0 };
+	struct settings *s = k.rows ? settings_new(&k, c->balancer_settings, NULL) : NULL;
+
+	if (s)
+		json_object_set_new(o, "loadBalancerSettings", conf_dump(k.rows, settings_conf(s)));
+	settings_free(s);
+}
+
 static json_t *cluster_json(const struct agent *a, const struct cluster *c)
 {
 	static const char *const prefer[] = { "any", "region", "zone" };
@@ -257,9 +271,10 @@ static json_t *cluster_json(const struct agent *a, const struct cluster *c)
 
 	for (size_t i = 0; i < c->nhosts; i++)
 		json_array_append_new(hosts, host_json(a, c->hosts[i]));
-	o = json_pack("{so ss ss si so so}", "name", text(c->name), "loadBalancer", lb_policy_names[c->conf->lb], "prefer",
+	o = json_pack("{so so ss si so so}", "name", text(c->name), "loadBalancer", text(cluster_balancer(c->conf)), "prefer",
 		      prefer[c->conf->prefer], "generation", (int)c->generation, "source", mark_text(&c->conf->fact), "hosts",
 		      hosts);
+	put_settings(o, c->conf);
 	view_counts_member(a, &cluster_http_stat_desc, c->name, o);
 	cluster_origin(a, c, o);
 	return o;

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/stat_text.h"
+#include "conf/plugin.h"
 #include "kern/read.h"
 #include "model/dump.h"
 #include "weft/str.h"
@@ -21,10 +22,37 @@ void view_version(struct agent *a, const struct http_request *rq, struct http_re
 
 	(void)rq;
 	uname(&u);
-	view_json(rs, json_pack("{ss si si si ss ss si sf}", "version", WEFT_VERSION, "mapsAbi", MAPS_ABI, "wireVersion",
+	view_json(rs, json_pack("{ss si si si si ss ss si sf}", "version", WEFT_VERSION, "pluginAbi", WEFT_ABI, "mapsAbi", MAPS_ABI, "wireVersion",
 				WIRE_VERSION, "reportVersion", REPORT_VERSION, "kernel", u.release, "libbpf",
 				libbpf_version_string(), "pid", (int)getpid(), "uptimeSeconds",
 				(clock_ns() - a->started_ns) / 1e9));
+}
+
+static json_t *brings_json(const struct weft_plugin *p)
+{
+	json_t *list = json_array();
+	const void *ops;
+
+	for (int k = 0; k < EXTENSION_KINDS; k++)
+		for (size_t i = 0; (ops = extension_of(p, k, i)); i++)
+			json_array_append_new(list, json_sprintf("%s %s", extension_words[k], extension_name(ops)));
+	return list;
+}
+
+void view_plugins(struct agent *a, const struct http_request *rq, struct http_response *rs)
+{
+	json_t *list = json_array();
+
+	(void)a;
+	(void)rq;
+	for (size_t i = 0; i < plugins.n; i++) {
+		const struct plugin *p = &plugins.v[i];
+
+		json_array_append_new(list, json_pack("{ss ss si so so}", "name", p->what->name, "version", p->what->version, "abi",
+						      (int)p->what->abi, "path", dump_text(slice_str(p->path)), "brings",
+						      brings_json(p->what)));
+	}
+	view_json(rs, json_pack("{si so}", "abi", WEFT_ABI, "plugins", list));
 }
 
 void view_live(struct agent *a, const struct http_request *rq, struct http_response *rs)
@@ -55,7 +83,7 @@ struct stat_set {
 	const void *values;
 };
 
-#define SETS 14
+#define SETS 15
 
 static void all_sets(struct agent *a, struct stat_set out[SETS])
 {
@@ -73,6 +101,7 @@ static void all_sets(struct agent *a, struct stat_set out[SETS])
 	out[11] = (struct stat_set){ &pods_stat_desc, &a->pods.stat };
 	out[12] = (struct stat_set){ &factory_stat_desc, &a->factory.stat };
 	out[13] = (struct stat_set){ &discovery_stat_desc, &a->discovery.stat };
+	out[14] = (struct stat_set){ &plugin_stat_desc, &plugins.stat };
 }
 
 void view_stats(struct agent *a, const struct http_request *rq, struct http_response *rs)

@@ -4,24 +4,17 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/extensions.h"
 #include "weft/str.h"
-
-static const struct proto_ops *const none[] = { NULL };
-static const struct proto_ops *const *all_of_them = none;
-
-void protocols_set(const struct proto_ops *const *all)
-{
-	all_of_them = all;
-}
 
 const struct proto_ops *const *protocols(void)
 {
-	return all_of_them;
+	return extensions.protos;
 }
 
 const struct proto_ops *protocol_rpc(struct slice name)
 {
-	for (const struct proto_ops *const *p = all_of_them; *p; p++)
+	for (const struct proto_ops *const *p = extensions.protos; *p; p++)
 		if ((*p)->flags & PROTO_RPC && slice_eq_str(name, (*p)->name))
 			return *p;
 	return NULL;
@@ -29,7 +22,7 @@ const struct proto_ops *protocol_rpc(struct slice name)
 
 const struct proto_ops *protocol_alpn(struct slice name)
 {
-	for (const struct proto_ops *const *p = all_of_them; *p; p++) {
+	for (const struct proto_ops *const *p = extensions.protos; *p; p++) {
 		const char *const *word = (*p)->flags & PROTO_RPC ? (*p)->alpn : NULL;
 
 		for (; word && *word; word++)
@@ -45,7 +38,7 @@ int protocol_unknown(struct slice name, const char *first, struct err *e)
 	size_t n = 0;
 
 	names[0] = '\0';
-	for (const struct proto_ops *const *p = all_of_them; *p && n < sizeof(names); p++)
+	for (const struct proto_ops *const *p = extensions.protos; *p && n < sizeof(names); p++)
 		if ((*p)->flags & PROTO_RPC)
 			n += (size_t)snprintf(names + n, sizeof(names) - n, ", %s", (*p)->name);
 	return err_add(e, -EINVAL, "want one of: %s%s; not %.*s", first, names, SLICE_ARG(name));

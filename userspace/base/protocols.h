@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The protocols of this process, built-in ones and those of plugins. Set once, before any thread runs; read by all. */
+/* The protocols of this process, built-in ones and those of plugins. Those of base/extensions.h. */
 #pragma once
 #include "weft/proto.h"
 #include "weft/err.h"
 
 /* NULL-ended, in the order in which connections are held against them; lives for ever. */
-void protocols_set(const struct proto_ops *const *all);
 const struct proto_ops *const *protocols(void);
 /* One whose requests name a service and a method (PROTO_RPC); NULL: there is no such one, or it is HTTP. */
 const struct proto_ops *protocol_rpc(struct slice name);

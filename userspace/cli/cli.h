@@ -46,6 +46,7 @@ int verb_listeners(struct cli *c);
 int verb_methods(struct cli *c);
 int verb_overload(struct cli *c);
 int verb_connections(struct cli *c);
+int verb_plugins(struct cli *c);
 int verb_version(struct cli *c);
 int verb_kernel_maps(struct cli *c);
 int verb_kernel_programs(struct cli *c);

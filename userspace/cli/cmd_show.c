@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status, services, clusters, routes, listeners, methods, overload, connections, config dump, version: what the daemon shows of its model. */
+/* status, services, clusters, routes, listeners, methods, overload, connections, config dump, plugins, version: the daemon's model. */
 #include <string.h>
 
 #include "cli/cli.h"
@@ -352,6 +352,17 @@ int verb_config_dump(struct cli *c)
 	return EXIT_OK;
 }
 
+int verb_plugins(struct cli *c)
+{
+	static const struct column columns[] = {
+		{ "NAME", "name", COLUMN_TEXT, false }, { "VERSION", "version", COLUMN_TEXT, false },
+		{ "ABI", "abi", COLUMN_COUNT, false },	{ "BRINGS", "brings", COLUMN_TEXT, false },
+		{ "FILE", "path", COLUMN_TEXT, false }, { 0 },
+	};
+
+	return show_rows(c, "/plugins", "plugins", columns);
+}
+
 int verb_version(struct cli *c)
 {
 	int err = cli_no_more(c, 0);
@@ -369,9 +380,10 @@ int verb_version(struct cli *c)
 	} else {
 		printf("weft   %s\n", WEFT_VERSION);
 		if (v)
-			printf("weftd  %s (map layout %s, facts on the wire %s, kernel %s)\n",
+			printf("weftd  %s (map layout %s, ABI of plugins %s, facts on the wire %s, kernel %s)\n",
 			       render_value(json_object_get(v, "version"), COLUMN_TEXT),
 			       render_value(json_object_get(v, "mapsAbi"), COLUMN_COUNT),
+			       render_value(json_object_get(v, "pluginAbi"), COLUMN_COUNT),
 			       render_value(json_object_get(v, "wireVersion"), COLUMN_COUNT),
 			       render_value(json_object_get(v, "kernel"), COLUMN_TEXT));
 	}

@@ -33,6 +33,7 @@ const struct verb verbs[] = {
 	{ "config check", "FILE", "check a configuration without starting", "weft config check /etc/weft/weft.yaml",
 	  verb_config_check },
 	{ "config dump", "", "the configuration in force, defaults included", "weft config dump", verb_config_dump },
+	{ "plugins", "[NAME]", "plugins that are loaded, and what each brings", "weft plugins", verb_plugins },
 	{ "reload", "", "read the configuration again; exit code 2 when it is refused", "weft reload", verb_reload },
 	{ "version", "", "versions of weft, weftd and their contracts", "weft version", verb_version },
 	{ 0 },

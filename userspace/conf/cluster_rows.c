@@ -2,6 +2,8 @@
 #include "conf/cluster_rows.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include "base/extensions.h"
 #include "base/http_name.h"
 #include "base/protocols.h"
 #include "conf/fact_rows.h"
@@ -104,6 +106,30 @@ static const struct conf_item prefer_rows[] = {
 		  .help = "endpoints of this node's region or zone are used while one is there"),
 	CONF_END
 };
+
+enum lb_policy cluster_policy(struct slice balancer)
+{
+	int i = 0;
+
+	while (i < LB_POLICY_EXTENSION && !slice_eq_str(balancer, lb_policy_names[i]))
+		i++;
+	return i;
+}
+
+static int check_balancer(const void *value, struct err *e)
+{
+	const struct slice *name = value;
+	char own[160] = "";
+
+	if (cluster_policy(*name) != LB_POLICY_EXTENSION || extension_find(EXTENSION_lb, *name))
+		return 0;
+	for (int i = 0; i < LB_POLICY_EXTENSION; i++) {
+		size_t n = strlen(own);
+
+		snprintf(own + n, sizeof(own) - n, "%s%s", i ? ", " : "", lb_policy_names[i]);
+	}
+	return extension_unknown(EXTENSION_lb, *name, own, e);
+}
 
 static const struct conf_item discovery_rows[] = {
 	CONF_LINE_ITEM(struct cluster_discovery, line),
@@ -247,9 +273,12 @@ const struct conf_item fact_cluster_rows[] = {
 		  .help = "what its endpoints speak; http2: from the first byte on, or by TLS and ALPN; http: HTTP/1.1, or HTTP/2 "
 			  "where `tls.alpn` offers h2 and the endpoint takes it; bolt, dubbo or another RPC protocol; auto: what the "
 			  "client speaks of RPC, else as http"),
-	CONF_ITEM(struct cluster_conf, lb, "loadBalancer", ENUM, .names = lb_policy_names, .dflt = "least-request",
-		  .help = "least-request: the less busy of two drawn at random; ring-hash and peak-ewma are the proxy's, the "
-			  "kernel uses maglev and least-request instead; original-destination: where the client wanted to go"),
+	CONF_ITEM(struct cluster_conf, balancer, "loadBalancer", STRING, .max = NAME_MAX_BYTES, .check = check_balancer,
+		  .dflt = "least-request",
+		  .help = "least-request: the less busy of two drawn at random; round-robin; random; maglev; ring-hash and peak-ewma are "
+			  "the proxy's, the kernel uses maglev and least-request instead; original-destination: where the client "
+			  "wanted to go; or one that a plugin brings, for which the kernel uses least-request"),
+	{ .name = "loadBalancerSettings", .type = CONF_STRUCT, .help = "of a plugin's balancer: what it declares" },
 	CONF_ITEM(struct cluster_conf, locality, "locality", STRUCT, .rows = prefer_rows, .help = "nearby endpoints first"),
 	CONF_ITEMS(struct cluster_conf, endpoints, "endpoints", STRUCT, struct cluster_endpoint, .rows = endpoint_rows,
 		   .help = "who serves it; none: connections are refused"),

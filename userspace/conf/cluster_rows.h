@@ -23,7 +23,7 @@ struct cluster_certificate {                    /* of listeners too */
 struct cluster_conf {
 	struct slice name;
 	struct slice protocol;                  /* "auto", "http", "http2" or one of RPC's */
-	enum lb_policy lb;
+	struct slice balancer;                  /* a word of lb_policy_names, or an extension's name */
 	struct cluster_prefer {
 		enum locality_prefer prefer;
 	} locality;
@@ -81,6 +81,7 @@ struct cluster_conf {
 	} tls;
 };
 
+enum lb_policy cluster_policy(struct slice balancer); /* LB_POLICY_EXTENSION: none of weft's own words */
 enum discovery_type { DISCOVERY_AUTO, DISCOVERY_DNS, DISCOVERY_REGISTRY };
 enum health_tls { HEALTH_TLS_AUTO, HEALTH_TLS_TRUE, HEALTH_TLS_FALSE };
 

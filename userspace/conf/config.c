@@ -12,6 +12,7 @@
 #include "base/table.h"
 #include "base/vec.h"
 #include "conf/merge.h"
+#include "conf/plugin.h"
 #include "conf/reader.h"
 #include "weft/registry.h"
 #include "weft/str.h"
@@ -228,6 +229,17 @@ static int check_discovery(struct conf_reader *r, const struct config *c, const 
 	return err;
 }
 
+/* What is wrong may be so only because a plugin is not there yet. */
+static void note_plugins(struct conf_reader *r, const struct config *c, const struct conf_node *root)
+{
+	const struct config_plugin *v = c->plugins.v;
+	const struct conf_node *list = conf_member(root, "plugins"), *n = list ? list->first : NULL;
+
+	for (size_t i = 0; plugins.closed && n && i < c->plugins.n; i++, n = n->next)
+		if (v[i].path.n && !plugin_is_loaded(v[i].path.p))
+			conf_error(r, n, "plugins[%zu]: %s is loaded at the next start: what it brings is not known before", i, v[i].path.p);
+}
+
 static int fill(struct loading *l, const struct conf_choice *choices, struct config *c)
 {
 	static const struct conf_node empty = {.kind = CONF_MAPPING, .line = 1};
@@ -245,11 +257,25 @@ static int fill(struct loading *l, const struct conf_choice *choices, struct con
 		err = -EINVAL;
 	if (!err)
 		err = check_discovery(&r, c, root);
-	if (err)
+	if (err) {
+		note_plugins(&r, c, root);
 		return err;
+	}
 	name_node(c);
 	add_node(c, l->files.v[0]);
 	return 0;
+}
+
+static void loading_end(struct loading *l)
+{
+	for (size_t i = 0; i < l->sources.n; i++)
+		conf_close(l->sources.v[i]);
+	for (size_t i = 0; i < l->texts.n; i++)
+		free(l->texts.v[i]);
+	vec_fini(&l->sources);
+	vec_fini(&l->texts);
+	vec_fini(&l->files);
+	arena_fini(&l->arena);
 }
 
 static int finish(struct loading *l, int err, const struct conf_choice *choices,
@@ -264,14 +290,7 @@ static int finish(struct loading *l, int err, const struct conf_choice *choices,
 	*out = err ? NULL : c;
 	if (err)
 		config_free(c);
-	for (size_t i = 0; i < l->sources.n; i++)
-		conf_close(l->sources.v[i]);
-	for (size_t i = 0; i < l->texts.n; i++)
-		free(l->texts.v[i]);
-	vec_fini(&l->sources);
-	vec_fini(&l->texts);
-	vec_fini(&l->files);
-	arena_fini(&l->arena);
+	loading_end(l);
 	return err;
 }
 
@@ -290,6 +309,51 @@ int config_load_text(struct slice text, const char *name, const struct conf_choi
 	struct loading l = {.errors = errors};
 
 	return finish(&l, add_text(&l, text, name), choices, out);
+}
+
+static int each_plugin(struct conf_reader *r, const struct conf_node *root,
+		       int (*load)(const char *plugin, struct err *e), struct conf_errors *errors)
+{
+	struct config c = { 0 };
+	const struct conf_node *list = conf_member(root, "plugins"), *n;
+	const struct config_plugin *v;
+	int err = 0;
+
+	if (conf_decode(r, config_plugins_rows, root, &c) || !list)
+		return 0;
+	r->errors = errors;
+	v = c.plugins.v;
+	n = list->first;
+	for (size_t i = 0; i < c.plugins.n; i++, n = n->next) {
+		struct err e = { 0 };
+
+		if (load(v[i].path.p, &e))
+			err = conf_error(r, conf_member(n, "path"), "plugins[%zu].path: %s: %s", i, v[i].path.p, err_text(&e));
+	}
+	return err;
+}
+
+int config_load_plugins(const char *path, int (*load)(const char *plugin, struct err *e),
+			struct conf_errors *errors)
+{
+	struct conf_errors unsaid = { 0 };      /* config_load() will say them */
+	struct loading l = {.errors = &unsaid};
+	struct arena arena;
+	int err = add_file(&l, path), more = add_folder(&l, path);
+
+	arena_init(&arena);
+	if (!err && !more && l.root) {
+		struct conf_reader r = {.arena = &arena, .errors = &unsaid, .file = l.files.v[0], .files = l.files.v,
+					.flags = CONF_UNKNOWN_OK};
+
+		err = each_plugin(&r, l.root, load, errors);
+	} else {
+		err = 0;
+	}
+	conf_errors_fini(&unsaid);
+	arena_fini(&arena);
+	loading_end(&l);
+	return err;
 }
 
 void config_drop_facts(struct config *c)

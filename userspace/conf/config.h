@@ -53,6 +53,11 @@ struct config_registry {
 	struct conf_chosen type;                /* choice->ops is the struct registry_ops, conf its settings */
 };
 
+struct config_plugin {
+	uint32_t line;
+	struct slice path;                      /* absolute */
+};
+
 enum config_spin { CONFIG_SPIN_OFF, CONFIG_SPIN_ADAPTIVE };
 
 enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
@@ -69,6 +74,7 @@ struct config {
 	struct config_admin admin;
 	struct config_kernel kernel;
 	struct conf_list registries;            /* of struct config_registry */
+	struct conf_list plugins;               /* of struct config_plugin; loaded at the start alone */
 	struct config_telemetry {
 		struct conf_list access_log;    /* of struct config_access_log */
 	} telemetry;
@@ -98,8 +104,15 @@ int config_load(const char *path, const struct conf_choice *choices, struct conf
 /* The same from one text (tests, fuzzing); conf.d is not looked for. */
 int config_load_text(struct slice text, const char *name, const struct conf_choice *choices, struct config **out,
 		     struct conf_errors *errors);
+/*
+ * Only the plugins that the files name, each given to load, in order: before config_load(), because they bring words of
+ * the rest. 0, or -EINVAL: load's words are in errors, behind the place of the path. What else is wrong with the files
+ * config_load() is left to say.
+ */
+int config_load_plugins(const char *path, int (*load)(const char *plugin, struct err *e), struct conf_errors *errors);
 void config_drop_facts(struct config *c);       /* the rest stays */
 void config_free(struct config *c);             /* NULL is allowed */
 
 /* Rows of the whole file: what is accepted, and docs/configuration.md. */
 extern const struct conf_item config_rows[];
+extern const struct conf_item config_plugins_rows[]; /* of `plugins` alone */

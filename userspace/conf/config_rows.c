@@ -4,6 +4,7 @@
 #include "conf/config.h"
 #include "conf/fact_rows.h"
 #include "conf/listener_rows.h"
+#include "conf/plugin.h"
 #include "kern/limits.h"
 #include "weft/str.h"
 
@@ -27,6 +28,13 @@ static int check_loopback(const void *value, struct err *e)
 static int check_socket(const void *value, struct err *e)
 {
 	return ((const struct slice *)value)->p[0] != '/' ? err_add(e, -EINVAL, "want a path that begins with /") : 0;
+}
+
+static int check_plugin(const void *value, struct err *e)
+{
+	const struct slice *path = value;
+
+	return plugin_check_file(path->p, e) ? err_add(e, -EINVAL, "%s", path->p) : 0;
 }
 
 static int check_cgroup(const void *value, struct err *e)
@@ -140,6 +148,13 @@ static const struct conf_item registry_rows[] = {
 	CONF_END
 };
 
+static const struct conf_item plugin_rows[] = {
+	CONF_LINE_ITEM(struct config_plugin, line),
+	CONF_ITEM(struct config_plugin, path, "path", STRING, .required = true, .max = 4095, .check = check_plugin,
+		  .help = "a shared object; it, its folders and what links lead to are root's, and only root may write them"),
+	CONF_END
+};
+
 static const struct conf_item access_log_rows[] = {
 	CONF_ITEM(struct config_access_log, path, "path", STRING, .required = true, .max = 4095, .check = check_socket,
 		  .help = "file that lines are appended to; a line per request"),
@@ -212,6 +227,12 @@ static const struct conf_item logging_rows[] = {
 	{ .name = (word), .type = CONF_LIST, .of = CONF_STRUCT, .rows = (rows_), .help = (text) }
 #define LATER(word, text) { .name = (word), .type = CONF_REFUSED, .help = (text) }
 
+#define CONFIG_PLUGINS                                                                                                 \
+	CONF_ITEMS(struct config, plugins, "plugins", STRUCT, struct config_plugin, .rows = plugin_rows,               \
+		   .help = "shared objects that bring protocols, load balancers, registries and more: docs/extending.md; at most 64")
+
+const struct conf_item config_plugins_rows[] = { CONFIG_PLUGINS, CONF_END };
+
 const struct conf_item config_rows[] = {
 	CONF_ITEM(struct config, node, "node", STRUCT, .rows = node_rows, .help = "this machine"),
 	CONF_ITEM(struct config, workers, "workers", INT, .names = auto_names, .min = 1, .max = WORKERS_MAX,
@@ -220,6 +241,7 @@ const struct conf_item config_rows[] = {
 	CONF_ITEM(struct config, kernel, "kernel", STRUCT, .rows = kernel_rows, .help = "what is done in the kernel"),
 	CONF_ITEMS(struct config, registries, "registries", STRUCT, struct config_registry, .rows = registry_rows,
 		   .check = check_registry, .help = "where services come from, beside this file"),
+	CONFIG_PLUGINS,
 	LIST_OF_FACTS("workloads", fact_workload_rows, "who runs on this machine"),
 	LIST_OF_FACTS("services", fact_service_rows, "names with addresses that clients dial"),
 	LIST_OF_FACTS("clusters", fact_cluster_rows, "sets of endpoints that serve services"),
@@ -232,6 +254,5 @@ const struct conf_item config_rows[] = {
 		  .help = "limits of the proxy as a process: docs/overload.md"),
 	CONF_ITEM(struct config, logging, "logging", STRUCT, .rows = logging_rows, .help = "the log, on standard error"),
 	LATER("policies", "this release would not enforce them, and a policy that is not enforced is worse than none"),
-	LATER("plugins", "this release loads no plugins"),
 	CONF_END
 };

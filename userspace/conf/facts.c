@@ -196,6 +196,29 @@ static int make_workload(struct making *m, const void *element)
 	return making_keep(m, &f->fact, m->node, "name", w->name);
 }
 
+/* ---- settings of extensions ------------------------------------------------------------------ */
+
+int making_settings(struct making *m, const char *field, struct slice who, const struct settings_kind *k, struct slice *text)
+{
+	const struct conf_node *given = conf_member(m->node, field);
+	/* Rows that must be given are missed on the line of whoever names the extension. */
+	const struct conf_node none = {.kind = CONF_MAPPING, .file = m->node->file, .line = m->node->line};
+	size_t before = reader_enter(&m->r, field);
+	int err = 0;
+
+	*text = (struct slice){0};
+	if (given && given->kind == CONF_NULL)
+		given = NULL;
+	if (!k->rows && given)
+		err = conf_error(&m->r, given, "%.*s takes no settings", SLICE_ARG(who));
+	if (k->rows)
+		err = conf_decode(&m->r, k->rows, given ? given : &none, arena_alloc(&m->arena, k->size + 1));
+	if (!err && given)
+		*text = settings_text(&m->arena, given, NULL);
+	reader_leave(&m->r, before);
+	return err;
+}
+
 /* ---- lists ----------------------------------------------------------------------------------- */
 
 static const struct list_kind {

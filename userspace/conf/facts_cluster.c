@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include "base/extensions.h"
 #include "base/protocols.h"
 #include "conf/cluster_rows.h"
 #include "conf/route_rows.h"
@@ -157,7 +158,7 @@ static void offer_http2(struct cluster_fact *f)
 
 static void set_cluster(struct cluster_fact *f, const struct cluster_conf *c)
 {
-	f->lb = c->lb;
+	f->lb = cluster_policy(c->balancer);
 	f->prefer = c->locality.prefer;
 	if (!slice_eq_str(c->protocol, "auto"))
 		f->protocol = fact_slice(&f->fact, c->protocol);
@@ -185,7 +186,7 @@ static int check_unused(struct making *m, const struct cluster_conf *c)
 {
 	const struct conf_node *health = conf_member(m->node, "healthCheck");
 
-	if (c->lb != LB_POLICY_RING_HASH && conf_member(m->node, "ringSize"))
+	if (cluster_policy(c->balancer) != LB_POLICY_RING_HASH && conf_member(m->node, "ringSize"))
 		return making_error(m, m->node, "ringSize", "only for loadBalancer ring-hash");
 	if (c->health.line && (c->health.type == HEALTH_TCP || c->health.type == HEALTH_GRPC) &&
 	    (conf_member(health, "path") || c->health.expect.n))
@@ -218,6 +219,21 @@ static int check_http2(struct making *m, const struct cluster_conf *c)
 	return 0;
 }
 
+/* What its balancer takes, by the balancer's own rows. */
+static int set_balancer(struct making *m, struct cluster_fact *f, const struct cluster_conf *c)
+{
+	const struct lb_ops *ops = extension_find(EXTENSION_lb, c->balancer);
+	struct settings_kind k = { .rows = ops ? ops->conf : NULL, .size = ops ? ops->conf_size : 0 };
+	struct slice text;
+
+	if (making_settings(m, "loadBalancerSettings", c->balancer, &k, &text))
+		return -EINVAL;
+	if (f->lb == LB_POLICY_EXTENSION)
+		f->balancer = fact_slice(&f->fact, c->balancer);
+	f->balancer_settings = fact_slice(&f->fact, text);
+	return 0;
+}
+
 int make_cluster(struct making *m, const void *element)
 {
 	const struct cluster_conf *c = element;
@@ -234,7 +250,7 @@ int make_cluster(struct making *m, const void *element)
 		return -EINVAL;
 	f = (struct cluster_fact *)fact_new(FACT_CLUSTER, c->name, &where);
 	set_cluster(f, c);
-	err = making_keep(m, &f->fact, m->node, "name", c->name);
+	err = making_keep(m, &f->fact, m->node, "name", c->name) ?: set_balancer(m, f, c);
 	if (err)
 		return err;
 	for (size_t i = 0; i < c->endpoints.n; i++, at = at->next) {

@@ -5,6 +5,7 @@
 #include "base/table.h"
 #include "base/vec.h"
 #include "conf/reader.h"
+#include "conf/settings.h"
 #include "weft/registry.h"
 
 struct making {
@@ -41,6 +42,12 @@ struct slice making_certificate(struct fact *f, struct slice cert, struct slice 
 const struct slice *making_certificates(struct fact *f, const struct conf_list *list);
 /* What make_route() does for a route of a listener: name is its key, node the route itself. */
 int make_route_named(struct making *m, struct slice name, const struct conf_node *node, const void *route_conf);
+
+/*
+ * Member field of the element, which the extension who reads by its rows; *text: for the fact, empty where defaults will
+ * do; of m's arena. 0, or -EINVAL said.
+ */
+int making_settings(struct making *m, const char *field, struct slice who, const struct settings_kind *k, struct slice *text);
 
 /* Milliseconds, more than none when it is more than none. */
 static inline uint32_t making_ms(uint64_t ns)

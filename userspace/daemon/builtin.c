@@ -1,39 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/builtin.h"
 
-#include "weft/proto.h"
-#include "weft/registry.h"
+#include "base/extensions.h"
+#include "base/magic.h"
 
-#define REGISTRIES(X) X(file)
+#define REGISTRIES(X) X(registry, file)
 #define LBS(X)                                                                                                         \
-	X(round_robin) X(random_host) X(least_request) X(ring_hash) X(maglev) X(peak_ewma) X(original_destination)
+	X(lb, round_robin) X(lb, random_host) X(lb, least_request) X(lb, ring_hash) X(lb, maglev) X(lb, peak_ewma)     \
+	X(lb, original_destination)
 
 /* In the order of their detection (docs/rpc.md). */
-#define PROTOS(X) X(http2) X(bolt) X(dubbo) X(http1)
+#define PROTOS(X) X(proto, http2) X(proto, bolt) X(proto, dubbo) X(proto, http1)
 
-#define DECLARE(name) extern const struct registry_ops registry_##name;
-#define LIST(name) &registry_##name,
-REGISTRIES(DECLARE)
-static const struct registry_ops *const registries[] = { REGISTRIES(LIST) };
+#define ALL(X) REGISTRIES(X) LBS(X) PROTOS(X)
 
-#define DECLARE_LB(name) extern const struct lb_ops lb_##name;
-#define LIST_LB(name) &lb_##name,
-LBS(DECLARE_LB)
-const struct lb_ops *const builtin_lbs[] = { LBS(LIST_LB) NULL };
+#define DECLARE(kind, name) extern const struct kind##_ops kind##_##name;
+ALL(DECLARE)
 
-#define DECLARE_PROTO(name) extern const struct proto_ops proto_##name;
-#define LIST_PROTO(name) &proto_##name,
-PROTOS(DECLARE_PROTO)
-const struct proto_ops *const builtin_protos[] = { PROTOS(LIST_PROTO) NULL };
+#define ROW(kind, name) { EXTENSION_##kind, &kind##_##name },
+static const struct {
+	enum extension_kind kind;
+	const void *ops;
+} builtin[] = { ALL(ROW) };
 
-#define NREGISTRIES (sizeof(registries) / sizeof(registries[0]))
-
-const struct conf_choice *builtin_registries(void)
+void builtin_add(void)
 {
-	static struct conf_choice choices[NREGISTRIES + 1];
+	for (size_t i = 0; i < sizeof(builtin) / sizeof(builtin[0]); i++) {
+		int err = extension_add(builtin[i].kind, builtin[i].ops);
 
-	for (size_t i = 0; i < NREGISTRIES; i++) {
-		const struct registry_ops *ops = registries[i];
+		assert_always(!err);
+	}
+}
+
+const struct conf_choice *registry_choices(void)
+{
+	static struct conf_choice choices[EXTENSIONS_MAX + 1];
+
+	for (size_t i = 0; extensions.registries[i]; i++) {
+		const struct registry_ops *ops = extensions.registries[i];
 
 		choices[i] = (struct conf_choice){ .name = ops->name, .rows = ops->conf, .size = ops->conf_size, .check = ops->check, .ops = ops };
 	}

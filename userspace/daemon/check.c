@@ -13,6 +13,7 @@
 #include "base/log_sink.h"
 #include "conf/config.h"
 #include "daemon/builtin.h"
+#include "daemon/plugins.h"
 #include "event/loop.h"
 #include "model/fact.h"
 #include "model/notes.h"
@@ -48,8 +49,8 @@ static void note_clusters(const struct snapshot *s)
 			note(&c->fact, "subsets.default is not used: fallback is not default");
 		if (!lb_kernel_words[c->lb])
 			continue;
-		snprintf(words, sizeof(words), "%s is the proxy's; for services without routes %s in the kernel",
-			 lb_policy_names[c->lb], lb_kernel_words[c->lb]);
+		snprintf(words, sizeof(words), "%.*s is the proxy's; for services without routes %s in the kernel",
+			 SLICE_ARG(cluster_balancer(c)), lb_kernel_words[c->lb]);
 		note(&c->fact, words);
 	}
 }
@@ -154,7 +155,7 @@ static void print_line(void *arg, const char *line)
 static int load(const char *path, struct config **c)
 {
 	struct conf_errors errors = { 0 };
-	int err = config_load(path, builtin_registries(), c, &errors);
+	int err = config_load(path, registry_choices(), c, &errors);
 
 	for (size_t i = 0; i < errors.n; i++)
 		fprintf(stderr, "%s\n", errors.text[i]);
@@ -177,7 +178,9 @@ int check_config(const struct tool_args *a)
 	/* What the agent would log is told here as lines of its own. */
 	null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	log_open(null);
-	err = load(a->argv[0], &c);
+	err = plugins_start(a->argv[0]);
+	if (!err)
+		err = load(a->argv[0], &c);
 	if (!err)
 		err = vet_facts(c, print_line, NULL);
 	if (!err)

@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "base/extensions.h"
 #include "base/log_sink.h"
-#include "base/protocols.h"
+#include "conf/plugin.h"
 #include "daemon/builtin.h"
+#include "daemon/plugins.h"
 #include "daemon/tool.h"
 #include "proxy/proxy.h"
 #include "weft/str.h"
@@ -20,9 +22,11 @@ struct options {
 	const char *config, *instance, *log_level, *role, *tool;
 	bool check, json, no_splice, spin;
 	unsigned workers, drain_ms;
+	const char *plugins[PLUGINS_MAX];
+	unsigned nplugins;
 };
 
-enum { OPT_CHECK = 256, OPT_DRAIN, OPT_INSTANCE, OPT_LOG_LEVEL, OPT_NO_SPLICE, OPT_ROLE, OPT_SPIN, OPT_TOOL, OPT_WORKERS, OPT_VERSION };
+enum { OPT_CHECK = 256, OPT_DRAIN, OPT_INSTANCE, OPT_LOG_LEVEL, OPT_NO_SPLICE, OPT_PLUGIN, OPT_ROLE, OPT_SPIN, OPT_TOOL, OPT_WORKERS, OPT_VERSION };
 
 static const struct option longs[] = {
 	{ "config", required_argument, NULL, 'c' },
@@ -32,6 +36,7 @@ static const struct option longs[] = {
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "no-splice", no_argument, NULL, OPT_NO_SPLICE },
 	{ "spin", no_argument, NULL, OPT_SPIN },
+	{ "plugin", required_argument, NULL, OPT_PLUGIN },
 	{ "role", required_argument, NULL, OPT_ROLE },
 	{ "tool", required_argument, NULL, OPT_TOOL },
 	{ "workers", required_argument, NULL, OPT_WORKERS },
@@ -88,6 +93,11 @@ static int take(struct options *o, int opt)
 	case OPT_NO_SPLICE:
 		o->no_splice = true;
 		return 0;
+	case OPT_PLUGIN:
+		if (o->nplugins == PLUGINS_MAX)
+			return bad("--plugin", optarg, "one of at most 64");
+		o->plugins[o->nplugins++] = optarg;
+		return 0;
 	case OPT_SPIN:
 		o->spin = true;
 		return 0;
@@ -108,7 +118,7 @@ static int take(struct options *o, int opt)
 static int run_proxy(const struct options *o)
 {
 	struct proxy_conf c = { .listen_fd = PROXY_LISTEN_FD, .workers = o->workers ? o->workers : 1,
-				.lbs = builtin_lbs, .splice = !o->no_splice, .spin_ns = o->spin ? PROXY_SPIN_NS : 0,
+				.lbs = extensions.lbs, .splice = !o->no_splice, .spin_ns = o->spin ? PROXY_SPIN_NS : 0,
 				.drain_ms = o->drain_ms };
 	enum log_level level = LOG_LEVEL_INFO;
 	struct err e = { 0 };
@@ -116,8 +126,12 @@ static int run_proxy(const struct options *o)
 	if (o->log_level)
 		log_level_parse(slice_str(o->log_level), &level);
 	log_set_level(level);
-	if (!proxy_run(&c, &e))
-		return 0;
+	/* As root still: who may write them was root alone, and their constructors need not know of the sandbox. */
+	if (!plugins_again(o->plugins, o->nplugins, &e)) {
+		c.plugins = plugins_hash();
+		if (!proxy_run(&c, &e))
+			return 0;
+	}
 	fprintf(stderr, "weftd: proxy: %s\n", err_text(&e));
 	return 1;
 }
@@ -125,8 +139,7 @@ static int run_proxy(const struct options *o)
 static int run(const struct options *o, int argc, char **argv)
 {
 	struct tool_args t = { .instance = o->instance, .json = o->json, .argc = argc, .argv = argv };
-	struct agent_conf c = { .path = o->config, .instance = o->instance, .registries = builtin_registries(),
-				.lbs = builtin_lbs, .log_level = o->log_level };
+	struct agent_conf c = { .path = o->config, .instance = o->instance, .lbs = extensions.lbs, .log_level = o->log_level };
 
 	if (o->tool)
 		return tool_run(o->tool, &t);
@@ -141,6 +154,9 @@ static int run(const struct options *o, int argc, char **argv)
 		t.argv = file;
 		return tool_run("config-check", &t);
 	}
+	if (plugins_start(o->config))
+		return 2;
+	c.registries = registry_choices();
 	return agent_run(&c);
 }
 
@@ -149,6 +165,7 @@ int main(int argc, char **argv)
 	struct options o = { .config = CONFIG_PATH };
 	int opt, err = 0;
 
+	builtin_add();
 	signal(SIGPIPE, SIG_IGN);
 	log_open(2);
 	while (!err && (opt = getopt_long(argc, argv, "c:o:h", longs, NULL)) != -1) {
@@ -157,7 +174,7 @@ int main(int argc, char **argv)
 			return 0;
 		}
 		if (opt == OPT_VERSION) {
-			printf("weftd %s (map layout %d)\n", WEFT_VERSION, MAPS_ABI);
+			printf("weftd %s (map layout %d, ABI of plugins %d)\n", WEFT_VERSION, MAPS_ABI, WEFT_ABI);
 			return 0;
 		}
 		err = take(&o, opt);
@@ -166,6 +183,5 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return err;
 	}
-	protocols_set(builtin_protos);
 	return run(&o, argc - optind, argv + optind);
 }

@@ -27,7 +27,7 @@ static int config_docs_tool(const struct tool_args *a)
 
 	(void)a;
 	buf_init(&out);
-	config_docs(&out, builtin_registries());
+	config_docs(&out, registry_choices());
 	while (out.len) {
 		struct slice s = buf_head(&out);
 

@@ -168,6 +168,7 @@ static uint8_t algo_of(const struct cluster *c)
 		[LB_POLICY_RANDOM] = LB_RANDOM, [LB_POLICY_MAGLEV] = LB_MAGLEV,
 		/* What comes nearest (lb_kernel_words). */
 		[LB_POLICY_RING_HASH] = LB_MAGLEV, [LB_POLICY_PEAK_EWMA] = LB_LEAST_OPEN,
+		[LB_POLICY_EXTENSION] = LB_LEAST_OPEN,
 	};
 
 	return c ? algo[c->conf->lb] : LB_RANDOM;

@@ -6,12 +6,19 @@
 #include "base/magic.h"
 
 const char *const lb_policy_names[LB_POLICIES + 1] = { "least-request", "round-robin", "random", "maglev",
-							"ring-hash", "peak-ewma", "original-destination", NULL };
+							"ring-hash", "peak-ewma", "original-destination", "extension", NULL };
 const char *const lb_kernel_words[LB_POLICIES] = {
 	[LB_POLICY_RING_HASH] = "maglev is used",
 	[LB_POLICY_PEAK_EWMA] = "least-request is used",
 	[LB_POLICY_ORIGINAL_DESTINATION] = "connections are refused",
+	[LB_POLICY_EXTENSION] = "least-request is used",
 };
+
+struct slice cluster_balancer(const struct cluster_fact *c)
+{
+	return c->lb == LB_POLICY_EXTENSION ? c->balancer : (struct slice){ lb_policy_names[c->lb], strlen(lb_policy_names[c->lb]) };
+}
+
 static const char *const prefer_names[] = { "any", "region", "zone" };
 static const char *const host_state_names[] = { "ready", "draining" };
 static const char *const fail_names[] = { "open", "closed" };
@@ -211,6 +218,8 @@ static const struct field secret_rows[] = {
 
 static const struct field cluster_fact_rows[] = {
 	{ MEMBER(cluster_fact, lb), SIZED(cluster_fact, lb), .type = FIELD_ENUM, .names = lb_policy_names, .max = LB_POLICIES - 1 },
+	SLICE(cluster_fact, balancer),
+	SLICE(cluster_fact, balancer_settings),
 	ENUM(cluster_fact, prefer, prefer_names),
 	SLICE(cluster_fact, protocol),
 	DFLT(cluster_fact, connect_ms, UINT32_MAX, 1000),

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define HEAD 5                                  /* u32 length, u8 type */
+#define HELLO_WORDS 20
 
 static int put_frame(struct buf *b, uint8_t type, const void *body, uint32_t n)
 {
@@ -21,11 +22,13 @@ static int put_frame(struct buf *b, uint8_t type, const void *body, uint32_t n)
 
 int report_hello(struct buf *b, const struct report_hello *h)
 {
-	char body[12 + sizeof(h->build)];
+	char body[HELLO_WORDS + sizeof(h->build)];
 	uint32_t word[3] = { htole32(h->version), htole32(h->wire), htole32(h->workers) };
+	uint64_t plugins = htole64(h->plugins);
 
 	memcpy(body, word, 12);
-	memcpy(body + 12, h->build, sizeof(h->build));
+	memcpy(body + 12, &plugins, sizeof(plugins));
+	memcpy(body + HELLO_WORDS, h->build, sizeof(h->build));
 	return put_frame(b, REPORT_HELLO, body, sizeof(body));
 }
 
@@ -106,13 +109,15 @@ static int take_hello(struct slice body, const struct report_sink *sink, void *a
 	struct report_hello h;
 	uint32_t word[3];
 
-	if (body.n != 12 + sizeof(h.build) || body.p[body.n - 1])
+	if (body.n != HELLO_WORDS + sizeof(h.build) || body.p[body.n - 1])
 		return err_add(e, -EPROTO, "hello of %zu bytes", body.n);
 	memcpy(word, body.p, 12);
 	h.version = le32toh(word[0]);
 	h.wire = le32toh(word[1]);
 	h.workers = le32toh(word[2]);
-	memcpy(h.build, body.p + 12, sizeof(h.build));
+	memcpy(&h.plugins, body.p + 12, sizeof(h.plugins));
+	h.plugins = le64toh(h.plugins);
+	memcpy(h.build, body.p + HELLO_WORDS, sizeof(h.build));
 	if (sink->hello)
 		sink->hello(arg, &h);
 	return 0;

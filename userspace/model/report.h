@@ -7,7 +7,7 @@
 #include "weft/buf.h"
 #include "weft/err.h"
 
-#define REPORT_VERSION 3
+#define REPORT_VERSION 4
 #define REPORT_FRAME_MAX 4096
 #define REPORT_NAME_MAX 2048                    /* of a listener */
 #define REPORT_STATS_MAX 64                     /* words of one set */
@@ -22,6 +22,7 @@ struct report_hello {                           /* on every connection, behind t
 	uint32_t version;                       /* REPORT_VERSION */
 	uint32_t wire;                          /* WIRE_VERSION it understands */
 	uint32_t workers;
+	uint64_t plugins;                       /* which ones it has loaded, by a hash; 0: none */
 	char build[32];                         /* WEFT_VERSION, NUL-terminated */
 };
 

@@ -11,7 +11,7 @@
 #include "weft/err.h"
 
 #define WIRE_MAGIC 0x74666577u                  /* "weft" */
-#define WIRE_VERSION 4
+#define WIRE_VERSION 5
 #define WIRE_FRAME_MAX (FACT_BYTES_MAX + 1024)  /* length field */
 
 enum wire_type {

@@ -24,7 +24,7 @@ static struct balance *balance_new(const struct view *v, const struct host_set *
 	for (uint32_t i = 0; i < hosts->set.n; i++)
 		b->cells[i] = &v->cells[hosts->at[i]]->lb;
 	b->lb = (struct lb){ .ops = ops, .set = &hosts->set, .cells = b->cells, .table = hosts->table,
-			     .conf = v->plan->cluster->conf, .state = mem_alloc(ops->state_size + 1), .rng = *rng | 1 };
+			     .conf = v->plan->lb_conf, .state = mem_alloc(ops->state_size + 1), .rng = *rng | 1 };
 	if (ops->init)
 		err = ops->init(&b->lb, was && was->lb.ops == ops ? &was->lb : NULL);
 	if (err)

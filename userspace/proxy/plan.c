@@ -10,6 +10,7 @@
 #include "model/part.h"
 #include "proxy/plan_sets.h"
 #include "proxy/wanted.h"
+#include "weft/log.h"
 #include "weft/str.h"
 
 struct plans {
@@ -38,12 +39,52 @@ static int host_cmp(const void *pa, const void *pb)
 	return (a->key > b->key) - (a->key < b->key);
 }
 
-static const struct lb_ops *ops_of(const struct lb_ops *const *lbs, enum lb_policy policy)
+static const struct lb_ops *ops_find(const struct lb_ops *const *lbs, struct slice name)
 {
-	for (; *lbs; lbs++)
-		if (!strcmp((*lbs)->name, lb_policy_names[policy]))
-			return *lbs;
-	assert_always(!"every policy of the model is built in");
+	while (*lbs && !slice_eq_str(name, (*lbs)->name))
+		lbs++;
+	return *lbs;
+}
+
+static const struct lb_ops *least_request(const struct lb_ops *const *lbs)
+{
+	const struct lb_ops *ops = ops_find(lbs, slice_str(lb_policy_names[LB_POLICY_LEAST_REQUEST]));
+
+	assert_always(ops);
+	return ops;
+}
+
+/* A name that nobody here has comes from a registry: the agent takes none from a file. */
+static const struct lb_ops *ops_of(const struct lb_ops *const *lbs, const struct cluster *c)
+{
+	const struct lb_ops *ops = ops_find(lbs, cluster_balancer(c->conf));
+
+	if (ops)
+		return ops;
+	log_error("cluster", "%.*s: there is no load balancer %.*s: least-request is used", SLICE_ARG(c->name),
+		  SLICE_ARG(cluster_balancer(c->conf)));
+	return least_request(lbs);
+}
+
+static void plan_balancer(struct plan *p, const struct lb_ops *const *lbs)
+{
+	const struct cluster_fact *conf = p->cluster->conf;
+	struct settings_kind k;
+	struct err e = { 0 };
+
+	p->ops = ops_of(lbs, p->cluster);
+	p->lb_conf = conf;
+	k = (struct settings_kind){ .rows = p->ops->conf, .size = p->ops->conf_size };
+	if (!k.rows)
+		return;
+	p->settings = settings_new(&k, conf->balancer_settings, &e);
+	if (p->settings) {
+		p->lb_conf = settings_conf(p->settings);
+		return;
+	}
+	log_error("cluster", "%.*s: settings of load balancer %s: %s: least-request is used", SLICE_ARG(p->cluster->name),
+		  p->ops->name, err_text(&e));
+	p->ops = least_request(lbs);
 }
 
 static void plan_settings(struct plan *p, const struct shared *n)
@@ -64,7 +105,7 @@ static struct plan *plan_new(struct shared *n, const struct cluster *c, const st
 	uint32_t near = 0;
 
 	p->cluster = c;
-	p->ops = ops_of(lbs, c->conf->lb);
+	plan_balancer(p, lbs);
 	p->shared = shared_cluster_hold(n, c->name);
 	p->shared->plan++;
 	for (size_t i = 0; i < c->nhosts; i++) {
@@ -108,6 +149,7 @@ static void plan_drop(struct plan *p, struct shared *n)
 		plan_sets_free(e->value);
 	table_fini(&p->subsets);
 	plan_sets_free(p->whole);
+	settings_free(p->settings);
 	free(p);
 }
 

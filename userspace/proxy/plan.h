@@ -5,6 +5,7 @@
  * by snapshots: what a worker holds of a snapshot keeps its plans.
  */
 #pragma once
+#include "conf/settings.h"
 #include "model/snapshot.h"
 #include "proxy/shared.h"
 #include "weft/lb.h"
@@ -20,6 +21,8 @@ struct plan {
 	uint32_t refs;                          /* snapshots; control thread */
 	const struct cluster *cluster;
 	const struct lb_ops *ops;
+	const void *lb_conf;                    /* settings of its balancer; without rows for them the cluster's */
+	struct settings *settings;              /* which are these, or NULL */
 	struct shared_cluster *shared;
 	bool places;                            /* some are near and some are not */
 	struct plan_sets *whole;

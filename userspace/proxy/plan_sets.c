@@ -48,11 +48,11 @@ static void set_finish(struct host_set *s, const struct plan *p)
 
 	s->set.hosts = s->hosts;
 	/* Of one there is nothing to choose: many subsets of a cluster may be that small, and tables are not. */
-	size = ops->table_size && s->set.n > 1 ? ops->table_size(&s->set, p->cluster->conf) : 0;
+	size = ops->table_size && s->set.n > 1 ? ops->table_size(&s->set, p->lb_conf) : 0;
 	if (!size)
 		return;
 	s->table = calloc(1, size);
-	err = s->table ? ops->build(s->table, &s->set, p->cluster->conf) : -ENOMEM;
+	err = s->table ? ops->build(s->table, &s->set, p->lb_conf) : -ENOMEM;
 	if (!err)
 		return;
 	log_error("cluster", "%.*s: the table of %s cannot be made: %s", SLICE_ARG(p->cluster->name), ops->name,

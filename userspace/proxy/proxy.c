@@ -52,6 +52,7 @@ struct proxy {
 	struct shared shared;
 	struct outlier outlier;
 	const struct lb_ops *const *lbs;
+	uint64_t plugins;
 	struct feed *feed;                      /* the newest agent's; stays when its connection ends */
 	VEC(struct feed *) retired;             /* whose snapshots some worker may still hold */
 	struct timer bury, alive, rotate, drain;
@@ -419,7 +420,7 @@ static void on_agent(struct loop_io *io, unsigned ev)
 {
 	struct proxy *p = io->arg;
 	struct report_hello hello = { .version = REPORT_VERSION, .wire = WIRE_VERSION, .workers = p->nworkers,
-				      .build = WEFT_VERSION };
+				      .plugins = p->plugins, .build = WEFT_VERSION };
 	int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct feed *f;
 
@@ -561,6 +562,7 @@ int proxy_run(const struct proxy_conf *c, struct err *e)
 
 	p->agent_uid = geteuid();
 	p->lbs = c->lbs;
+	p->plugins = c->plugins;
 	p->drain_ms = c->drain_ms;
 	p->tls = tlsctx_maker_new();
 	p->tickets_fd = -1;

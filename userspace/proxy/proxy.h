@@ -14,6 +14,7 @@ struct proxy_conf {
 	int listen_fd;                          /* listening unix socket; owned by the proxy from now on */
 	unsigned workers;                       /* 1 .. WORKERS_MAX */
 	const struct lb_ops *const *lbs;        /* balancers there are, NULL-ended; daemon/builtin.c */
+	uint64_t plugins;                       /* plugins_hash() of what is loaded, for the agent to compare */
 	uint64_t spin_ns;                       /* workers spin so long before they sleep; 0: they do not */
 	unsigned drain_ms;                      /* how long requests that are under way may take when it is told to end */
 	bool splice;                            /* its processes were not promised never to splice */

@@ -94,7 +94,7 @@ static const struct bad bad[] = {
 	{ "wokers: 1\n", "f:1: wokers: no such field, did you mean workers?" },
 	{ "kernel: {connct: true}\n", "f:1: kernel.connct: no such field, did you mean connect?" },
 	{ "admin: {port: 1}\n", "f:1: admin.port: no such field, want one of: address, socket" },
-	{ "zzz: 1\n", "f:1: zzz: no such field, want one of: node, workers, admin, kernel, registries, workloads, services, "
+	{ "zzz: 1\n", "f:1: zzz: no such field, want one of: node, workers, admin, kernel, registries, plugins, workloads, services, "
 		      "clusters, routes, listeners, telemetry, proxy, overload, logging" },
 	{ "logging: {Level: info}\n", "f:1: logging.Level: no such field, did you mean level?" },
 	/* types */

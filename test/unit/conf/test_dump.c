@@ -25,7 +25,7 @@ static void the_settings_in_force_are_shown(void **state)
 		"\"unmanaged\":false,\"keepalive\":\"90s\"},"
 		"\"maps\":{\"frontends\":65536,\"services\":65536,\"backends\":262144,\"slots\":2097152,"
 		"\"sockets\":262144,\"affinity\":65536,\"workloads\":16384}},"
-		"\"registries\":[{\"name\":\"files\",\"type\":\"file\",\"path\":\"/x\",\"burst\":7}],\"telemetry\":{\"accessLog\":[]},"
+		"\"registries\":[{\"name\":\"files\",\"type\":\"file\",\"path\":\"/x\",\"burst\":7}],\"plugins\":[],\"telemetry\":{\"accessLog\":[]},"
 		"\"proxy\":{\"namespaces\":1024,\"spin\":\"off\",\"drain\":\"5s\"},"
 		"\"overload\":{\"memory\":\"0\",\"connections\":0,\"descriptors\":0,\"soft\":80,\"hard\":95},"
 		"\"logging\":{\"level\":\"info\"}}");

@@ -202,8 +202,8 @@ static const struct bad bad[] = {
 	{ CLUSTER("endpoints: [{address: 10.0.0.1, metadata: {a: {}}}]"),
 	  "f:3: clusters[0].endpoints[0].metadata.a: want text, not a mapping" },
 	{ CLUSTER("loadBalancer: fastest"),
-	  "f:3: clusters[0].loadBalancer: want least-request, round-robin, random, maglev, ring-hash, peak-ewma or "
-	  "original-destination, not fastest" },
+	  "f:3: clusters[0].loadBalancer: want one of: least-request, round-robin, random, maglev, ring-hash, peak-ewma, "
+	  "original-destination; not fastest" },
 	{ CLUSTER("locality: {prefer: rack}"), "f:3: clusters[0].locality.prefer: want any, region or zone, not rack" },
 	{ "workloads:\n- {name: w}\n", "f:2: workloads[0]: cgroup is missing" },
 	{ "workloads:\n- {name: w, cgroup: pods}\n", "f:2: workloads[0].cgroup: want a path that begins with /" },

@@ -272,7 +272,7 @@ static void test_bytes(void **state)
 	fact_drop(f);
 }
 
-#define HELLO "\x07\0\0\0\1weft\4\0"
+#define HELLO "\x07\0\0\0\1weft\5\0"
 #define BEGIN "\1\0\0\0\2"
 
 static void wrong(const char *p, size_t n, int want, const char *words)
@@ -296,7 +296,7 @@ static void test_wrong_frames(void **state)
 	WRONG(BEGIN, -EPROTO, "facts' stream: does not begin with a hello");
 	WRONG("\x07\0\0\0\1weft\1\0", -EPROTONOSUPPORT, "facts' stream: another version");
 	WRONG("\x07\0\0\0\1warp\3\0", -EPROTO, "facts' stream: does not begin with a hello");
-	WRONG("\x08\0\0\0\1weft\4\0\0", -EPROTO, "facts' stream: does not begin with a hello");
+	WRONG("\x08\0\0\0\1weft\5\0\0", -EPROTO, "facts' stream: does not begin with a hello");
 	WRONG(HELLO HELLO, -EPROTO, "facts' stream: a frame out of order");
 	WRONG(HELLO "\1\0\0\0\xf", -EPROTO, "facts' stream: a frame of no known type");
 	WRONG(HELLO "\xd\0\0\0\xc\1\1\1\1\1\1\1\1\2\2\2\2", -EPROTO,
