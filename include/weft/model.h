@@ -122,7 +122,7 @@ struct cluster_tls {
 	size_t nsans;
 };
 
-enum health_type { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP, HEALTH_GRPC };
+enum health_type { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP, HEALTH_GRPC, HEALTH_HEARTBEAT };
 
 #define HEALTH_SERVICE_MAX 1024u                /* bytes of health_check.service */
 

@@ -88,6 +88,7 @@ class RpcHost(Host):
         self.name, self.tls, self.answers_beats = name or str(port), tls, answers_beats
         self.calls, self.held, self.lines, self.wrong = [], [], [], []
         self.beats, self.acks, self.gone = 0, 0, 0
+        self.nonsense = False   # heartbeats are answered by it
         super().__init__(port, address)
 
     def serve(self, c, number):
@@ -189,7 +190,9 @@ class BoltHost(RpcHost):
             self.count("acks")
         elif f.cmd == BEAT:
             self.count("beats")
-            if self.answers_beats:
+            if self.nonsense:
+                line.send(b"\xffnonsense" * 10)
+            elif self.answers_beats:
                 line.send(Bolt(ANSWER, f.id, BEAT, f.version, f.crc, f.ver1).pack())
         elif f.cmd == GOAWAY:
             self.count("gone")
@@ -231,7 +234,9 @@ class DubboHost(RpcHost):
             self.count("gone")
         else:
             self.count("beats")
-            if self.answers_beats and f.twoway:
+            if self.nonsense:
+                line.send(b"\xffnonsense" * 10)
+            elif self.answers_beats and f.twoway:
                 line.send(Dubbo(False, f.id, event=True, status=OK, body=b"N").pack())
 
     def beat_frame(self):

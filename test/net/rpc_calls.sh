@@ -30,6 +30,7 @@ routes:
     backends: [{cluster: both}]
     retry: {attempts: 3, on: [5xx], backoff: 1ms, budget: {percent: 100, minPerSecond: 1000}}
   - {matches: [{service: {value: bad}}], backends: [{cluster: judged}]}
+  - {matches: [{service: {value: asked}}], backends: [{cluster: asked}]}
   - {matches: [{service: {value: full}}], backends: [{cluster: full}]}
   - {matches: [{service: {value: dead}}], backends: [{cluster: dead}]}
   - {matches: [{service: {value: wrong}}], backends: [{cluster: web}]}
@@ -44,12 +45,15 @@ clusters:
 - {name: judged, protocol: $1, loadBalancer: round-robin, panicThreshold: 0, outlierDetection: {consecutive5xx: 3, maxEjectionPercent: 100, baseEjection: 1h}, endpoints: [{address: "127.0.0.1:9003"}, {address: "127.0.0.1:9004"}]}
 - {name: full, protocol: $1, connectionPool: {maxRequests: 1, maxPending: 0}, endpoints: [{address: "127.0.0.1:9001"}]}
 - {name: dead, protocol: $1, endpoints: [{address: "127.0.0.1:9"}]}
+- {name: asked, protocol: $1, panicThreshold: 0, endpoints: [{address: "127.0.0.1:9003"}, {address: "127.0.0.1:9004"}], healthCheck: {type: heartbeat, interval: 100ms, timeout: 20s, unhealthyThreshold: 1, healthyThreshold: 1}}
 - {name: web, protocol: http, endpoints: [{address: "127.0.0.1:9005"}]}
 telemetry: {accessLog: [{path: $T/access.log, format: json}]}
 YAML
 }
 
 cat > "$T/calls.py" <<'PY'
+import subprocess
+
 import rpc_rig
 from rpc_rig import *
 
@@ -249,6 +253,19 @@ def failing_hosts_are_ejected():
 
 
 @case
+def checked_by_heartbeats():
+    fresh()
+    eventually(lambda: third.beats and fourth.beats)
+    c = ClientOf()
+    eventually(lambda: {c.ask("asked", "x", body(10)).host for _ in range(30)} == {"third", "fourth"})
+    third.nonsense = True
+    eventually(lambda: {c.ask("asked", "x", body(10)).host for _ in range(30)} == {"fourth"})
+    assert "is not of the cluster's protocol" in subprocess.check_output([WEFT, "clusters", "-o", "json"], text=True)
+    third.nonsense = False
+    eventually(lambda: {c.ask("asked", "x", body(10)).host for _ in range(30)} == {"third", "fourth"})
+
+
+@case
 def limits_of_the_cluster():
     fresh()
     one.on["hold"] = hold
@@ -374,6 +391,7 @@ def counted_by_method_and_logged():
     fresh()
     ClientOf().ask("shop", "special", body(10))
     eventually(lambda: 'weft_rpc_requests_total{service="shop",method="special"} ' in admin("/metrics"))
+    is_(next(x["statuses"] for x in json.loads(admin("/methods"))["methods"] if x["method"] == "special")[0].split()[0], "2xx")
     eventually(lambda: [x for x in lines() if x["rpc_method"] == "special"])
     r = next(x for x in lines() if x["rpc_method"] == "special")
     is_((r["protocol"], r["service"], r["status"], r["rpc_status"]), (name, "shop", 200, "0" if name == "bolt" else "20"))
@@ -419,7 +437,6 @@ def reload_under_load_loses_nothing():
 
 def change(i):
     """A reload that is taken: another address of a cluster nobody uses."""
-    import subprocess
     text = open(CONF).read()
     new = "\n".join(l if not l.startswith("- {name: dead") else l.replace(l[l.index("127.0.0.1:"):l.index('"}]')], f"127.0.0.1:{9 + i + 1}")
                     for l in text.split("\n"))

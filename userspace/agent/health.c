@@ -10,6 +10,7 @@
 #include "agent/health_call.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/protocols.h"
 #include "net/addr.h"
 #include "net/conn.h"
 #include "net/sock.h"
@@ -237,12 +238,13 @@ static void call(struct check *c)
 {
 	const struct health_check *h = conf_of(c);
 
-	c->call = h->type == HEALTH_GRPC ? health_call_new(host_of(c), h->service, h->tls) :
-					   health_call_get(host_of(c), path_of(c), h->tls);
+	c->call = h->type == HEALTH_HEARTBEAT ? health_call_ping(protocol_rpc(c->cluster->conf->protocol)) :
+		  h->type == HEALTH_GRPC      ? health_call_new(host_of(c), h->service, h->tls) :
+						health_call_get(host_of(c), path_of(c), h->tls);
 	if (c->call)
 		call_send(c);
 	else
-		finish(c, "the call cannot be said in HTTP/2");
+		finish(c, "the call cannot be said in the host's protocol");
 }
 
 static void on_open(struct conn *conn)
@@ -254,7 +256,7 @@ static void on_open(struct conn *conn)
 		finish(c, NULL);
 		return;
 	}
-	if (by_http2(c)) {
+	if (by_http2(c) || conf_of(c)->type == HEALTH_HEARTBEAT) {
 		call(c);
 		return;
 	}

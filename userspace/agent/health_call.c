@@ -15,6 +15,7 @@
 
 #define ANSWER_MAX 1024u                        /* bytes of the answer's message: it has two */
 #define WHY_MAX 200
+#define PING_TOKEN 1u
 
 struct health_call {
 	struct codec codec;
@@ -144,10 +145,17 @@ static void on_reset(void *arg, uint64_t id, enum proto_why why)
 	c->over = true;
 }
 
+static void on_ping(void *arg, uint64_t token, bool ack)
+{
+	struct health_call *c = arg;
+
+	c->over |= ack && token == PING_TOKEN && c->codec.ops != &proto_http2;
+}
+
 static const struct proto_sink sink = {
 	.begin = on_begin, .head = on_head, .data = on_data, .trailers = on_trailers, .reset = on_reset, .writable = sink_no_stream,
 	/* Calls that a goaway did not take were reset before. */
-	.room = sink_no_room, .goaway = sink_no_goaway, .ping = sink_no_ping, .glitch = sink_no_glitch, .opaque = sink_no_stream,
+	.room = sink_no_room, .goaway = sink_no_goaway, .ping = on_ping, .glitch = sink_no_glitch, .opaque = sink_no_stream,
 };
 
 /* ---- the call ----------------------------------------------------------------------------------------------- */
@@ -158,7 +166,7 @@ static int head(struct health_call *c, const struct msg_header *headers, size_t 
 
 	for (size_t i = 0; i < n && !err; i++)
 		err = msg_push(&c->request, headers[i].name, headers[i].value);
-	return err ? err : proto_http2.put_head(&c->codec, &c->id, &c->request, end);
+	return err ? err : c->codec.ops->put_head(&c->codec, &c->id, &c->request, end);
 }
 
 static int ask_get(struct health_call *c)
@@ -184,21 +192,28 @@ static int ask(struct health_call *c)
 	buf_init(&body);
 	if (!err)
 		err = buf_add(&body, text, grpc_health_ask(c->service, text));
-	if (!err && proto_http2.put_data(&c->codec, c->id, &body, true) < 0)
+	if (!err && c->codec.ops->put_data(&c->codec, c->id, &body, true) < 0)
 		err = -EPROTO;
 	buf_fini(&body);
 	return err ? err : proto_http2.flush(&c->codec);
 }
 
-static struct health_call *new(struct slice authority, const char *method, struct slice path, bool tls)
+static struct health_call *new_of(const struct proto_ops *ops)
 {
-	struct health_call *c = mem_alloc(sizeof(*c) + proto_http2.state_size);
-	struct msg *m = &c->request;
+	struct health_call *c = mem_alloc(sizeof(*c) + ops->state_size);
 
 	arena_init(&c->arena);
 	buf_init(&c->body);
-	c->codec = (struct codec){ .ops = &proto_http2, .state = c->state, .limits = &c->limits, .sink = &sink, .sink_arg = c };
+	c->codec = (struct codec){ .ops = ops, .state = c->state, .limits = &c->limits, .sink = &sink, .sink_arg = c };
 	c->head.arena = c->trailers.arena = &c->arena;
+	return c;
+}
+
+static struct health_call *new(struct slice authority, const char *method, struct slice path, bool tls)
+{
+	struct health_call *c = new_of(&proto_http2);
+	struct msg *m = &c->request;
+
 	*m = (struct msg){ .arena = &c->arena, .kind = MSG_REQUEST, .method = slice_str(method), .body_len = MSG_LENGTH_UNKNOWN,
 			   .scheme = tls ? SLICE_LIT("https") : SLICE_LIT("http") };
 	m->authority = msg_dup(m, authority);
@@ -228,6 +243,16 @@ struct health_call *health_call_get(struct slice authority, struct slice path, b
 	return NULL;
 }
 
+struct health_call *health_call_ping(const struct proto_ops *ops)
+{
+	struct health_call *c = new_of(ops);
+
+	if ((!ops->init || !ops->init(&c->codec)) && !ops->put_ping(&c->codec, PING_TOKEN))
+		return c;
+	health_call_free(c);
+	return NULL;
+}
+
 int health_call_status(const struct health_call *c)
 {
 	return c->get && c->over ? c->head.status : 0;
@@ -237,7 +262,8 @@ void health_call_free(struct health_call *c)
 {
 	if (!c)
 		return;
-	proto_http2.fini(&c->codec);
+	if (c->codec.ops->fini)
+		c->codec.ops->fini(&c->codec);
 	buf_fini(&c->codec.out);
 	buf_fini(&c->body);
 	arena_fini(&c->arena);
@@ -251,12 +277,13 @@ struct buf *health_call_out(struct health_call *c)
 
 bool health_call_read(struct health_call *c, struct buf *in)
 {
-	int err = proto_http2.decode(&c->codec, in);
+	const struct proto_ops *ops = c->codec.ops;
+	int err = ops->decode(&c->codec, in);
 
-	if (!err || err == -EAGAIN)
-		err = proto_http2.flush(&c->codec);
-	if (err)
-		fail(c, "the answer is not HTTP/2");
+	if ((!err || err == -EAGAIN) && ops->flush)
+		err = ops->flush(&c->codec);
+	if (err && err != -EAGAIN)
+		fail(c, ops == &proto_http2 ? "the answer is not HTTP/2" : "the answer is not of the cluster's protocol");
 	return c->over;
 }
 

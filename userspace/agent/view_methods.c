@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /methods: what was called of gRPC, by service and method. */
+/* /methods: what was called of gRPC and of RPC protocols, by service and method. */
 #include <string.h>
 
 #include "agent/agent.h"
@@ -41,20 +41,50 @@ static size_t place_of(const json_t *list, struct slice name)
 	return i;
 }
 
+static void put(struct listing *l, struct slice name, json_int_t calls, json_int_t failed, json_t *statuses, json_t *counts)
+{
+	struct slice service, method;
+
+	json_object_set_new(counts, "failed", json_integer(failed));
+	json_object_set_new(counts, "mean_us", json_integer(calls ? count_of(counts, "took_us") / calls : 0));
+	tally_call_name(name, &service, &method);
+	json_array_insert_new(l->list, place_of(l->list, name),
+			      json_pack("{so so so so so}", "name", dump_text(name), "service", dump_text(service), "method",
+					dump_text(method), "statuses", statuses, "counts", counts));
+}
+
 static void add(void *arg, struct slice name)
 {
 	struct listing *l = arg;
 	json_t *counts = json_object();
-	struct slice service, method;
-	json_int_t calls;
 
 	view_counts(l->agent, &call_stat_desc, name, counts);
-	calls = count_of(counts, "calls");
-	json_object_set_new(counts, "failed", json_integer(calls - count_of(counts, "ok")));
-	json_object_set_new(counts, "mean_us", json_integer(calls ? count_of(counts, "took_us") / calls : 0));
-	tally_call_name(name, &service, &method);
-	json_array_insert_new(l->list, place_of(l->list, name), json_pack("{so so so so so}", "name", dump_text(name), "service", dump_text(service), "method",
-						 dump_text(method), "statuses", statuses(counts), "counts", counts));
+	put(l, name, count_of(counts, "calls"), count_of(counts, "calls") - count_of(counts, "ok"), statuses(counts), counts);
+}
+
+/* By the class of what stands for its status. */
+static json_t *classes(const json_t *counts)
+{
+	static const char *const rows[][2] = { { "2xx", "answers_2xx" }, { "3xx", "answers_3xx" }, { "4xx", "answers_4xx" },
+					       { "5xx", "answers_5xx" }, { "oneway", "oneways" } };
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (count_of(counts, rows[i][1]))
+			json_array_append_new(list, json_sprintf("%s %lld", rows[i][0], (long long)count_of(counts, rows[i][1])));
+	return list;
+}
+
+static void add_rpc(void *arg, struct slice name)
+{
+	struct listing *l = arg;
+	json_t *counts = json_object();
+	json_int_t calls;
+
+	view_counts(l->agent, &rpc_stat_desc, name, counts);
+	calls = count_of(counts, "requests");
+	json_object_set_new(counts, "calls", json_integer(calls));
+	put(l, name, calls, calls - count_of(counts, "answers_2xx"), classes(counts), counts);
 }
 
 void view_methods(struct agent *a, const struct http_request *rq, struct http_response *rs)
@@ -63,5 +93,6 @@ void view_methods(struct agent *a, const struct http_request *rq, struct http_re
 
 	(void)rq;
 	tally_each(&a->tally, &call_stat_desc, add, &l);
+	tally_each(&a->tally, &rpc_stat_desc, add_rpc, &l);
 	view_json(rs, json_pack("{so}", "methods", l.list));
 }

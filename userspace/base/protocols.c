@@ -20,6 +20,13 @@ const struct proto_ops *protocol_rpc(struct slice name)
 	return NULL;
 }
 
+bool protocol_pings(struct slice name)
+{
+	const struct proto_ops *p = protocol_rpc(name);
+
+	return p && p->put_ping;
+}
+
 const struct proto_ops *protocol_alpn(struct slice name)
 {
 	for (const struct proto_ops *const *p = extensions.protos; *p; p++) {

@@ -76,7 +76,7 @@ static const char *const state_names[] = { "ready", "draining", NULL };
 /* enum discovery_type */
 static const char *const discovery_names[] = { "auto", "dns", "registry", NULL };
 static const char *const fallback_names[] = { "none", "any", "default", NULL };
-static const char *const health_names[] = { "none", "tcp", "http", "grpc", NULL };
+static const char *const health_names[] = { "none", "tcp", "http", "grpc", "heartbeat", NULL };
 static const char *const health_tls_names[] = { "auto", "true", "false", NULL }; /* enum health_tls */
 
 #define DURATION_FROM_1MS .min = 1000000, .max = CONF_HOURS_MAX
@@ -185,7 +185,8 @@ static const struct conf_item health_rows[] = {
 	CONF_ITEM(struct cluster_health, type, "type", ENUM, .names = health_names, .required = true,
 		  .help = "tcp: it takes a connection, with TLS also the handshake succeeds; http: it answers as expected, over "
 			  "HTTP/2 with `protocol` http2 and no `port`; "
-			  "grpc: grpc.health.v1.Health says SERVING, over HTTP/2"),
+			  "grpc: grpc.health.v1.Health says SERVING, over HTTP/2; heartbeat: that of the cluster's `protocol`, such as "
+			  "bolt or dubbo, is answered"),
 	CONF_ITEM(struct cluster_health, tls, "tls", ENUM, .names = health_tls_names, .dflt = "auto",
 		  .help = "whether checks speak TLS, with the cluster's settings; auto: as the cluster, but not to a `port` of their own"),
 	CONF_ITEM(struct cluster_health, path, "path", STRING, .max = 8192, .dflt = "/", .check = check_health_path,

@@ -188,7 +188,9 @@ static int check_unused(struct making *m, const struct cluster_conf *c)
 
 	if (cluster_policy(c->balancer) != LB_POLICY_RING_HASH && conf_member(m->node, "ringSize"))
 		return making_error(m, m->node, "ringSize", "only for loadBalancer ring-hash");
-	if (c->health.line && (c->health.type == HEALTH_TCP || c->health.type == HEALTH_GRPC) &&
+	if (c->health.type == HEALTH_HEARTBEAT && !protocol_pings(c->protocol))
+		return making_error(m, m->node, "healthCheck.type", "heartbeat wants `protocol` to be one that has heartbeats, such as bolt");
+	if (c->health.line && c->health.type != HEALTH_HTTP &&
 	    (conf_member(health, "path") || c->health.expect.n))
 		return making_error(m, m->node, c->health.expect.n ? "healthCheck.expect" : "healthCheck.path",
 				    "only for type http");

@@ -99,7 +99,7 @@ static void subsets_check(struct store_tx *tx, const struct op *op, const struct
 		tx_refuse(tx, op, "subset_default: missing; fallback default needs one");
 }
 
-static void health_check(struct store_tx *tx, const struct op *op, const struct health_check *h, bool tls)
+static void health_check(struct store_tx *tx, const struct op *op, const struct health_check *h, bool tls, struct slice protocol)
 {
 	if (h->type == HEALTH_NONE)
 		return;
@@ -109,6 +109,8 @@ static void health_check(struct store_tx *tx, const struct op *op, const struct 
 		tx_refuse(tx, op, "health: healthy and unhealthy are at least 1");
 	if (h->type == HEALTH_HTTP && !http_is_path(h->path))
 		tx_refuse(tx, op, "health.path %.*s: must begin with /, without spaces", SLICE_ARG(h->path));
+	if (h->type == HEALTH_HEARTBEAT && !protocol_pings(protocol))
+		tx_refuse(tx, op, "health.type: heartbeat needs a protocol that has one, not \"%.*s\"", SLICE_ARG(protocol));
 	if (h->service.n > HEALTH_SERVICE_MAX)
 		tx_refuse(tx, op, "health.service: %zu bytes, at most %u", h->service.n, HEALTH_SERVICE_MAX);
 	if (h->tls && !tls)
@@ -143,7 +145,7 @@ static void cluster_check(struct store_tx *tx, const struct op *op)
 		tx_refuse(tx, op, "tls.insecure: verifies nothing; without ca and sans");
 	alpn_check(tx, op, c->tls.alpn, c->tls.nalpn);
 	subsets_check(tx, op, c);
-	health_check(tx, op, &c->health, c->tls.enabled);
+	health_check(tx, op, &c->health, c->tls.enabled, c->protocol);
 }
 
 /* ---- listeners ------------------------------------------------------------------------------------------------ */

@@ -24,7 +24,7 @@ static const char *const host_state_names[] = { "ready", "draining" };
 static const char *const fail_names[] = { "open", "closed" };
 static const char *const splice_names[] = { "maybe", "never" };
 static const char *const proto_names[] = { [IPPROTO_TCP] = "TCP", [IPPROTO_UDP] = "UDP" };
-static const char *const health_names[] = { "none", "tcp", "http", "grpc" };
+static const char *const health_names[] = { "none", "tcp", "http", "grpc", "heartbeat" };
 static const char *const fallback_names[] = { "none", "any", "default" };
 static const char *const text_names[] = { "any", "exact", "prefix", "regex", "present", "absent", "suffix", "contains", "range" };
 static const char *const header_op_names[] = { "set", "add", "remove" };
