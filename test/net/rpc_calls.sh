@@ -21,7 +21,7 @@ routes:
   rules:
   - {matches: [{service: {value: shop}, rpcMethod: {value: special}}], backends: [{cluster: two}]}
   - {matches: [{service: {value: shop}, headers: [{name: x-user, value: bob}]}], backends: [{cluster: two}]}
-  - {matches: [{service: {value: shop}}], backends: [{cluster: one}]}
+  - {matches: [{service: {value: shop}}], backends: [{cluster: one}], timeouts: {request: 300s}}
   - {matches: [{service: {value: both}}], backends: [{cluster: both}]}
   - {matches: [{service: {value: subset}, headers: [{name: v, value: "2"}]}], backends: [{cluster: both, subset: {v: "2"}}]}
   - {matches: [{service: {value: short}}], backends: [{cluster: one}], timeouts: {request: 300ms}}
@@ -157,7 +157,7 @@ def oneway_calls_arrive_and_are_not_answered():
     c.call("nobody", "tell", body(10), oneway=True)
     is_(c.ask("shop", "buy", body(1)).host, "one")
     eventually(lambda: len(one.oneways) == 50)
-    is_([x.body for x in one.oneways if x.body == body(100, 49)], [body(100, 49)])
+    is_(sorted(x.body for x in one.oneways), sorted(body(100, i) for i in range(50)))
     is_(c.answers, {}, "none of them is answered")
     eventually(lambda: metric("weft_rpc_oneways_total") >= 50)
     eventually(lambda: metric("weft_http_active") == 0)
@@ -367,8 +367,9 @@ def a_client_that_leaves_in_the_middle():
 @case
 def a_client_that_does_not_read():
     fresh()
-    c = ClientOf()
-    frames = b"".join(c.made(i, "shop", "buy", body(60000, i), {}, 60000, False) for i in range(1, 400))
+    c, n = ClientOf(), 400 if name == "bolt" else 60  # a host in Python takes its time to read strings
+    c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    frames = b"".join(c.made(i, "shop", "buy", body(60000, i), {}, 60000, False) for i in range(1, n))
     done = threading.Event()
 
     def pour():
@@ -381,7 +382,7 @@ def a_client_that_does_not_read():
     quick = ClientOf()
     for i in range(20):
         is_(quick.ask("shop", "buy", body(100, i)).body, body(100, i))
-    for i in range(1, 400):
+    for i in range(1, n):
         is_(c.answer(i).body, body(60000, i))
     assert done.wait(LIMIT)
 
@@ -449,7 +450,7 @@ LOG, CONF, WEFT = sys.argv[2], sys.argv[3], sys.argv[4]
 run(sys.argv[5:])
 PY
 
-for p in ${PROTOCOLS:-bolt}; do
+for p in ${PROTOCOLS:-bolt dubbo}; do
 	config "$p" > "$T/weft.yaml"
 	weftd_start
 	PYTHONPATH=$SRC/test/lib python3 "$T/calls.py" "$p" "$T/access.log" "$T/weft.yaml" "$B/weft" "$@" | sed -u "s/^case \(pass\|fail\|skip\) /&${p}_/" || failed=1
