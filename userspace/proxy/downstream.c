@@ -425,16 +425,19 @@ static void on_reset(void *arg, uint64_t id, enum proto_why why)
 {
 	struct downstream *d = CAST(downstream, arg);
 	struct stream *s = of(arg, id);
-	bool nonsense = why == PROTO_MALFORMED || why == PROTO_HEAD_TOO_LARGE || why == PROTO_UNSUPPORTED;
+	bool nonsense = why == PROTO_MALFORMED || why == PROTO_TOO_LARGE || why == PROTO_HEAD_TOO_LARGE || why == PROTO_UNSUPPORTED;
+	const char *detail = d->leg.codec.detail;
 
 	if (!s)
 		return;
+	if (!detail)
+		detail = "request breaks a rule of its protocol";
 	/* Nobody will read what of its body lies here. */
 	downstream_consumed(d, s, s->unconsumed);
 	leave(d, s);
 	d->ending |= !leave_turn(d, s);
 	stream_client_gone(s, nonsense ? STREAM_CLIENT_MALFORMED : STREAM_CLIENT_CLOSED,
-			   nonsense ? "request breaks a rule of its protocol" : "client reset the stream");
+			   nonsense ? detail : "client reset the stream");
 	if (!downstream_busy(d) && d->phase != DOWNSTREAM_LINGER)
 		downstream_rest(d);
 }
