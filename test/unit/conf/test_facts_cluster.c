@@ -129,7 +129,7 @@ static const struct bad bad[] = {
 	{ CLUSTER("connectionPool: {maxConnections: -1}"),
 	  "f:3: clusters[0].connectionPool.maxConnections: -1 is out of range, want a whole number from 0 to 4294967295" },
 	{ CLUSTER("healthCheck: {path: /}"), "f:3: clusters[0].healthCheck: type is missing" },
-	{ CLUSTER("healthCheck: {type: bolt}"), "f:3: clusters[0].healthCheck.type: want none, tcp, http or grpc, not bolt" },
+	{ CLUSTER("healthCheck: {type: bolt}"), "f:3: clusters[0].healthCheck.type: want none, tcp, http, grpc or heartbeat, not bolt" },
 	{ CLUSTER("healthCheck: {type: http, service: shop}"), "f:2: clusters[0].healthCheck.service: only for type grpc" },
 	{ CLUSTER("healthCheck: {type: tcp, tls: true}"),
 	  "f:2: clusters[0].healthCheck.tls: true speaks TLS as the cluster does, and it has no tls" },
