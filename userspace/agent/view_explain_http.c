@@ -212,6 +212,7 @@ static void forward(struct agent *a, json_t *o, const struct route_hit *hit, str
 {
 	const struct route_rule *r = hit->rule;
 	struct route_hash h;
+	int err;
 
 	hash_add(o, hit, mt, q, &h);
 	json_object_set_new(o, "backends", backends_json(a, r, &h));
@@ -224,9 +225,9 @@ static void forward(struct agent *a, json_t *o, const struct route_hit *hit, str
 							    "no backend of the rule weighs anything"));
 		return;
 	}
-	if (rewrite_request(hit, mt, &q->m)) {
-		json_object_set_new(o, "outcome", json_pack("{ss si ss}", "type", "error", "status", 400, "why",
-							    "the rule's rewrite makes no path of this one"));
+	err = rewrite_request(hit, mt, &q->m);
+	if (err) {
+		json_object_set_new(o, "outcome", json_pack("{ss si ss*}", "type", "error", "status", 400, "why", rewrite_words(err)));
 		return;
 	}
 	json_object_set_new(o, "outcome", json_pack("{ss}", "type", "forward"));

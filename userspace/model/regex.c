@@ -239,6 +239,7 @@ bool regex_replace(const struct regex *r, struct regex_desk *d, struct slice tex
 	const PCRE2_SIZE *at = pcre2_get_ovector_pointer(d->found);
 	size_t done = 0;
 
+	d->gave_up = false;
 	vec_clear(&d->out);
 	while (done < text.n && find(r, d, text, done, PCRE2_NOTEMPTY)) {
 		put(d, text.p + done, at[0] - done);
@@ -248,10 +249,12 @@ bool regex_replace(const struct regex *r, struct regex_desk *d, struct slice tex
 		if (d->out.n > 2 * REGEX_TEXT_MAX) {
 			stat_add(&d->stat.limit, 1);
 			d->gave_up = true;
-			return false;
 		}
+		if (d->gave_up)
+			return false;
 	}
-	if (!done)
+	/* A part of it is nothing. */
+	if (!done || d->gave_up)
 		return false;
 	put(d, text.p + done, text.n - done);
 	*out = (struct slice){ d->out.v, d->out.n };

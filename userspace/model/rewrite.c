@@ -68,13 +68,22 @@ static int regex_change(struct msg *m, const struct route_hit *hit, struct match
 	if (!hit->compiled->rewrite)
 		return 0;
 	if (!regex_replace(hit->compiled->rewrite, mt->regex, path, hit->rule->rewrite_path, &out)) {
-		if (regex_gave_up(mt->regex) && hit->route)
+		bool bound = regex_gave_up(mt->regex);
+
+		if (bound && hit->route)
 			mt->gave_up = hit->route->name;
-		return 0;
+		return bound ? -E2BIG : 0;
 	}
 	out = JOIN(m, out.n && out.p[0] == '/' ? SLICE_LIT("") : SLICE_LIT("/"), out, query);
 	room = out.p ? msg_alloc(m, out.n) : NULL;
 	return room ? path_normalise(out, 0, room, to, &why) : -ENOMEM;
+}
+
+const char *rewrite_words(int err)
+{
+	if (err == -E2BIG)
+		return "the route's rewrite reached its bound with this path";
+	return err == -EINVAL ? "the route's rewrite makes no path of this one" : NULL;
 }
 
 static int path_rewrite(const struct route_hit *hit, struct matcher *mt, struct msg *m)

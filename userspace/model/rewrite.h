@@ -8,10 +8,11 @@
 #include "weft/net_filter.h"
 
 /*
- * Path (the query stays), host, then the rule's request headers. 0, -ENOMEM, or -EINVAL: the rule's expression makes no
- * path of this one (400).
+ * Path (the query stays), host, then the rule's request headers. 0, -ENOMEM, -EINVAL: the rule's expression makes no path of
+ * this one, or -E2BIG: it reached its bound (both 400: a path that the rule would have changed goes to no host).
  */
 int rewrite_request(const struct route_hit *hit, struct matcher *mt, struct msg *m);
+const char *rewrite_words(int err); /* of -EINVAL and -E2BIG; NULL: neither */
 /* The rule's response headers. 0 or -ENOMEM. */
 int rewrite_response(const struct route_hit *hit, struct msg *response);
 /*

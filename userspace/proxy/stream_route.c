@@ -148,8 +148,8 @@ static enum stream_state forward(struct stream *s)
 	if (!speaks(s))
 		return stream_say(s, 502, STREAM_NO_CLUSTER, "the cluster speaks another protocol than the client");
 	err = prepare(s);
-	if (err == -EINVAL)
-		return stream_say(s, 400, STREAM_CLIENT_MALFORMED, "the route's rewrite makes no path of this one");
+	if (rewrite_words(err))
+		return stream_say(s, 400, STREAM_CLIENT_MALFORMED, rewrite_words(err));
 	if (err)
 		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
 	s->ask.backend = s->backend;

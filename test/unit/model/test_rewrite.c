@@ -172,6 +172,32 @@ static void test_regex_leaves_a_path(void **state)
 	}
 }
 
+/* Of a path with which the expression reaches its bound half way nothing is replaced, and no host gets it. */
+static void test_regex_bound(void **state)
+{
+	static char path[4096];
+	struct slice before;
+	char request[4200];
+	struct rig g;
+
+	(void)state;
+	memset(path, 'a', sizeof(path) - 1);
+	path[0] = '/';
+	memcpy(path + 1, "x/", 2);
+	snprintf(request, sizeof(request), "GET http://h%s", path);
+	rig_init(&g, "");
+	g.rule->rewrite = PATH_REGEX;
+	g.rule->rewrite_regex = SLICE_LIT("x|(a*)*b");
+	g.rule->rewrite_path = SLICE_LIT("y");
+	rig_ask(&g, request);
+	before = g.q.m.path;
+	assert_int_equal(rewrite_request(&g.hit, g.mt, &g.q.m), -E2BIG);
+	assert_ptr_equal(g.q.m.path.p, before.p);
+	assert_non_null(strstr(rewrite_words(-E2BIG), "bound"));
+	assert_int_equal(matcher_gave_up(g.mt).n > 0, g.hit.route != NULL);
+	rig_fini(&g);
+}
+
 static void test_host_and_headers(void **state)
 {
 	static const struct header_change request[] = {
@@ -396,7 +422,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_prefix), cmocka_unit_test(test_full_and_regex), cmocka_unit_test(test_host_and_headers),
-		cmocka_unit_test(test_regex_leaves_a_path),
+		cmocka_unit_test(test_regex_leaves_a_path), cmocka_unit_test(test_regex_bound),
 		cmocka_unit_test(test_redirect), cmocka_unit_test(test_hash), cmocka_unit_test(test_hash_is_stable),
 		cmocka_unit_test(test_hash_list), cmocka_unit_test(test_hash_cookie),
 		cmocka_unit_test(test_hash_cookie_words),
