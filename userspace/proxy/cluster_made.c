@@ -2,7 +2,9 @@
 /* Hosts that no registry knows: the addresses that clients dialled, for original-destination without endpoints. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "proxy/cluster_priv.h"
 
@@ -39,6 +41,16 @@ static void forget_idle(struct cluster_use *u)
 	}
 }
 
+/* Clients choose the addresses: they must not be able to choose two of one key. */
+static uint64_t key_of(const struct net_addr *a)
+{
+	char b[18];
+
+	memcpy(b, a->ip.b, 16);
+	memcpy(b + 16, &a->port, 2);
+	return hash_bytes((struct slice){ b, sizeof(b) }, hash_seed());
+}
+
 static struct made *made_new(struct cluster_use *u, const struct net_addr *a, uint64_t key)
 {
 	struct made *m;
@@ -62,11 +74,14 @@ int made_pick(struct cluster_use *u, const struct net_addr *a, struct pick *out)
 
 	if (!a || !a->port)
 		return -EHOSTUNREACH;
-	key = plan_key(a);
+	key = key_of(a);
 	m = table_get(&u->made, key_slice(&key));
 	if (!m)
 		m = made_new(u, a, key);
 	if (!m)
+		return -ENOSPC;
+	/* Of two addresses with one key the second has to wait until the first is forgotten. */
+	if (memcmp(m->host.ip.b, a->ip.b, 16) || m->host.port != a->port)
 		return -ENOSPC;
 	out->host = &m->host;
 	out->cell = &m->cell;

@@ -531,6 +531,8 @@ static void test_original_destination(void **state)
 	assert_int_equal(cluster_pick(k.clusters[0], &ask, CLUSTER_CONNECTION, &p), 0);
 	assert_int_equal(p.addr.port, 8443);
 	assert_memory_equal(&p.addr.ip, &a.ip, sizeof(a.ip));
+	/* Nobody outside knows by which number. */
+	assert_true(p.key != plan_key(&a));
 	assert_int_equal(cluster_pick(k.clusters[0], &ask, CLUSTER_REQUEST, &q), 0);
 	assert_ptr_equal(p.host, q.host);
 	assert_true(cluster_conn_open(&q));
