@@ -240,6 +240,14 @@ static void protocol_check(struct store_tx *tx, const struct op *op, const struc
 		tx_refuse(tx, op, "routes: not for http-proxy; a request's service has them");
 }
 
+static void age_check(struct store_tx *tx, const struct op *op, const struct listener *l)
+{
+	if (streams(l) && (l->age_ms || l->grace_ms || l->max_conn_requests))
+		tx_refuse(tx, op, "age_ms, grace_ms and max_conn_requests: not for tcp and udp");
+	else if (l->grace_ms && !l->age_ms)
+		tx_refuse(tx, op, "grace_ms: behind age_ms, which is 0");
+}
+
 static void socketless_check(struct store_tx *tx, const struct op *op, const struct listener *l)
 {
 	if (l->port || l->netns || l->dispatch)
@@ -288,6 +296,7 @@ static void listener_check(struct store_tx *tx, const struct op *op)
 			  l->max_target_bytes, TARGET_BYTES_MIN);
 	listener_tls_check(tx, op, l);
 	listener_alpn_check(tx, op, l);
+	age_check(tx, op, l);
 	stream_rules_check(tx, op, l);
 }
 

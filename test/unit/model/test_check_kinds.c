@@ -142,6 +142,11 @@ static void test_listeners(void **state)
 	     "rules[0].snis: not over udp");
 	CASE(l, (s.l->protocol = SLICE_LIT("udp"), s.l->nroutes = 0, s.l->rules = &full, s.l->nrules = 1,
 		 s.l->capture = CAPTURE_EBPF), "capture: none or tproxy over udp");
+	CASE(l, s.l->grace_ms = 1, "grace_ms: behind age_ms, which is 0");
+	CASE(l, (s.l->protocol = SLICE_LIT("tcp"), s.l->nroutes = 0, s.l->rules = &full, s.l->nrules = 1, s.l->age_ms = 1),
+	     "age_ms, grace_ms and max_conn_requests: not for tcp and udp");
+	CASE(l, (s.l->protocol = SLICE_LIT("udp"), s.l->nroutes = 0, s.l->rules = &full, s.l->nrules = 1,
+		 s.l->max_conn_requests = 1), "age_ms, grace_ms and max_conn_requests: not for tcp and udp");
 	CASE(l, (s.l->tls.mode = TLS_STRICT, s.l->tls.ncertificates = 0), "tls.certificates: missing; name at least one");
 	CASE(l, (s.l->tls.mode = TLS_STRICT, s.l->tls.require_client = true),
 	     "tls.client_ca: missing; clients' certificates are held against it");
