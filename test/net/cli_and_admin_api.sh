@@ -156,6 +156,23 @@ YAML
 usage 0 "$B/weft" config check "$T/reg.yaml"
 like "$(cat "$T/usage")" "^$T/d/a.yaml:1: note: service a: port 80: fd00:96::1 is an IPv6 address, and all hosts of cluster c are IPv4" \
 	"an address that no host can serve is a note"
+cat > "$T/d/a.yaml" <<'YAML'
+listeners:
+- {name: t, address: "127.0.0.1:1", protocol: tcp, rules: [{backends: [{cluster: tcp}, {cluster: both}]}]}
+- {name: u, address: "127.0.0.1:1", protocol: udp, rules: [{backends: [{cluster: udp}, {cluster: both}]}]}
+- {name: w, address: "127.0.0.1:2", routes: [w]}
+routes: [{name: w, rules: [{backends: [{cluster: web}]}]}]
+clusters:
+- {name: tcp, proxyProtocol: true, connectionPool: {maxRequestsPerConnection: 1}}
+- {name: udp, proxyProtocol: true}
+- {name: both, proxyProtocol: true}
+- {name: web, proxyProtocol: true, connectionPool: {maxRequestsPerConnection: 1}}
+YAML
+usage 0 "$B/weft" config check "$T/d/a.yaml"
+like "$(cat "$T/usage")" "a.yaml:7: note: cluster tcp: connectionPool.maxRequestsPerConnection is not used: only listeners of protocol tcp and udp" \
+	"a number of requests where there are none"
+like "$(cat "$T/usage")" "a.yaml:8: note: cluster udp: proxyProtocol is not used: only listeners of protocol udp" "headers where none can be"
+is "$(grep -c note: "$T/usage")" 2 "both where they are of use"
 rm -r "$T/d"
 usage 0 "$B/weft" config check "$T/reg.yaml"
 like "$(cat "$T/usage")" "^note: registry files: cannot read $T/d: No such file" "a folder that is not there yet, too"

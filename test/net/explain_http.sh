@@ -64,6 +64,7 @@ like "$out" '^  goes on as +GET /api/orders.debug=1, Host: inner.local$' "what t
 like "$out" '^ +- X-Debug: on$' "a header that goes"
 like "$out" '^ +\+ x-mesh: weft$' "a header that comes"
 like "$out" '^  timeouts +request 10s, each try 2s, idle ' "timeouts"
+like "$out" '^  connecting +where none can be made, to up to 2 hosts more$' "beside them, connections"
 like "$out" '^  retries +2 on connect-failure,5xx|^  retries +2 on connect-failure, 5xx' "retries"
 like "$out" '^  hash +[0-9a-f]{16}, and the client gets the cookie sid=[0-9a-f]{16}; Max-Age=3600' "hash and cookie"
 like "$out" '^orders +version=v1 +90.0% +ring-hash +10.0.0.7:8080 +1 +ready' "a backend's hosts: those of the subset"
@@ -96,6 +97,10 @@ ok "as JSON" python3 - "$T/out.json" <<-PY
 PY
 like "$(weft routes orders)" '^orders +\*\.example, ?shop.default +3 +Exact /old +redirect 301' "weft routes"
 like "$(weft routes orders -o wide)" 'LISTENERS.*' "and with -o wide who has them"
+curl -s -o /dev/null -H 'Host: a.example' http://127.0.0.1:8080/old
+once() { [ "$(weft routes orders -o wide | grep -cE ' 1 +0 +web ')" = 1 ]; }
+wait_for 60 once
+echo "  ok: a route's counts stand in its first row"
 usage() {
 	local rc=0 words=$1
 	shift

@@ -35,6 +35,11 @@ clusters:
 - {name: untrusted, endpoints: [{address: "127.0.0.1:9443"}], tls: {sni: app.example, trustedCA: $T/other.crt}}
 - {name: byhost, endpoints: [{address: "127.0.0.1:9443"}], tls: {trustedCA: $T/good.crt}}
 YAML
+out=$("$B/weft" config check weft.yaml 2>&1)
+like "$out" 'weft.yaml:[0-9]+: note: listener web: tls.alpn is not given, so clients that come by TLS get HTTP/1.1' "what is easily forgotten is said"
+sed 's|clientCA|alpn: [h2, http/1.1], clientCA|' weft.yaml > both.yaml
+out=$("$B/weft" config check both.yaml 2>&1)
+[ "${out/tls.alpn/}" = "$out" ] || fail "a note about what is there: $out"
 cat > host.py <<'PY'
 import http.server, json, ssl
 class H(http.server.BaseHTTPRequestHandler):

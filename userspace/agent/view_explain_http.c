@@ -218,8 +218,9 @@ static void forward(struct agent *a, json_t *o, const struct route_hit *hit, str
 	json_object_set_new(o, "backends", backends_json(a, r, &h));
 	json_object_set_new(o, "timeouts", json_pack("{sI sI sI}", "requestMs", (json_int_t)r->timeout_ms, "backendRequestMs",
 						     (json_int_t)r->try_timeout_ms, "idleMs", (json_int_t)r->idle_ms));
-	json_object_set_new(o, "retries", json_pack("{si so si si}", "attempts", (int)r->retries, "on", retry_on_json(r),
-						    "budgetPercent", (int)r->budget_percent, "minPerSecond", (int)r->budget_min));
+	json_object_set_new(o, "retries", json_pack("{si so si si si}", "attempts", (int)r->retries, "on", retry_on_json(r),
+						    "budgetPercent", (int)r->budget_percent, "minPerSecond", (int)r->budget_min,
+						    "otherHostsToConnect", ROUTE_CONNECTS_MORE));
 	if (!router_backend(hit, mt)) {
 		json_object_set_new(o, "outcome", json_pack("{ss si ss}", "type", "error", "status", 503, "why",
 							    "no backend of the rule weighs anything"));

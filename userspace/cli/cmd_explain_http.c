@@ -87,6 +87,7 @@ static void put_tries(const json_t *o)
 		       text(o, "retries.on"), number(o, "retries.budgetPercent"), number(o, "retries.minPerSecond"));
 	else
 		printf("  retries        none\n");
+	printf("  connecting     where none can be made, to up to %lld hosts more\n", number(o, "retries.otherHostsToConnect"));
 }
 
 static void put_hash(const json_t *o)

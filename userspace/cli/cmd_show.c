@@ -70,8 +70,8 @@ static void put_reason(json_t *flat, const json_t *row)
 }
 
 /*
- * One row for each element of an inner array, with the outer row's name: a service's ports, a cluster's hosts. One without
- * any has a row too when there is a reason.
+ * One row for each element of an inner array, with the outer row as "of": a service's ports, a cluster's hosts; as "once" in
+ * the first of them. One without any has a row too when there is a reason.
  */
 static json_t *flatten(const json_t *rows, const char *inner)
 {
@@ -83,6 +83,8 @@ static json_t *flatten(const json_t *rows, const char *inner)
 			json_t *flat = json_copy(sub);
 
 			json_object_set(flat, "of", row);
+			if (!k)
+				json_object_set(flat, "once", row);
 			json_array_append_new(out, flat);
 		}
 		if (!json_array_size(json_object_get(row, inner))) {
@@ -189,8 +191,8 @@ int verb_routes(struct cli *c)
 		{ "MATCHES", "matches", COLUMN_TEXT, false },
 		{ "DOES", "action", COLUMN_TEXT, false },
 		{ "RETRIES", "retries", COLUMN_COUNT, true },
-		{ "REQUESTS", "of.counts.requests", COLUMN_COUNT, true },
-		{ "FAILED", "of.counts.failed", COLUMN_COUNT, true },
+		{ "REQUESTS", "once.counts.requests", COLUMN_COUNT, true },
+		{ "FAILED", "once.counts.failed", COLUMN_COUNT, true },
 		{ "LISTENERS", "of.listeners", COLUMN_TEXT, true },
 		{ "SERVICES", "of.services", COLUMN_TEXT, true },
 		{ "FROM", "of.source", COLUMN_TEXT, true },

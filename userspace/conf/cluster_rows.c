@@ -89,7 +89,7 @@ static const struct conf_item locality_rows[] = {
 
 static const struct conf_item endpoint_rows[] = {
 	CONF_ITEM(struct cluster_endpoint, address, "address", ADDRESS, .required = true,
-		  .help = "where it listens; without a port, that of the service's `target` or `port`; host names: `discovery`"),
+		  .help = "where it listens; without a port, that of the service's `target` or `port`"),
 	CONF_ITEM(struct cluster_endpoint, weight, "weight", INT, .max = WEIGHT_MAX, .dflt = "1",
 		  .help = "share of new connections relative to the others; 0 takes none"),
 	CONF_ITEM(struct cluster_endpoint, priority, "priority", INT, .max = PRIORITY_MAX, .dflt = "0",

@@ -116,7 +116,7 @@ const char *value_want(const struct conf_item *item, enum conf_type type, char *
 	} else if (type == CONF_ADDRESS) {
 		snprintf(out, size,
 			 item->min ? "IP:PORT (IPv6 as [IP]:PORT)"
-				   : "IP:PORT (IPv6 as [IP]:PORT) or an IP");
+				   : "IP:PORT (IPv6 as [IP]:PORT) or an IP (host names: discovery)");
 	} else if (type == CONF_STRING && item->max) {
 		snprintf(out, size, "text of at most %" PRId64 " bytes", item->max);
 	} else {

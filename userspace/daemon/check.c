@@ -31,6 +31,70 @@ static void note(const struct fact *f, const char *words)
 		SLICE_ARG(f->key), words);
 }
 
+/* Who has a cluster: what of its settings only others would use does nothing. */
+enum { USED_UDP = 1, USED_TCP = 2, USED_ELSE = 4 };
+
+static unsigned used_by(const struct listener *l)
+{
+	return slice_eq_str(l->protocol, "udp") ? USED_UDP : slice_eq_str(l->protocol, "tcp") ? USED_TCP : USED_ELSE;
+}
+
+static bool has_backend(const struct route_backend *v, size_t n, struct slice cluster)
+{
+	while (n && !slice_eq(v[n - 1].cluster, cluster))
+		n--;
+	return n;
+}
+
+static unsigned used_in_listeners(const struct snapshot *s, struct slice cluster)
+{
+	struct fact_set all = snapshot_facts(s, FACT_LISTENER);
+	unsigned used = 0;
+
+	for (size_t i = 0; i < all.n; i++) {
+		const struct listener *l = (const struct listener *)all.v[i];
+
+		for (size_t k = 0; k < l->nrules; k++)
+			if (has_backend(l->rules[k].backends, l->rules[k].nbackends, cluster))
+				used |= used_by(l);
+	}
+	return used;
+}
+
+static unsigned used_elsewhere(const struct snapshot *s, struct slice cluster)
+{
+	struct fact_set routes = snapshot_facts(s, FACT_ROUTE), services = snapshot_facts(s, FACT_SERVICE);
+
+	for (size_t i = 0; i < routes.n; i++) {
+		const struct route *r = (const struct route *)routes.v[i];
+
+		for (size_t k = 0; k < r->nrules; k++)
+			if (has_backend(r->rules[k].backends, r->rules[k].nbackends, cluster))
+				return USED_ELSE;
+	}
+	for (size_t i = 0; i < services.n; i++) {
+		const struct service_fact *f = (const struct service_fact *)services.v[i];
+
+		for (size_t k = 0; k < f->nports; k++)
+			if (slice_eq(f->ports[k].cluster, cluster))
+				return USED_ELSE;
+	}
+	return 0;
+}
+
+static void note_unused(const struct snapshot *s, const struct cluster_fact *c)
+{
+	unsigned used;
+
+	if (!c->proxy_protocol && !c->pool.max_requests_per_connection)
+		return;
+	used = used_in_listeners(s, c->name) | used_elsewhere(s, c->name);
+	if (c->proxy_protocol && used == USED_UDP)
+		note(&c->fact, "proxyProtocol is not used: only listeners of protocol udp have this cluster");
+	if (c->pool.max_requests_per_connection && used && !(used & USED_ELSE))
+		note(&c->fact, "connectionPool.maxRequestsPerConnection is not used: only listeners of protocol tcp and udp have this cluster");
+}
+
 static void note_clusters(const struct snapshot *s)
 {
 	struct cluster_set all = snapshot_clusters(s);
@@ -47,6 +111,7 @@ static void note_clusters(const struct snapshot *s)
 			note(&c->fact, words);
 		if (c->nsubset_default && c->fallback != SUBSET_DEFAULT)
 			note(&c->fact, "subsets.default is not used: fallback is not default");
+		note_unused(s, c);
 		if (!lb_kernel_words[c->lb])
 			continue;
 		snprintf(words, sizeof(words), "%.*s is the proxy's; for services without routes %s in the kernel",
@@ -71,6 +136,18 @@ static void note_services(const struct snapshot *s)
 			snprintf(line, sizeof(line), "port %u: %s", f->ports[k].port, words);
 			note(&f->fact, line);
 		}
+	}
+}
+
+static void note_listeners(const struct snapshot *s)
+{
+	struct fact_set all = snapshot_facts(s, FACT_LISTENER);
+
+	for (size_t i = 0; i < all.n; i++) {
+		const struct listener *l = (const struct listener *)all.v[i];
+
+		if (slice_eq_str(l->protocol, "http") && l->tls.mode != TLS_OFF && !l->tls.nalpn)
+			note(&l->fact, "tls.alpn is not given, so clients that come by TLS get HTTP/1.1; [h2, http/1.1] offers HTTP/2, too");
 	}
 }
 
@@ -108,6 +185,7 @@ static int look_at_model(struct store *store, struct seen *seen)
 
 	note_clusters(s);
 	note_services(s);
+	note_listeners(s);
 	for (int k = 0; k < FACT_KINDS; k++)
 		seen->facts += k == FACT_HOST ? stat_get(&store_stats(store)->hosts) : snapshot_facts(s, k).n;
 	snapshot_drop(s);

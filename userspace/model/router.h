@@ -16,6 +16,9 @@
 
 struct matcher;
 struct regex;
+/* Hosts asked after one that cannot be connected to, beside the rule's policy: nothing was sent. */
+#define ROUTE_CONNECTS_MORE 2
+
 struct router;
 struct router_rule;
 

@@ -13,7 +13,6 @@
 #include "proxy/http.h"
 #include "proxy/worker.h"
 
-#define CONNECTS_MAX 2                          /* hosts asked after one that cannot be connected to, beside the policy */
 
 /* ---- the end of a try --------------------------------------------------------------------------------------- */
 
@@ -102,7 +101,7 @@ static enum stream_state connect_failed(struct stream *s, int err)
 		forget_pick(s);
 		return stream_say(s, 503, STREAM_CONNECT_FAILED, detail);
 	}
-	if (s->retry.connecting < CONNECTS_MAX) {
+	if (s->retry.connecting < ROUTE_CONNECTS_MORE) {
 		s->retry.connecting++;
 		stream_flag(s, STREAM_CONNECT_FAILED, detail);
 		stream_end_try(s, false);
