@@ -19,12 +19,26 @@ static uint32_t home_of(const struct calls *t, uint64_t id)
 	return (uint32_t)id & (t->cap - 1);
 }
 
+static uint32_t distance(const struct calls *t, uint32_t i)
+{
+	return (i - home_of(t, t->v[i].id)) & (t->cap - 1);
+}
+
+/* Whoever is nearer to its home makes way: so what lies at home ends every search, and every gap. */
 static void place(struct calls *t, struct call c)
 {
 	uint32_t i = home_of(t, c.id);
 
-	while (t->v[i].id)
-		i = (i + 1) & (t->cap - 1);
+	for (uint32_t far = 0; t->v[i].id; i = (i + 1) & (t->cap - 1), far++) {
+		struct call there = t->v[i];
+		uint32_t its = distance(t, i);
+
+		if (its >= far)
+			continue;
+		t->v[i] = c;
+		c = there;
+		far = its;
+	}
 	t->v[i] = c;
 }
 
@@ -57,7 +71,7 @@ struct call *calls_find(const struct calls *t, uint64_t id)
 {
 	if (!t->n)
 		return NULL;
-	for (uint32_t i = home_of(t, id); t->v[i].id; i = (i + 1) & (t->cap - 1))
+	for (uint32_t i = home_of(t, id), far = 0; t->v[i].id && distance(t, i) >= far; i = (i + 1) & (t->cap - 1), far++)
 		if (t->v[i].id == id)
 			return &t->v[i];
 	return NULL;
@@ -67,23 +81,19 @@ struct call *calls_find_low(const struct calls *t, uint32_t low)
 {
 	if (!t->n)
 		return NULL;
-	for (uint32_t i = home_of(t, low); t->v[i].id; i = (i + 1) & (t->cap - 1))
+	for (uint32_t i = home_of(t, low), far = 0; t->v[i].id && distance(t, i) >= far; i = (i + 1) & (t->cap - 1), far++)
 		if ((uint32_t)t->v[i].id == low)
 			return &t->v[i];
 	return NULL;
 }
 
-/* Those behind it that a search would no longer reach across the gap move into it. */
+/* Those behind it that are not at home move up. */
 void calls_del(struct calls *t, struct call *c)
 {
 	uint32_t mask = t->cap - 1, gap = (uint32_t)(c - t->v);
 
 	assert_always(gap <= mask && c->id);
-	for (uint32_t i = (gap + 1) & mask; t->v[i].id; i = (i + 1) & mask) {
-		uint32_t home = home_of(t, t->v[i].id);
-
-		if (((i - home) & mask) < ((i - gap) & mask))
-			continue;
+	for (uint32_t i = (gap + 1) & mask; t->v[i].id && distance(t, i); i = (i + 1) & mask) {
 		t->v[gap] = t->v[i];
 		gap = i;
 	}

@@ -49,9 +49,27 @@ static void test_any_order(void **state)
 	assert_null(calls_find_low(&t, (uint32_t)id));
 }
 
+/* Most of a long run of neighbours is at home: the first of them is ended without a look at the others. */
+static void test_a_long_run(void **state)
+{
+	struct calls t = { 0 };
+
+	(void)state;
+	for (uint64_t id = 1; id <= 200000; id++)
+		assert_int_equal(calls_add(&t, (struct call){ .id = id }), 0);
+	for (uint64_t id = 1; id <= 200000; id++) {
+		struct call *c = calls_find(&t, id);
+
+		assert_non_null(c);
+		calls_del(&t, c);
+	}
+	assert_int_equal(t.n, 0);
+	calls_fini(&t);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_any_order) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_any_order), cmocka_unit_test(test_a_long_run) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
