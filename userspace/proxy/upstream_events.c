@@ -288,7 +288,7 @@ void upstream_pump(struct upstream *u)
 			return;
 		}
 		if (u->many)
-			u->many->heard_ns = l->w->thread.loop.now_ns;
+			upstream_many_heard(u->many);
 		if (!decode(u) || conn_drained(&l->conn))
 			return;
 	}

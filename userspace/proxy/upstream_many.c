@@ -177,6 +177,17 @@ static void on_time(struct timer *t)
 	legs_flush(w);
 }
 
+/* The timer stands where an answer would have been late: the next question is due before. */
+void upstream_many_heard(struct upstream_many *m)
+{
+	m->heard_ns = now(m);
+	if (!m->asking || m->heard_ns <= m->asked_ns)
+		return;
+	m->asking = false;
+	if (timer_armed(&m->timer))
+		timer_arm_at(&m->up->leg.w->thread.loop, &m->timer, due(m), on_time, m);
+}
+
 static void watch(struct upstream_many *m)
 {
 	if (!timer_armed(&m->timer) && conf(m)->pool.ping_ms && m->up->leg.codec.ops->put_ping)

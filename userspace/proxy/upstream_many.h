@@ -52,6 +52,7 @@ void upstream_many_leave(struct upstream_many *m, struct stream *s); /* from whe
 void upstream_many_began(struct upstream_many *m, struct stream *s);
 struct stream *upstream_many_find(const struct upstream_many *m, uint64_t id);
 bool upstream_many_unsent(const struct upstream_many *m, const struct stream *s); /* the host has seen nothing of it */
+void upstream_many_heard(struct upstream_many *m); /* bytes came: it lives */
 void upstream_many_heard_room(struct upstream_many *m); /* the host's first settings came: who waits for them goes on */
 void upstream_many_sent(struct upstream_many *m); /* as leg_events.sent */
 void upstream_many_opened(struct upstream_many *m); /* who waited goes on */
