@@ -20,7 +20,7 @@ import java.util.concurrent.Executors;
 /**
  * Calls by bolt. port, protocol (1 or 2), version (of protocol 2: 1 or 2), crc, connections; kind: sync, future, callback,
  * oneway; does, service, method, headers; size; timeout: how long the caller waits, frameTimeout: what the frame says; raw:
- * a Bean instead of a SofaRequest. A keystore makes it TLS.
+ * a Bean instead of a SofaRequest. cert, key and ca make it TLS.
  */
 final class BoltCaller {
 	static final Tally ACKS = new Tally();
@@ -34,7 +34,7 @@ final class BoltCaller {
 	private BoltCaller(JSONObject in) {
 		this.in = in;
 		// A client's connections are told apart by address alone, so each sort has a client of its own.
-		String sort = in.getString("keystore") + "|" + number("protocol") + "|" + number("version") + "|" + number("connections");
+		String sort = in.getString("cert") + "|" + number("protocol") + "|" + number("version") + "|" + number("connections");
 		client = CLIENTS.computeIfAbsent(sort, k -> started(in));
 		kind = in.containsKey("kind") ? in.getString("kind") : "sync";
 		timeout = in.containsKey("timeout") ? in.getIntValue("timeout") : 60000;
@@ -49,13 +49,17 @@ final class BoltCaller {
 
 	private static RpcClient started(JSONObject in) {
 		RpcClient c = new RpcClient();
-		if (in.containsKey("keystore")) {
+		// Large bodies may wait here; calls are refused above it.
+		c.option(BoltClientOption.NETTY_BUFFER_HIGH_WATER_MARK, 256 << 20);
+		c.option(BoltClientOption.NETTY_BUFFER_LOW_WATER_MARK, 128 << 20);
+		if (in.containsKey("cert")) {
 			c.option(BoltClientOption.CLI_SSL_ENABLE, true);
-			c.option(BoltClientOption.CLI_SSL_KEYSTORE, in.getString("keystore"));
-			c.option(BoltClientOption.CLI_SSL_KEYSTORE_PASS, in.getString("password"));
-			c.option(BoltClientOption.CLI_SSL_KEYSTORE_TYPE, "pkcs12");
+			c.option(BoltClientOption.CLI_SSL_KEYSTORE, Keys.store(in));
+			c.option(BoltClientOption.CLI_SSL_KEYSTORE_PASS, Keys.PASSWORD);
+			c.option(BoltClientOption.CLI_SSL_KEYSTORE_TYPE, Keys.TYPE);
 		}
 		c.startup();
+		BoltHost.countHeartbeats();
 		return c;
 	}
 

@@ -5,6 +5,8 @@ import com.alibaba.fastjson.JSONObject;
 import com.alipay.remoting.AsyncContext;
 import com.alipay.remoting.BizContext;
 import com.alipay.remoting.CommonCommandCode;
+import com.alipay.remoting.ProtocolCode;
+import com.alipay.remoting.ProtocolManager;
 import com.alipay.remoting.RemotingCommand;
 import com.alipay.remoting.RemotingContext;
 import com.alipay.remoting.config.BoltServerOption;
@@ -22,7 +24,7 @@ import java.util.concurrent.RejectedExecutionException;
 
 /**
  * A bolt server of one port. A call says what is to be done: echo, hold (until bolt.release), throw, busy, close, silent;
- * by header "does" of a SofaRequest, by the field of a Bean.
+ * by header "does" of a SofaRequest, by the field of a Bean. stranger: it knows no SofaRequest.
  */
 final class BoltHost {
 	private static final Map<Integer, BoltHost> ALL = new ConcurrentHashMap<>();
@@ -37,39 +39,49 @@ final class BoltHost {
 	private BoltHost(JSONObject in) {
 		name = in.getString("name");
 		server = new RpcServer("127.0.0.1", in.getIntValue("port"), true);
-		if (in.containsKey("keystore")) {
+		if (in.containsKey("cert")) {
 			server.option(BoltServerOption.SRV_SSL_ENABLE, true);
 			server.option(BoltServerOption.SRV_SSL_NEED_CLIENT_AUTH, true);
-			server.option(BoltServerOption.SRV_SSL_KEYSTORE, in.getString("keystore"));
-			server.option(BoltServerOption.SRV_SSL_KEYSTORE_PASS, in.getString("password"));
-			server.option(BoltServerOption.SRV_SSL_KEYSTORE_TYPE, "pkcs12");
+			server.option(BoltServerOption.SRV_SSL_KEYSTORE, Keys.store(in));
+			server.option(BoltServerOption.SRV_SSL_KEYSTORE_PASS, Keys.PASSWORD);
+			server.option(BoltServerOption.SRV_SSL_KEYSTORE_TYPE, Keys.TYPE);
 		}
-		server.registerUserProcessor(new AsyncUserProcessor<SofaRequest>() {
-			@Override
-			public void handleRequest(BizContext biz, AsyncContext async, SofaRequest r) {
-				String does = r.headers.getOrDefault("does", "echo");
-				serve(biz, async, does, r.headers, r.body, b -> answer(b));
-			}
-
-			@Override
-			public String interest() {
-				return SofaRequest.class.getName();
-			}
-		});
-		server.registerUserProcessor(new AsyncUserProcessor<Bean>() {
-			@Override
-			public void handleRequest(BizContext biz, AsyncContext async, Bean r) {
-				serve(biz, async, r.does, new TreeMap<>(), r.body, b -> new Bean(r.does, name, b));
-			}
-
-			@Override
-			public String interest() {
-				return Bean.class.getName();
-			}
-		});
+		if (!in.getBooleanValue("stranger"))
+			server.registerUserProcessor(new Sofa());
+		server.registerUserProcessor(new Beans());
 		server.startup();
+		countHeartbeats();
+	}
+
+	/** The library has one table of these for all clients and servers of a program. */
+	static void countHeartbeats() {
 		for (byte protocol = 1; protocol <= 2; protocol++)
-			server.registerProcessor(protocol, CommonCommandCode.HEARTBEAT, new Heartbeats());
+			ProtocolManager.getProtocol(ProtocolCode.fromBytes(protocol)).getCommandHandler()
+				.registerProcessor(CommonCommandCode.HEARTBEAT, new Heartbeats());
+	}
+
+	private final class Sofa extends AsyncUserProcessor<SofaRequest> {
+		@Override
+		public void handleRequest(BizContext biz, AsyncContext async, SofaRequest r) {
+			serve(biz, async, r.headers.getOrDefault("does", "echo"), r.headers, r.body, b -> answer(b));
+		}
+
+		@Override
+		public String interest() {
+			return SofaRequest.class.getName();
+		}
+	}
+
+	private final class Beans extends AsyncUserProcessor<Bean> {
+		@Override
+		public void handleRequest(BizContext biz, AsyncContext async, Bean r) {
+			serve(biz, async, r.does, new TreeMap<>(), r.body, b -> new Bean(r.does, name, b));
+		}
+
+		@Override
+		public String interest() {
+			return Bean.class.getName();
+		}
 	}
 
 	private SofaResponse answer(byte[] body) {

@@ -42,10 +42,13 @@ final class DubboCaller {
 
 	private String url() {
 		return "dubbo://127.0.0.1:" + in.getIntValue("port") + "/" + Shop.class.getName() + "?payload=67108864&timeout="
-			+ number("timeout", 60000) + "&connections=" + number("connections", 1) + "&heartbeat=" + number("heartbeat", 60000);
+			+ number("timeout", 60000) + "&connections=" + number("connections", 1) + "&heartbeat=" + number("heartbeat", 60000)
+			+ (in.containsKey("cert") ? "&ssl-enabled=true" : "");
 	}
 
 	private Object referred() {
+		if (in.containsKey("cert"))
+			DubboHost.ssl(in);
 		ReferenceConfig<Object> r = new ReferenceConfig<>();
 		r.setApplication(DubboHost.application("caller"));
 		r.setInterface(Shop.class);

@@ -7,12 +7,18 @@ import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.logging.Handler;
+import java.util.logging.Level;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import org.apache.dubbo.common.Version;
 import org.apache.dubbo.common.constants.CommonConstants;
 import org.apache.dubbo.config.ApplicationConfig;
 import org.apache.dubbo.config.ProtocolConfig;
 import org.apache.dubbo.config.RegistryConfig;
 import org.apache.dubbo.config.ServiceConfig;
+import org.apache.dubbo.config.SslConfig;
+import org.apache.dubbo.config.context.ConfigManager;
 import org.apache.dubbo.remoting.Channel;
 import org.apache.dubbo.remoting.RemotingException;
 import org.apache.dubbo.remoting.RemotingServer;
@@ -20,11 +26,14 @@ import org.apache.dubbo.remoting.exchange.Request;
 import org.apache.dubbo.rpc.AsyncContext;
 import org.apache.dubbo.rpc.ProtocolServer;
 import org.apache.dubbo.rpc.RpcContext;
+import org.apache.dubbo.rpc.model.ApplicationModel;
 import org.apache.dubbo.rpc.protocol.dubbo.DubboProtocol;
 
-/** A Dubbo provider of one port, of Shop with one group and version. threads: how many calls it carries out at once. */
+/** A Dubbo provider of one port, of Shop with one group and version. threads: how many calls it carries out at once. stranger: of another group. */
 final class DubboHost implements Shop {
 	private static final Map<Integer, DubboHost> ALL = new ConcurrentHashMap<>();
+	private static final Logger HEARTBEATS = Logger.getLogger("org.apache.dubbo.remoting.exchange.support.header.HeartbeatHandler");
+	private static final Tally BEATS = new Tally();
 	private final String name;
 	private final int port;
 	private final Tally tally = new Tally();
@@ -38,12 +47,17 @@ final class DubboHost implements Shop {
 		protocol.setHeartbeat(in.containsKey("heartbeat") ? in.getIntValue("heartbeat") : 60000);
 		protocol.setThreads(in.containsKey("threads") ? in.getIntValue("threads") : 32);
 		protocol.setQueues(in.containsKey("threads") ? 0 : 4096);
+		protocol.setDispatcher("message");      // new connections take none of the threads
+		if (in.containsKey("cert")) {
+			ssl(in);
+			protocol.setSslEnabled(true);
+		}
 		ServiceConfig<Shop> service = new ServiceConfig<>();
 		service.setApplication(application("host"));
 		service.setRegistry(new RegistryConfig(RegistryConfig.NO_AVAILABLE));
 		service.setProtocol(protocol);
 		service.setInterface(Shop.class);
-		service.setGroup(in.getString("group"));
+		service.setGroup(in.getBooleanValue("stranger") ? "stranger" : in.getString("group"));
 		service.setVersion(in.getString("version"));
 		service.setRef(this);
 		service.export();
@@ -55,12 +69,52 @@ final class DubboHost implements Shop {
 		return app;
 	}
 
+	/** Certificate, key and CA of all TLS of this program, as server and as client: Dubbo has one of each. */
+	static void ssl(JSONObject in) {
+		ConfigManager all = ApplicationModel.getConfigManager();
+		SslConfig ssl = all.getSsl().orElseGet(SslConfig::new);
+		ssl.setServerKeyCertChainPath(in.getString("cert"));
+		ssl.setServerPrivateKeyPath(in.getString("key"));
+		ssl.setServerTrustCertCollectionPath(in.getString("ca"));
+		ssl.setClientKeyCertChainPath(in.getString("cert"));
+		ssl.setClientPrivateKeyPath(in.getString("key"));
+		ssl.setClientTrustCertCollectionPath(in.getString("ca"));
+		if (!all.getSsl().isPresent())
+			all.setSsl(ssl);
+	}
+
+	/** The library tells of heartbeats only in its log: those that came to this program, and answers to its own. */
+	private static void countHeartbeats() {
+		HEARTBEATS.setLevel(Level.FINE);
+		HEARTBEATS.addHandler(new Handler() {
+			@Override
+			public void publish(LogRecord record) {
+				if (record.getMessage().contains("heartbeat response"))
+					BEATS.ack();
+				else
+					BEATS.heartbeat();
+			}
+
+			@Override
+			public void flush() {
+			}
+
+			@Override
+			public void close() {
+			}
+		});
+	}
+
 	private void came(String does) {
 		RpcContext c = RpcContext.getContext();
 		Map<String, String> headers = new TreeMap<>(c.getAttachments());
 		String timeout = headers.get("timeout");
 		tally.call(does, c.getRemoteAddressString(), headers, timeout == null ? 0 : Integer.parseInt(timeout), "oneway".equals(does));
 		RpcContext.getServerContext().setAttachment("host", name);
+		if ("close".equals(does))
+			for (Channel channel : server().getChannels())
+				if (channel.getRemoteAddress().equals(c.getRemoteAddress()))
+					channel.close();
 		if ("throw".equals(does))
 			throw new IllegalStateException("thrown by " + name);
 	}
@@ -131,6 +185,11 @@ final class DubboHost implements Shop {
 	static void verbs(Map<String, Main.Verb> verbs) {
 		verbs.put("dubbo.listen", in -> {
 			ALL.put(in.getIntValue("port"), new DubboHost(in));
+			return null;
+		});
+		countHeartbeats();
+		verbs.put("dubbo.beats", in -> {
+			BEATS.await(in.getString("what"), in.getIntValue("n"));
 			return null;
 		});
 		verbs.put("dubbo.readonly", in -> {

@@ -47,7 +47,7 @@ final class Load {
 	/** The first line, from its last cause on. */
 	private static String words(Throwable e) {
 		String s = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
-		return s.substring(s.lastIndexOf("cause: ") + 1);
+		return s.substring(Math.max(0, s.lastIndexOf("cause: ")));
 	}
 
 	private static String name(Throwable e) {

@@ -4,7 +4,7 @@ package weft.peers;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 
-/** The service of the Dubbo peers. does: echo, hold (until dubbo.release), block (the same, on its thread), throw, silent. */
+/** The service of the Dubbo peers. does: echo, hold (until dubbo.release), block (the same, on its thread), throw, close, silent. */
 public interface Shop {
 	Bean ask(String does, byte[] body);
 
