@@ -96,7 +96,7 @@ demo: all $(TOOLS)
 .PHONY: demo
 endif
 ifneq ($(wildcard test/perf/run.sh),)
-## bench: figures beside a peer in the same run (as root); CASE=l4, h1, h2, grpc, h2-abuse, bolt, dubbo, tls, tcp, body, idle, reload or node narrows it
+## bench: figures beside a peer in the same run (as root); CASE=l4, h1, h2, grpc, h2-abuse, streams, bolt, dubbo, tls, tcp, body, idle, reload or node narrows it
 bench: all $(TOOLS)
 	$(call script,test/perf/run.sh) $(CASE)
 .PHONY: bench
