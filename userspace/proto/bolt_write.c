@@ -306,7 +306,9 @@ int bolt_put_head(struct codec *c, uint64_t *id, const struct msg *m, bool end)
 {
 	bool request = m->kind == MSG_REQUEST || m->kind == MSG_ONEWAY;
 
-	assert_always(!bolt_of(c)->tx.id && request == !*id);
+	assert_always(request == !*id);
+	if (bolt_of(c)->tx.id)
+		return bolt_fail(c, PROTO_INTERNAL, "a frame in the middle of another");
 	if (m->upgrade.n || (!request && m->kind != MSG_RESPONSE))
 		return -ENOTSUP;
 	if (!end && (m->body_len < 0 || m->body_len > UINT32_MAX))

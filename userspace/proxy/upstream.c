@@ -375,10 +375,10 @@ static void leave_many(struct stream *s, struct upstream *u, bool done)
 	if (s->request.upgrade.n)
 		done = s->host_shut && s->host_eof;
 	if (id && u->magic && !done && c->ops->put_reset) {
-		c->ops->put_reset(c, id, s->response_end ? PROTO_NONE : PROTO_CANCELLED);
+		half |= c->ops->put_reset(c, id, s->response_end ? PROTO_NONE : PROTO_CANCELLED) == -EPIPE;
 		leg_touch(&u->leg);
 	}
-	if (half)
+	if (half && u->magic)
 		upstream_lost(u, PROTO_CLOSED);
 	else
 		upstream_settle(u);

@@ -446,6 +446,8 @@ static void test_given_up(void **state)
 	m->body_len = 2;
 	assert_int_equal(rpc_ask(&t->up, m, &a), 0);
 	assert_int_equal(proto_bolt.put_reset(&t->up.c, a, PROTO_CANCELLED), -EPIPE);
+	assert_int_equal(rpc_ask(&t->up, m, &b), -EPROTO);
+	assert_string_equal(t->up.c.detail, "a frame in the middle of another");
 }
 
 static void test_room_is_told(void **state)
