@@ -208,6 +208,7 @@ enum host_state { HOST_READY, HOST_DRAINING };  /* draining: keeps its clients, 
 #define HEAD_BYTES_MAX (1u << 20)
 #define TARGET_BYTES_MIN 64u
 #define HEADERS_MAX 10000u
+#define NET_FILTERS_MAX 8u                      /* of a listener */
 #define REGEX_MAX 4096u                         /* bytes of one */
 
 /* One endpoint of one cluster. Key: "cluster|address|port", as host_new() (registry.h) makes it. */
@@ -297,10 +298,18 @@ struct route_backend {
 	size_t nsubset;
 };
 
+/* An extension that is named at one place: a filter of a listener or rule, a net filter of a listener. */
+struct extension_use {
+	struct slice type;                      /* its name */
+	struct slice settings;                  /* JSON on one line, read by its rows (conf.h) where it runs */
+};
+
 /* Exactly one of redirect_status, direct_status and backends says where requests go. */
 struct route_rule {
 	const struct route_match *matches;      /* one of them; none: every request */
 	size_t nmatches;
+	const struct extension_use *filters;    /* behind the listener's (filter.h) */
+	size_t nfilters;
 	const struct header_change *request_headers, *response_headers;
 	size_t nrequest_headers, nresponse_headers;
 	struct slice rewrite_host;              /* empty: kept */
@@ -401,6 +410,10 @@ struct listener {
 	size_t ndetect;
 	uint8_t capture;                        /* enum capture */
 	uint8_t proxy_header;                   /* enum proxy_header */
+	const struct extension_use *net_filters; /* bottom first, above the PROXY header, below TLS */
+	size_t nnet_filters;
+	const struct extension_use *filters;    /* of its requests, in this order */
+	size_t nfilters;
 	const struct ip_block *trusted;         /* whose PROXY and forwarding headers are believed; none: everybody's PROXY */
 	size_t ntrusted;
 	struct listener_tls tls;

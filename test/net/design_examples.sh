@@ -53,8 +53,6 @@ without(r"^plugins:.*\n")
 # Of two services of one name only one can be.
 text = text.replace("discovery: {registry: k8s, service: orders.default", "discovery: {registry: files, service: orders.files")
 without(r"^    - \{type: RequestMirror.*\n")
-without(r"^    - \{type: Fault.*\n")
-without(r"^  filters: \[\{type: local-rate-limit.*\n")
 text = text.replace("protocol: bolt", "protocol: http").replace("  mode: auto ", '  mode: "off" ')
 # Names that the example takes for given.
 text = text.replace("clusters:\n", 'clusters:\n- {name: web, endpoints: [{address: "127.0.0.1:9001"}]}\n')

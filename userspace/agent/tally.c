@@ -17,6 +17,7 @@
 #include "event/loop.h"
 #include "net/tls_session.h"
 #include "net/tlsctx.h"
+#include "proxy/filters.h"
 #include "proxy/outlier.h"
 #include "proxy/stock.h"
 
@@ -41,6 +42,7 @@ static const struct tally_set {
 	{ &cluster_http_stat_desc, "cluster" },
 	{ &call_stat_desc, NULL },
 	{ &rpc_stat_desc, NULL },
+	{ &filter_stat_desc, "filter" },
 	{ &host_stat_desc, NULL },
 };
 

@@ -2,6 +2,7 @@
 /* The reference of settings, as Markdown: a section per mapping, a table row per field. */
 #include <stdio.h>
 #include "conf/dump.h"
+#include "conf/extension_rows.h"
 #include "conf/value.h"
 #include "weft/str.h"
 
@@ -139,6 +140,7 @@ static void refused(struct buf *out, const char *path, const struct conf_item *r
 
 void config_docs(struct buf *out, const struct conf_choice *choices)
 {
+	extension_rows_fill();
 	buf_add(out, intro, sizeof(intro) - 1);
 	buf_printf(out, "\n## The file\n");
 	body(out, "", config_rows, choices);

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include "conf/errors.h"
+#include "conf/extension_rows.h"
 #include "conf/fact_rows.h"
 #include "conf/listener_rows.h"
 #include "weft/str.h"
@@ -292,6 +293,7 @@ int conf_facts(struct conf_reader *r, const struct conf_node *root, struct slice
 	struct making m;
 	int err = 0;
 
+	extension_rows_fill();
 	making_init(&m, r, registry);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		const struct conf_node *list = conf_member(root, lists[i].name);

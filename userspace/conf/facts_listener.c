@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include "base/protocols.h"
+#include "conf/extension_rows.h"
 #include "conf/listener_rows.h"
 #include "weft/str.h"
 
@@ -74,6 +75,7 @@ static const struct {
 	{ NULL, "escapedSlashes", NO_HTTP, "only for http and http-proxy" },
 	{ NULL, "grpcWeb", NO_HTTP, "only for http and http-proxy" },
 	{ NULL, "requestID", NO_HTTP, "only for http and http-proxy" },
+	{ NULL, "filters", ON(TCP) | ON(UDP), "not for tcp and udp, which have no requests" },
 	{ NULL, "trusted", ON(UDP), "not for udp" },
 	{ NULL, "routes", ON(HTTP_PROXY), "not for http-proxy: the service that a request names has them" },
 	{ "timeouts", "head", ON(UDP), "not for udp" },
@@ -81,6 +83,27 @@ static const struct {
 	{ "limits", "headers", ON(TCP) | ON(UDP), "not for tcp and udp" },
 	{ "limits", "targetBytes", NO_HTTP, "only for http and http-proxy" },
 };
+
+/* NULL: it reads none. */
+static const struct listener_proxy *proxy_header(const struct listener_conf *c)
+{
+	const struct listener_filter *v = c->net_filters.v;
+
+	return c->net_filters.n && extension_is_proxy_protocol(&v[0]) ? v[0].type.conf : NULL;
+}
+
+static int check_net_filters(struct making *m, const struct listener_conf *c)
+{
+	const struct listener_filter *v = c->net_filters.v;
+
+	for (size_t i = 1; i < c->net_filters.n; i++)
+		if (extension_is_proxy_protocol(&v[i]))
+			return making_error(m, m->node, "netFilters", proxy_header(c) ? "proxy-protocol is given twice" :
+					    "proxy-protocol comes first: its header is what a connection begins with");
+	if (c->net_filters.n > NET_FILTERS_MAX)
+		return making_error(m, m->node, "netFilters", "want at most 8");
+	return 0;
+}
 
 static int check_unused(struct making *m, const struct listener_conf *c)
 {
@@ -96,7 +119,7 @@ static int check_unused(struct making *m, const struct listener_conf *c)
 			 unused[i].field);
 		return making_error(m, m->node, path, unused[i].words);
 	}
-	if (is(c, LISTENER_TCP) && c->trusted.n && !c->net_filters.n)
+	if (is(c, LISTENER_TCP) && c->trusted.n && !proxy_header(c))
 		return making_error(m, m->node, "trusted", "tcp believes PROXY headers only: want netFilters with proxy-protocol");
 	return 0;
 }
@@ -119,8 +142,8 @@ static int check_listener(struct making *m, const struct listener_conf *c)
 		return making_error(m, m->node, "tls", "not for udp");
 	if (is(c, LISTENER_UDP) && c->net_filters.n)
 		return making_error(m, m->node, "netFilters", "not for udp");
-	if (c->net_filters.n > 1)
-		return making_error(m, m->node, "netFilters", "proxy-protocol is given twice");
+	if (check_net_filters(m, c))
+		return -EINVAL;
 	if (c->capture == CAPTURE_EBPF)
 		return making_error(m, m->node, "capture", "ebpf is for the listeners that weft opens for services with routes; "
 				    "for other destinations want redirect or tproxy");
@@ -223,7 +246,7 @@ static void set_rules(struct listener *f, const struct conf_list *list)
 
 static void set_listener(struct listener *f, const struct listener_conf *c)
 {
-	const struct listener_filter *filter = c->net_filters.v;
+	const struct listener_proxy *header = proxy_header(c);
 
 	f->ip = c->address.ip;
 	f->port = c->address.port;
@@ -231,9 +254,8 @@ static void set_listener(struct listener *f, const struct listener_conf *c)
 	f->detect = making_slices(&f->fact, &c->detect);
 	f->ndetect = c->detect.n;
 	f->capture = c->capture;
-	if (c->net_filters.n)
-		f->proxy_header = ((const struct listener_proxy *)filter->type.conf)->required ? PROXY_HEADER_REQUIRED :
-											    PROXY_HEADER_OPTIONAL;
+	if (header)
+		f->proxy_header = header->required ? PROXY_HEADER_REQUIRED : PROXY_HEADER_OPTIONAL;
 	f->trusted = blocks(&f->fact, &c->trusted);
 	f->ntrusted = c->trusted.n;
 	f->xff = c->xff;
@@ -285,6 +307,8 @@ int make_listener(struct making *m, const void *element)
 		return -EINVAL;
 	f = (struct listener *)fact_new(FACT_LISTENER, c->name, &where);
 	set_listener(f, c);
-	err = set_routes(m, c, f);
+	err = making_extensions(m, &f->fact, EXTENSION_NET, m->node, &c->net_filters, &f->net_filters, &f->nnet_filters);
+	err = making_extensions(m, &f->fact, EXTENSION_OF_LISTENER, m->node, &c->filters, &f->filters, &f->nfilters) ?: err;
+	err = set_routes(m, c, f) ?: err;
 	return making_keep(m, &f->fact, m->node, "name", c->name) ?: claim(m, f, is(c, LISTENER_UDP)) ?: err;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf/facts_priv.h"
 
+#include "conf/extension_rows.h"
 #include "conf/route_rows.h"
 #include "weft/str.h"
 
@@ -233,6 +234,17 @@ static void set_rule(struct fact *f, struct route_rule *r, const struct route_co
 	r->upgrades = upgrades(&c->upgrades, node);
 }
 
+static int rule_extensions(struct making *m, struct fact *f, struct route_rule *r, const struct route_conf_rule *c, size_t i,
+			   const struct conf_node *node)
+{
+	size_t before = reader_enter(&m->r, "rules"), at = reader_enter_at(&m->r, i);
+	int err = making_extensions(m, f, EXTENSION_OF_RULE, node, &c->filters, &r->filters, &r->nfilters);
+
+	reader_leave(&m->r, at);
+	reader_leave(&m->r, before);
+	return err;
+}
+
 int make_route_named(struct making *m, struct slice name, const struct conf_node *node, const void *route_conf)
 {
 	static const struct slice any = { "*", 1 };
@@ -242,6 +254,7 @@ int make_route_named(struct making *m, struct slice name, const struct conf_node
 	const struct conf_node *at = conf_member(node, "rules");
 	struct route_rule *rules;
 	struct route *f;
+	int err = 0;
 
 	if (!c->rules.n)
 		return making_error(m, node, "rules", "want at least one rule");
@@ -250,11 +263,15 @@ int make_route_named(struct making *m, struct slice name, const struct conf_node
 	f->nhosts = hosts.n;
 	rules = fact_alloc(&f->fact, c->rules.n * sizeof(*rules));
 	at = at->first;
-	for (size_t i = 0; i < c->rules.n; i++, at = at->next)
-		set_rule(&f->fact, &rules[i], (const struct route_conf_rule *)c->rules.v + i, at);
+	for (size_t i = 0; i < c->rules.n; i++, at = at->next) {
+		const struct route_conf_rule *rule = (const struct route_conf_rule *)c->rules.v + i;
+
+		set_rule(&f->fact, &rules[i], rule, at);
+		err = rule_extensions(m, &f->fact, &rules[i], rule, i, at) ?: err;
+	}
 	f->rules = rules;
 	f->nrules = c->rules.n;
-	return making_keep(m, &f->fact, node, "name", name);
+	return making_keep(m, &f->fact, node, "name", name) ?: err;
 }
 
 int make_route(struct making *m, const void *element)

@@ -5,6 +5,7 @@
 #include "base/http_name.h"
 #include "base/num.h"
 #include "base/protocols.h"
+#include "conf/extension_rows.h"
 #include "conf/fact_rows.h"
 #include "weft/str.h"
 
@@ -128,23 +129,6 @@ static const struct conf_item tls_rows[] = {
 	CONF_END
 };
 
-static const struct conf_item proxy_rows[] = {
-	CONF_ITEM(struct listener_proxy, required, "required", BOOL, .dflt = "true",
-		  .help = "false: connections without the header are taken too"),
-	CONF_END
-};
-
-static const struct conf_choice net_filters[] = {
-	{ .name = "proxy-protocol", .rows = proxy_rows, .size = sizeof(struct listener_proxy) },
-	{ .name = NULL }
-};
-
-static const struct conf_item net_filter_rows[] = {
-	CONF_ITEM(struct listener_filter, type, "type", CHOICE, .required = true, .choices = net_filters,
-		  .help = "brings the fields below"),
-	CONF_END
-};
-
 static const struct conf_item stream_rule_rows[] = {
 	CONF_ITEMS(struct listener_rule, sources, "sources", STRING, struct slice, .check = check_block,
 		   .help = "addresses or blocks such as 10.0.0.0/8 that clients come from; none: any"),
@@ -197,8 +181,9 @@ const struct conf_item fact_listener_rows[] = {
 		  .help = "how it learns where a client wanted to go; ebpf is for weft's own listeners, of services with routes"),
 	CONF_ITEM(struct listener_conf, tls, "tls", STRUCT, .rows = tls_rows, .check = check_tls, .help = "given: it speaks TLS"),
 	CONF_ITEMS(struct listener_conf, net_filters, "netFilters", STRUCT, struct listener_filter, .rows = net_filter_rows,
-		   .help = "what is done with bytes before the protocol sees them"),
-	{ .name = "filters", .type = CONF_REFUSED, .help = "filters of listeners are not part of this release" },
+		   .help = "what is done with bytes before the protocol, and TLS, see them, in this order; proxy-protocol comes first"),
+	CONF_ITEMS(struct listener_conf, filters, "filters", STRUCT, struct listener_filter, .rows = listener_filter_rows,
+		   .help = "what its requests pass, in this order, before those of their rule; answers pass in reverse"),
 	CONF_ITEMS(struct listener_conf, trusted, "trusted", STRING, struct slice, .check = check_block,
 		   .help = "addresses or blocks whose PROXY, X-Forwarded-* and Forwarded headers are believed; none: everybody's "
 			   "PROXY header, nobody's others"),

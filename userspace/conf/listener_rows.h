@@ -14,14 +14,6 @@ struct listener_tls_conf {
 	uint8_t min_version;                    /* 0: TLS 1.2, 1: TLS 1.3 */
 };
 
-struct listener_filter {                        /* netFilters[] */
-	struct conf_chosen type;
-};
-
-struct listener_proxy {                         /* proxy-protocol */
-	bool required;
-};
-
 struct listener_rule {
 	struct conf_list sources, destinations; /* of struct slice: CIDRs */
 	uint16_t port;
@@ -36,7 +28,7 @@ struct listener_conf {
 	struct conf_list detect;                /* of struct slice */
 	uint8_t capture;                        /* enum capture */
 	struct listener_tls_conf tls;
-	struct conf_list net_filters;           /* of struct listener_filter */
+	struct conf_list net_filters, filters;  /* of struct listener_filter */
 	struct conf_list trusted;               /* of struct slice: CIDRs */
 	struct conf_list rules;                 /* of struct listener_rule */
 	uint8_t xff;                            /* enum xff_mode */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include "base/extensions.h"
 #include "base/http_name.h"
 #include "base/num.h"
 #include "conf/fact_rows.h"
@@ -392,25 +393,25 @@ static const struct conf_item direct_rows[] = {
 	CONF_END
 };
 
-static const struct conf_choice filter_choices[] = {
+struct conf_choice route_filter_choices[FILTER_EXTENSIONS + EXTENSIONS_MAX + 1] = {
 	[FILTER_REQUEST_HEADERS] = { .name = "RequestHeaderModifier", .rows = headers_rows, .size = sizeof(struct route_headers) },
 	[FILTER_RESPONSE_HEADERS] = { .name = "ResponseHeaderModifier", .rows = headers_rows, .size = sizeof(struct route_headers) },
 	[FILTER_REWRITE] = { .name = "URLRewrite", .rows = rewrite_rows, .size = sizeof(struct route_rewrite), .check = check_rewrite },
 	[FILTER_REDIRECT] = { .name = "RequestRedirect", .rows = redirect_rows, .size = sizeof(struct route_redirect),
 			      .check = check_redirect },
 	[FILTER_DIRECT] = { .name = "DirectResponse", .rows = direct_rows, .size = sizeof(struct route_direct) },
-	{ .name = "RequestMirror", .refused = "mirroring is not part of this release" },
-	{ .name = "Fault", .refused = "fault injection is not part of this release" },
-	{ .name = NULL }
+	[FILTER_MIRROR] = { .name = "RequestMirror", .refused = "mirroring is not part of this release" },
 };
 
 enum route_filter_kind route_filter_kind(const struct route_filter *f)
 {
-	return (enum route_filter_kind)(f->type.choice - filter_choices);
+	ptrdiff_t i = f->type.choice - route_filter_choices;
+
+	return i < FILTER_EXTENSIONS ? (enum route_filter_kind)i : FILTER_EXTENSIONS;
 }
 
 static const struct conf_item filter_rows[] = {
-	CONF_ITEM(struct route_filter, type, "type", CHOICE, .required = true, .choices = filter_choices,
+	CONF_ITEM(struct route_filter, type, "type", CHOICE, .required = true, .choices = route_filter_choices,
 		  .help = "brings the fields below"),
 	CONF_END
 };

@@ -58,8 +58,12 @@ struct route_filter {
 	struct conf_chosen type;
 };
 
-enum route_filter_kind { FILTER_REQUEST_HEADERS, FILTER_RESPONSE_HEADERS, FILTER_REWRITE, FILTER_REDIRECT, FILTER_DIRECT };
+enum route_filter_kind {
+	FILTER_REQUEST_HEADERS, FILTER_RESPONSE_HEADERS, FILTER_REWRITE, FILTER_REDIRECT, FILTER_DIRECT, FILTER_MIRROR,
+	FILTER_EXTENSIONS                       /* this and all behind it: filters of filter.h */
+};
 enum route_filter_kind route_filter_kind(const struct route_filter *f);
+extern struct conf_choice route_filter_choices[]; /* from FILTER_EXTENSIONS on extension_rows.c's */
 
 struct route_retry {
 	uint32_t attempts;

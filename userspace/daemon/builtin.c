@@ -12,7 +12,9 @@
 /* In the order of their detection (docs/rpc.md). */
 #define PROTOS(X) X(proto, http2) X(proto, bolt) X(proto, dubbo) X(proto, http1)
 
-#define ALL(X) REGISTRIES(X) LBS(X) PROTOS(X)
+#define FILTERS(X) X(filter, local_rate_limit) X(filter, fault)
+
+#define ALL(X) REGISTRIES(X) LBS(X) PROTOS(X) FILTERS(X)
 
 #define DECLARE(kind, name) extern const struct kind##_ops kind##_##name;
 ALL(DECLARE)

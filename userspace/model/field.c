@@ -146,8 +146,12 @@ static const struct field hash_rows[] = {
 };
 static const struct shape hash_shape = { sizeof(struct hash_policy), 18, -1, ROWS(hash_rows) };
 
+static const struct field extension_rows[] = { SLICE(extension_use, type), LINES(extension_use, settings) };
+static const struct shape extension_shape = { sizeof(struct extension_use), 8, -1, ROWS(extension_rows) };
+
 static const struct field route_rule_rows[] = {
 	LIST(route_rule, matches, match_shape),
+	LIST(route_rule, filters, extension_shape),
 	LIST(route_rule, request_headers, header_change_shape),
 	LIST(route_rule, response_headers, header_change_shape),
 	SLICE(route_rule, rewrite_host),
@@ -176,7 +180,7 @@ static const struct field route_rule_rows[] = {
 	LIST(route_rule, hash, hash_shape),
 	BITS(route_rule, upgrades, upgrade_names, 2),
 };
-static const struct shape route_rule_shape = { sizeof(struct route_rule), 97, -1, ROWS(route_rule_rows) };
+static const struct shape route_rule_shape = { sizeof(struct route_rule), 101, -1, ROWS(route_rule_rows) };
 
 static const struct field stream_rule_rows[] = {
 	LIST(stream_rule, sources, block_shape),
@@ -303,6 +307,8 @@ static const struct field listener_rows[] = {
 	LIST(listener, detect, text_shape),
 	ENUM(listener, capture, capture_names),
 	ENUM(listener, proxy_header, proxy_header_names),
+	LIST(listener, net_filters, extension_shape),
+	LIST(listener, filters, extension_shape),
 	LIST(listener, trusted, block_shape),
 	ENUM(listener, tls.mode, tls_names),
 	LIST_IN(listener, tls, certificates, secret_name_shape),

@@ -14,6 +14,8 @@ static void hold_end(struct hold *h)
 {
 	if (h->users || h->current)
 		return;
+	if (h->of->let_go)
+		h->of->let_go(h->of->arg, h->snap);
 	snapshot_drop(h->snap);
 	free(h);
 }
@@ -43,6 +45,7 @@ bool adoption_take(struct adoption *a)
 	h = mem_alloc(sizeof(*h));
 	h->snap = s;
 	h->current = true;
+	h->of = a;
 	retire(a);
 	a->cur = h;
 	return true;

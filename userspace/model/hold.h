@@ -12,12 +12,16 @@ struct hold {
 	struct snapshot *snap;
 	unsigned users;
 	bool current;
+	struct adoption *of;
 };
 
 /* One per worker; embedded in it, zeroed. */
 struct adoption {
 	_Atomic(struct snapshot *) next;        /* sent, not yet adopted */
 	struct hold *cur;                       /* the worker's; NULL before the first */
+	/* One of them is let go: for what the thread keeps beside it. NULL: nothing. */
+	void (*let_go)(void *arg, struct snapshot *s);
+	void *arg;
 };
 
 void adoption_send(struct adoption *a, struct snapshot *take_s); /* control thread; then wake the worker */

@@ -25,7 +25,8 @@ struct cluster_array {
 	const struct cluster *v[];              /* by name; each held */
 };
 
-enum { SNAPSHOT_PLANS, SNAPSHOT_LAYERS, SNAPSHOT_OUTBOUND, SNAPSHOT_ANNEXES }; /* proxy/plan.c, layers.c, outbound.c */
+/* proxy/plan.c, layers.c, outbound.c, filters.c */
+enum { SNAPSHOT_PLANS, SNAPSHOT_LAYERS, SNAPSHOT_OUTBOUND, SNAPSHOT_FILTERS, SNAPSHOT_ANNEXES };
 
 struct snapshot {
 	unsigned magic;

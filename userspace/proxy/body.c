@@ -15,9 +15,9 @@
 #include "proxy/web_call.h"
 #include "proxy/worker.h"
 
-static size_t lying(const struct buf *body, const struct leg *to)
+static size_t lying(const struct stream *s, enum chain_way way, const struct buf *body, const struct leg *to)
 {
-	return body->len + (to ? to->codec.out.len : 0);
+	return body->len + (to ? to->codec.out.len : 0) + (s->chain ? chain_holds(s->chain, way) : 0);
 }
 
 /* How much may come; with the memory of a thermostat: once full, not before half of it is gone. */
@@ -33,7 +33,7 @@ static size_t room(bool *full, size_t used)
 
 size_t stream_request_room(struct stream *s)
 {
-	size_t n = room(&s->request_full, lying(&s->request_body, s->up ? &s->up->leg : NULL));
+	size_t n = room(&s->request_full, lying(s, CHAIN_REQUEST, &s->request_body, s->up ? &s->up->leg : NULL));
 
 	if (!n)
 		upstream_tell_sent(s);
@@ -42,7 +42,7 @@ size_t stream_request_room(struct stream *s)
 
 size_t stream_response_room(struct stream *s)
 {
-	return room(&s->response_full, lying(&s->response_body, s->down ? &s->down->leg : NULL));
+	return room(&s->response_full, lying(s, CHAIN_RESPONSE, &s->response_body, s->down ? &s->down->leg : NULL));
 }
 
 #define KEEP_WHOLE 4096u                        /* from so many bytes on moving them is less work than copying */
@@ -67,11 +67,11 @@ static void request_is_sent(struct stream *s)
 /* A put that fails is told of by the connection's end, or by a reset: nothing is to be done about it here. */
 void body_to_host(struct stream *s)
 {
-	bool end = s->request_end && !s->request_trailed;
+	bool whole = stream_request_whole(s), end = whole && !s->request_trailed;
 	struct codec *c;
 	ssize_t n = 0;
 
-	if (!s->up || !s->up_id || s->request_sent || (!s->request_body.len && !s->request_end))
+	if (!s->up || !s->up_id || s->request_sent || (!s->request_body.len && !whole))
 		return;
 	c = &s->up->leg.codec;
 	if (s->request_body.len || end) {
@@ -84,7 +84,7 @@ void body_to_host(struct stream *s)
 	if (s->request_full || s->unconsumed)
 		upstream_tell_sent(s);
 	leg_touch(&s->up->leg);
-	if (s->request_end && !s->request_body.len)
+	if (whole && !s->request_body.len)
 		request_is_sent(s);
 }
 
@@ -98,7 +98,7 @@ static void request_ended(struct stream *s)
 /* What neither lies here nor between us and the host is made up for by the client's window. */
 static void credit(struct stream *s)
 {
-	size_t here = s->unconsumed ? lying(&s->request_body, s->up ? &s->up->leg : NULL) : 0;
+	size_t here = s->unconsumed ? lying(s, CHAIN_REQUEST, &s->request_body, s->up ? &s->up->leg : NULL) : 0;
 
 	if (s->down && s->unconsumed > here)
 		downstream_consumed(s->down, s, s->unconsumed - here);
@@ -152,6 +152,8 @@ void stream_trailers(struct stream *s)
 	}
 	s->request_trailed = s->request_trailers.nheaders;
 	request_ended(s);
+	if (s->chain)
+		chain_trailers(s, CHAIN_REQUEST);
 	stream_run(s);
 }
 
@@ -181,11 +183,11 @@ static void response_is_sent(struct stream *s)
 
 void body_to_client(struct stream *s)
 {
-	bool end = s->response_end && !s->response_trailed;
+	bool whole = stream_response_whole(s), end = whole && !s->response_trailed;
 	struct codec *c;
 	ssize_t n = 0;
 
-	if (!s->down || s->response_sent || (!s->response_body.len && !s->response_end))
+	if (!s->down || s->response_sent || (!s->response_body.len && !whole))
 		return;
 	c = &s->down->leg.codec;
 	if (s->response_body.len || end)
@@ -194,7 +196,7 @@ void body_to_client(struct stream *s)
 	if (n < 0 || (!n && s->response_body.len))
 		return;
 	leg_touch(&s->down->leg);
-	if (s->response_end && !s->response_body.len)
+	if (whole && !s->response_body.len)
 		response_is_sent(s);
 }
 
@@ -202,7 +204,7 @@ void body_to_client(struct stream *s)
 static void credit_host(struct stream *s)
 {
 	if (s->up_unconsumed && s->up)
-		upstream_consumed(s, lying(&s->response_body, s->down ? &s->down->leg : NULL));
+		upstream_consumed(s, lying(s, CHAIN_RESPONSE, &s->response_body, s->down ? &s->down->leg : NULL));
 }
 
 void body_credit(struct stream *s)
@@ -216,7 +218,7 @@ void stream_up_data(struct stream *s, struct buf *in, struct slice d, bool end)
 	s->active_ns = s->w->thread.loop.now_ns;
 	s->info.response_bytes += d.n;
 	upstream_held(s, d.n);
-	if (web_call_data(s, in, d)) {
+	if (s->chain && !s->host_opaque ? chain_data(s, CHAIN_RESPONSE, in, d, end) : web_call_data(s, in, d)) {
 		stream_abort(s, STREAM_OVERLOADED, "out of memory");
 		return;
 	}
@@ -239,7 +241,9 @@ void stream_up_trailers(struct stream *s)
 	s->response_end = true;
 	if (grpc_call(s))
 		grpc_call_trailers(s);
-	if (s->web && web_call_trailers(s)) {
+	if (s->chain) {
+		chain_trailers(s, CHAIN_RESPONSE);
+	} else if (s->web && web_call_trailers(s)) {
 		stream_abort(s, STREAM_OVERLOADED, "out of memory");
 		return;
 	}

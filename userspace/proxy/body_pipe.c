@@ -147,11 +147,17 @@ static bool begin(const struct way *w)
 	return *w->pipe;
 }
 
+/* No filter looks at it. */
+static bool unread(const struct stream *s, enum chain_way way)
+{
+	return !s->chain || chain_plain(s->chain, way);
+}
+
 bool stream_response_passes(struct stream *s)
 {
 	struct way w;
 
-	if (!s->up || !s->down || !s->response_said || s->response_end || s->response_body.len)
+	if (!s->up || !s->down || !s->response_said || s->response_end || s->response_body.len || !unread(s, CHAIN_RESPONSE))
 		return false;
 	w = response_way(s);
 	return begin(&w) && pass(&w);
@@ -160,7 +166,7 @@ bool stream_response_passes(struct stream *s)
 /* It is on its way to a host, and nobody could send it there again. */
 static bool committed(const struct stream *s)
 {
-	return s->up && s->up_id && !s->request_end && !s->request_body.len && !s->response_end &&
+	return s->up && s->up_id && !s->request_end && !s->request_body.len && !s->response_end && unread(s, CHAIN_REQUEST) &&
 	       (!s->retry.keep || s->retry.lost);
 }
 

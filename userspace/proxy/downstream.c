@@ -308,6 +308,11 @@ static void next_request(struct downstream *d)
 		state_give(d);
 }
 
+static enum proto_why cut_why(const struct stream *s)
+{
+	return s->cut_why ? s->cut_why : PROTO_CLOSED;
+}
+
 /* The others go on, whatever became of this one. */
 static void one_of_many_done(struct downstream *d, struct stream *s)
 {
@@ -315,7 +320,7 @@ static void one_of_many_done(struct downstream *d, struct stream *s)
 	int how = 0;
 
 	if ((s->cut || !s->request_end) && c->ops->put_reset)
-		how = c->ops->put_reset(c, s->down_id, s->cut ? PROTO_CLOSED : PROTO_NONE);
+		how = c->ops->put_reset(c, s->down_id, s->cut ? cut_why(s) : PROTO_NONE);
 	if (!leave_turn(d, s) || how == -EPIPE || how == -ECONNRESET) {
 		conn_reset(&d->leg.conn);
 		downstream_end(d);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "proto/grpc.h"
+#include "proxy/chain.h"
 #include "proxy/downstream.h"
 #include "proxy/web_call.h"
 #include "proxy/worker.h"
@@ -142,6 +143,8 @@ bool grpc_call_end(struct stream *s, int status, const char *detail)
 	if (push_status(&s->extra, code_of(s, status), slice_str(detail)))
 		return false;
 	s->reply.status = status;
+	if (s->chain)
+		chain_cut(s);
 	s->response_end = s->response_trailed = true;
 	grpc_call_trailers(s);
 	stream_deadline(s);

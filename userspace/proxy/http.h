@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/rand.h"
 #include "model/http_stat.h"
+#include "proxy/filters.h"
 #include "proxy/relay.h"
 #include "proxy/traffic.h"
 
@@ -40,6 +41,7 @@ struct http {
 	struct calm failures;                   /* lines about connections to hosts that did not open */
 	struct calm malformed, gave_up;         /* refusal.h's */
 	struct http_stat stat;
+	struct filter_stat filters[FILTERS_MAX]; /* as extensions.filters */
 	struct traffic traffic;
 };
 

@@ -13,7 +13,7 @@
 #include "weft/model.h"
 
 #define JOURNAL_RING (1u << 20)                 /* bytes of lines that wait, for each worker and format */
-#define JOURNAL_LINE_MAX 18432u
+#define JOURNAL_LINE_MAX 19456u
 #define JOURNAL_FILES_MAX ACCESS_LOGS_MAX
 
 enum journal_format { JOURNAL_TEXT, JOURNAL_JSON, JOURNAL_FORMATS };

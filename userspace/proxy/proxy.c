@@ -20,6 +20,7 @@
 #include "kern/limits.h"
 #include "net/tlsctx.h"
 #include "proxy/feed.h"
+#include "proxy/filters.h"
 #include "proxy/host_count.h"
 #include "proxy/journal.h"
 #include "proxy/layers.h"
@@ -250,6 +251,7 @@ static void on_snapshot(void *arg, struct feed *f, struct snapshot *take_s)
 	plans_attach(take_s, p->now, &p->shared, p->lbs, clock_ns());
 	layers_attach(take_s, p->now, p->tls);
 	outbound_attach(take_s, p->now);
+	filters_attach(take_s, p->now, p->nworkers);
 	snapshot_drop(p->now);
 	p->now = take_s;
 	p->nadopted = 0;

@@ -6,6 +6,7 @@
 
 #include "model/hold.h"
 #include "proto/grpc.h"
+#include "proxy/chain.h"
 #include "proxy/grpc_call.h"
 #include "proxy/journal.h"
 #include "proxy/record_line.h"
@@ -83,7 +84,7 @@ static void count(struct route_stat *st, const struct stream *s)
 		stat_add(&st->answers_4xx, 1);
 	else if (status >= 500)
 		stat_add(&st->answers_5xx, 1);
-	if (s->cut || in->flags)
+	if (s->cut || in->flags & ~(1ull << STREAM_FAULT_DELAY))
 		stat_add(&st->failed, 1);
 	stat_add(&st->tries, in->tries);
 	stat_add(&st->request_bytes, in->request_bytes);
@@ -191,7 +192,7 @@ static void termination(const struct stream *s, char out[2])
 {
 #define FLAG(name) (1ull << STREAM_##name)
 	static const char during[STREAM_STATE_COUNT] = {
-		[STREAM_HEAD] = 'R',	[STREAM_ROUTE] = 'Q', [STREAM_PICK] = 'Q',   [STREAM_QUEUE] = 'Q',
+		[STREAM_HEAD] = 'R',	[STREAM_ROUTE] = 'Q', [STREAM_FILTER] = 'F', [STREAM_PICK] = 'Q',   [STREAM_QUEUE] = 'Q',
 		[STREAM_BACKOFF] = 'Q', [STREAM_CONNECT] = 'C', [STREAM_SEND] = 'H', [STREAM_WAIT] = 'H',
 		[STREAM_RESPOND] = 'D', [STREAM_RELAY] = 'D', [STREAM_TUNNEL] = 'T', [STREAM_REPLY] = 'L',
 		[STREAM_FLUSH] = 'L',	[STREAM_DONE] = 'L',
@@ -228,7 +229,7 @@ static void write_line(const struct stream *s)
 		.request_id = msg_get(m, SLICE_LIT("x-request-id")), .traceparent = msg_get(m, SLICE_LIT("traceparent")),
 		.forwarded_for = msg_get(m, SLICE_LIT("x-forwarded-for")), .user_agent = msg_get(m, SLICE_LIT("user-agent")),
 		.original = &in->peer->original, .sni = in->peer->sni, .service = m->service, .rpc_method = m->rpc_method,
-		.grpc_status = grpc_word(s),
+		.grpc_status = grpc_word(s), .notes = s->chain ? chain_notes(s) : NULL,
 	};
 
 	if (rpc_call(s) && in->wire_status != MSG_NO_STATUS)

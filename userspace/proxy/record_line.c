@@ -8,7 +8,7 @@
 #include "weft/str.h"
 
 #define VALUE_MAX 1024u                         /* bytes of one value, as written */
-#define TEXTS 16u                               /* values that somebody else says, or that have no other bound */
+#define TEXTS 17u                               /* values that somebody else says, or that have no other bound */
 #define BYTE_MAX 6                              /* "\\u00xx" */
 #define TAIL 8u                                 /* room kept for what ends a line */
 
@@ -144,6 +144,46 @@ static void begun(struct line *l, uint64_t total_ns)
 	put(l, "Z\"", 2);
 }
 
+static void put_bytes(struct line *l, struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		put_byte(l, (unsigned char)s.p[i]);
+}
+
+static void note(struct line *l, const struct record_note *n)
+{
+	if (l->json) {
+		put_quoted(l, n->key);
+		put(l, ":", 1);
+		put_quoted(l, n->value);
+		return;
+	}
+	put_bytes(l, n->key);
+	put(l, "=", 1);
+	put_bytes(l, n->value);
+}
+
+/* Until the room of one value is used up. JSON: an object; else one text of key=value. */
+static void notes(struct line *l, const struct record_note *n)
+{
+	char *most;
+
+	name(l, "notes");
+	most = l->p + VALUE_MAX;
+	put(l, l->json ? "{" : "\"", 1);
+	for (bool any = false; n; n = n->next) {
+		size_t bytes = BYTE_MAX * (n->key.n + n->value.n) + 6;
+
+		if (bytes > (size_t)(most - l->p))
+			continue;
+		if (any)
+			put(l, ",", 1);
+		any = true;
+		note(l, n);
+	}
+	put(l, l->json ? "}" : "\"", 1);
+}
+
 /* ---- a line ------------------------------------------------------------------------------------------------- */
 
 static void request_fields(struct line *l, const struct record *r)
@@ -189,6 +229,7 @@ static void place_fields(struct line *l, const struct record *r)
 	text(l, "rpc_method", r->rpc_method);
 	text(l, "grpc_status", r->grpc_status);
 	text(l, "rpc_status", r->rpc_status);
+	notes(l, r->notes);
 }
 
 size_t record_line(const struct record *r, bool json, struct record_clock *c, char *out, size_t size)

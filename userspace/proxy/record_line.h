@@ -16,6 +16,12 @@ struct record_clock {
 	char text[24];                          /* "2026-01-02T03:04:05" */
 };
 
+/* A word of a filter. */
+struct record_note {
+	const struct record_note *next;
+	struct slice key, value;
+};
+
 /* What there is to say. Borrowed for the call; zeroed members are written as empty and 0, NULL addresses too. */
 struct record {
 	struct slice method, path, authority, protocol;
@@ -35,6 +41,7 @@ struct record {
 	struct slice service, rpc_method;
 	struct slice grpc_status;               /* its word */
 	struct slice rpc_status;                /* of an RPC protocol: its number */
+	const struct record_note *notes;        /* of filters; NULL: none */
 };
 
 /* With its newline; returns the length, at most size. Long values are cut. */

@@ -5,4 +5,5 @@
 struct stream;
 
 /* Gives s->reply to the client's codec, whole. Without a text of its own it says flags and detail of the stream. */
+int reply_make(struct stream *s);               /* its head and text, and their way through the filters begins; 0 or -errno */
 int reply_put(struct stream *s);

@@ -7,6 +7,7 @@
 #include "proto/grpc.h"
 #include "proxy/grpc_call.h"
 #include "proxy/http.h"
+#include "proxy/stream_priv.h"
 #include "proxy/worker.h"
 #include "weft/str.h"
 
@@ -34,9 +35,15 @@ static bool idempotent(const struct msg *m)
 void retry_start(struct stream *s)
 {
 	struct retry *r = &s->retry;
+	bool again;
 
 	r->idempotent = idempotent(&s->request);
-	r->keep = !s->request_end && (r->idempotent || s->hit.rule->retries);
+	again = r->idempotent || s->hit.rule->retries;
+	/* Filters may have let some of it through already. */
+	if (again && s->request_body.len)
+		r->lost |= retry_keep_all(s) != 0;
+	else
+		r->keep = again && !stream_request_whole(s);
 	if (grpc_call(s) && s->hit.rule->retries)
 		r->before = grpc_previous_attempts(&s->request);
 }
@@ -66,7 +73,7 @@ int retry_keep_all(struct stream *s)
 {
 	struct retry *r = &s->retry;
 
-	if (r->keep || s->body_sent || (s->request_end && !s->request_body.len))
+	if (r->keep || s->body_sent || (stream_request_whole(s) && !s->request_body.len))
 		return 0;
 	r->keep = true;
 	r->lost = s->request_body.len > RETRY_BODY_MAX;

@@ -3,6 +3,7 @@
 
 #include "base/protocols.h"
 #include "proxy/downstream.h"
+#include "proxy/stream_priv.h"
 #include "proxy/upstream.h"
 #include "weft/str.h"
 
@@ -16,7 +17,7 @@ bool rpc_call_speaks(struct stream *s, struct slice cluster_protocol)
 
 bool rpc_call_collects(const struct stream *s)
 {
-	return s->rpc && s->rpc->flags & PROTO_NEEDS_LENGTH && !s->request_end && !rpc_call_long(s);
+	return s->rpc && s->rpc->flags & PROTO_NEEDS_LENGTH && !stream_request_whole(s) && !rpc_call_long(s);
 }
 
 bool rpc_call_waits(struct stream *s)

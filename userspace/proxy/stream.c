@@ -134,6 +134,8 @@ enum stream_state step_done(struct stream *s)
 		relay_pipe_put(&w->http->pipes, s->request_pipe);
 	if (s->response_pipe)
 		relay_pipe_put(&w->http->pipes, s->response_pipe);
+	if (s->chain)
+		chain_end(s);
 	record_write(s);
 	stat_set(&w->http->stat.active, stat_get(&w->http->stat.active) - 1);
 	if (s->down)
@@ -235,13 +237,13 @@ uint64_t stream_caller_ns(const struct stream *s)
 
 /*
  * The caller's own time runs from the head of its request, the route's from the request's end. Once the whole answer is
- * here it is kept; how long the client may take for it is another matter.
+ * here it is kept, unless a filter holds its head; how long the client may take for it is another matter.
  */
 static uint64_t request_due(const struct stream *s, uint64_t due)
 {
 	uint64_t caller = stream_caller_ns(s);
 
-	if (s->state == STREAM_TUNNEL || s->response_end)
+	if (s->state == STREAM_TUNNEL || (s->response_end && !(s->chain && s->state == STREAM_RESPOND)))
 		return due;
 	if (caller)
 		return earlier(due, s->info.begin_ns + s->info.head_ns, caller);

@@ -14,6 +14,7 @@
 #include "proxy/retry.h"
 #include "weft/filter.h"
 
+struct chain;
 struct downstream;
 struct hold;
 struct relay_pipe;
@@ -21,7 +22,7 @@ struct upstream;
 struct worker;
 
 #define STREAM_STATES(X)                                                                                               \
-	X(HEAD, head) X(ROUTE, route) X(PICK, pick) X(QUEUE, queue) X(CONNECT, connect) X(SEND, send) X(WAIT, wait)                    \
+	X(HEAD, head) X(ROUTE, route) X(FILTER, filter) X(PICK, pick) X(QUEUE, queue) X(CONNECT, connect) X(SEND, send) X(WAIT, wait)                    \
 	X(BACKOFF, backoff) X(RESPOND, respond) X(RELAY, relay) X(REPLY, reply) X(TUNNEL, tunnel) X(FLUSH, flush)      \
 	X(DONE, done)
 enum stream_state {
@@ -58,6 +59,9 @@ struct stream {
 	bool continued;                         /* 100 was said to the client */
 	bool close;                             /* the client's connection ends with this answer */
 	bool cut;                               /* the answer could not be ended */
+	uint8_t cut_why;                        /* enum proto_why, of one of many streams; 0: PROTO_CLOSED */
+	bool responding;                        /* what the rule changes in an answer is changed */
+	bool reply_begun;                       /* response is the answer of our own */
 	bool draining;                          /* it is out, and the rest of the request is dropped so that the next one is found */
 	bool tunnel;                            /* CONNECT that ends here: the host's connection is bytes from the start */
 	bool flushing;                          /* FLUSH waits for the codec to serialise */
@@ -83,6 +87,7 @@ struct stream {
 	struct hold *hold;
 	const struct listener *listener;        /* of that snapshot: the worker's newest may not have it any more */
 	struct buf request_body, response_body; /* decoded, not taken by the other codec yet */
+	struct chain *chain;                    /* its filters; NULL: it has none */
 	const struct router *router;
 	struct route_hit hit;                   /* rule NULL: none */
 	const struct route_backend *backend;

@@ -44,7 +44,7 @@ static void close_behind(struct stream *s, int status)
 }
 
 /* The upgrade that the client offered. */
-static bool granted(const struct stream *s)
+bool stream_granted(const struct stream *s)
 {
 	int status = s->response.status;
 
@@ -53,19 +53,36 @@ static bool granted(const struct stream *s)
 	return slice_eq_str(s->request.upgrade, "connect") ? status >= 200 && status < 300 : status == 101;
 }
 
+/* A filter holds the head. The request's body goes on, and the host is let go when it has said all. */
+static enum stream_state respond_waits(struct stream *s)
+{
+	if (!s->response_end)
+		body_to_host(s);
+	else if (s->up)
+		stream_end_try(s, true);
+	stream_deadline(s);
+	return STREAM_BLOCKED;
+}
+
 enum stream_state step_respond(struct stream *s)
 {
 	struct codec *c = &s->down->leg.codec;
 	struct msg *m = &s->response;
-	bool end = s->response_end && !s->response_body.len && !s->response_trailed;
+	bool end, first = !s->responding;
 
-	if (rpc_call_waits(s))
-		return STREAM_BLOCKED;
-	if (grpc_call(s) && grpc_call_foreign(s)) {
+	if (first && grpc_call(s) && grpc_call_foreign(s)) {
 		stream_end_try(s, true);
 		return STREAM_REPLY;
 	}
-	if (headers_response(s) || web_call_head(s))
+	s->responding = true;
+	if (first && headers_response(s))
+		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
+	if (s->chain && !chain_respond(s))
+		return respond_waits(s);
+	if (rpc_call_waits(s))
+		return STREAM_BLOCKED;
+	end = stream_response_whole(s) && !s->response_body.len && !s->response_trailed;
+	if (web_call_head(s))
 		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
 	s->info.status = m->status;
 	s->info.wire_status = m->wire_status;
@@ -77,7 +94,7 @@ enum stream_state step_respond(struct stream *s)
 	s->response_said = true;
 	s->response_sent = end;
 	/* One stream of many goes on as bytes, where a connection's codec says so itself. */
-	s->client_opaque |= s->down->many && granted(s);
+	s->client_opaque |= s->down->many && stream_granted(s);
 	leg_touch(&s->down->leg);
 	stream_deadline(s);
 	return STREAM_RELAY;
@@ -113,6 +130,12 @@ static bool is_hosts(enum stream_flag f)
 	return hosts[f];
 }
 
+static enum stream_state cut_off(struct stream *s)
+{
+	s->cut = s->close = true;
+	return STREAM_DONE;
+}
+
 enum stream_state stream_say(struct stream *s, int status, enum stream_flag f, const char *detail)
 {
 	stream_flag(s, f, detail);
@@ -120,12 +143,11 @@ enum stream_state stream_say(struct stream *s, int status, enum stream_flag f, c
 	stream_end_try(s, !is_hosts(f));
 	if (s->response_said && grpc_call_end(s, status, detail))
 		return STREAM_RELAY;
-	if (s->response_said || !s->down) {
-		s->cut = s->close = true;
-		return STREAM_DONE;
-	}
+	if (s->response_said || !s->down)
+		return cut_off(s);
 	s->reply = (struct proto_reply){ .status = status, .wire_status = MSG_NO_STATUS,
 					 .content_type = SLICE_LIT("text/plain") };
+	s->reply_begun = false;
 	return STREAM_REPLY;
 }
 
@@ -141,14 +163,14 @@ enum stream_state step_reply(struct stream *s)
 		s->info.status = s->reply.status;
 		return STREAM_DONE;
 	}
-	if (rpc_call_waits(s))
+	if (!s->reply_begun && reply_make(s))
+		return cut_off(s);
+	if ((s->chain && !chain_reply(s)) || rpc_call_waits(s))
 		return STREAM_BLOCKED;
 	close_behind(s, s->request_end ? s->reply.status : 400);
 	s->response_said = true;
-	if (reply_put(s)) {
-		s->cut = s->close = true;
-		return STREAM_DONE;
-	}
+	if (reply_put(s))
+		return cut_off(s);
 	s->info.status = s->reply.status;
 	s->info.wire_status = s->reply.wire_status;
 	leg_touch(&s->down->leg);

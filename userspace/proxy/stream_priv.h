@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of a stream share: its steps, one for each state, and how it moves between them. */
 #pragma once
+#include "proxy/chain.h"
 #include "proxy/stream.h"
 
 #define stream_MAGIC 0x57ea4001u
@@ -20,6 +21,27 @@ enum stream_state stream_try_failed(struct stream *s, enum retry_cause cause, bo
 
 /* maxConnections is reached: QUEUE, from there CONNECT when there may be one; or what stream_say() gives. */
 enum stream_state stream_wait_conn(struct stream *s);
+
+/* ---- with filters (chain.h) ---- */
+
+/* The rule is known, and no filter is in the way any more: where it goes on. */
+enum stream_state stream_routed(struct stream *s);
+/* The head is another one: BLOCKED with the rule that it meets now, or what stream_say() gives. */
+enum stream_state stream_look_up_again(struct stream *s);
+void stream_choose(struct stream *s);           /* the backend, where the rule has some */
+void stream_continue(struct stream *s);         /* somebody reads the body: 100 is said, if it is waited for */
+bool stream_granted(const struct stream *s);    /* the upgrade that the client offered */
+
+/* Its last byte came, and no filter holds any. */
+static inline bool stream_request_whole(const struct stream *s)
+{
+	return s->request_end && (!s->chain || chain_whole(s->chain, CHAIN_REQUEST));
+}
+
+static inline bool stream_response_whole(const struct stream *s)
+{
+	return s->response_end && (!s->chain || chain_whole(s->chain, CHAIN_RESPONSE));
+}
 
 /* ---- body.c ---- */
 

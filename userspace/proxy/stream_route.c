@@ -10,6 +10,7 @@
 #include "model/rewrite.h"
 #include "model/routers.h"
 #include "proxy/downstream.h"
+#include "proxy/filters.h"
 #include "proxy/forward_proxy.h"
 #include "proxy/grpc_call.h"
 #include "proxy/headers.h"
@@ -140,19 +141,17 @@ static enum stream_state forward(struct stream *s)
 {
 	int err;
 
-	if (!s->backend)
-		s->backend = router_backend(&s->hit, s->w->http->matcher);
+	stream_choose(s);
 	if (!s->backend)
 		return stream_say(s, 503, STREAM_NO_CLUSTER, "route has no backend");
-	s->info.cluster = s->backend->cluster;
 	if (!speaks(s))
 		return stream_say(s, 502, STREAM_NO_CLUSTER, "the cluster speaks another protocol than the client");
-	err = prepare(s);
+	s->ask.backend = s->chain ? chain_backend(s) : s->backend;
+	err = s->ask.backend ? prepare(s) : -ENOMEM;
 	if (rewrite_words(err))
 		return stream_say(s, 400, STREAM_CLIENT_MALFORMED, rewrite_words(err));
 	if (err)
 		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
-	s->ask.backend = s->backend;
 	s->ask.lb.original = &s->info.peer->original;
 	s->ask.listener = s->listener;
 	s->ask.local = &s->info.peer->local;
@@ -199,19 +198,12 @@ static enum stream_state match(struct stream *s, const struct listener *l)
 	return STREAM_BLOCKED;
 }
 
-enum stream_state step_route(struct stream *s)
+static enum stream_state look_up(struct stream *s)
 {
-	const struct listener *l = downstream_conf(s->down);
+	const struct listener *l = s->listener;
 	enum stream_state next;
 	const char *why;
 
-	s->hold = hold_use(&s->w->adoption);
-	if (!l || !s->hold)
-		return stream_say(s, 503, STREAM_NO_ROUTE, "listener is being removed");
-	s->listener = l;
-	s->info.listener = l->name;
-	if (!rpc_call(s) && headers_client(s, l))
-		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
 	why = rpc_call(s) ? NULL : canonical(s, l);
 	if (why)
 		return stream_say(s, 400, STREAM_CLIENT_MALFORMED, why);
@@ -221,9 +213,47 @@ enum stream_state step_route(struct stream *s)
 		return next;
 	if (s->hit.route)
 		s->info.route = s->hit.route->name;
-	next = s->tunnel ? STREAM_BLOCKED : check_upgrade(s);
+	return s->tunnel ? STREAM_BLOCKED : check_upgrade(s);
+}
+
+enum stream_state step_route(struct stream *s)
+{
+	const struct listener *l = downstream_conf(s->down);
+	enum stream_state next;
+
+	s->hold = hold_use(&s->w->adoption);
+	if (!l || !s->hold)
+		return stream_say(s, 503, STREAM_NO_ROUTE, "listener is being removed");
+	s->listener = l;
+	s->info.listener = l->name;
+	if (!rpc_call(s) && headers_client(s, l))
+		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
+	next = look_up(s);
 	if (next != STREAM_BLOCKED)
 		return next;
+	return filters_any(s->hold->snap) ? chain_begin(s) : stream_routed(s);
+}
+
+enum stream_state stream_look_up_again(struct stream *s)
+{
+	s->hit = (struct route_hit){ 0 };
+	s->router = NULL;
+	s->backend = NULL;
+	s->tunnel = false;
+	s->info.route = s->info.cluster = (struct slice){ 0 };
+	return look_up(s);
+}
+
+void stream_choose(struct stream *s)
+{
+	if (!s->backend && s->hit.rule->nbackends)
+		s->backend = router_backend(&s->hit, s->w->http->matcher);
+	if (s->backend)
+		s->info.cluster = s->backend->cluster;
+}
+
+enum stream_state stream_routed(struct stream *s)
+{
 	if (s->hit.rule->redirect_status && rpc_call(s))
 		return stream_say(s, 404, STREAM_NO_ROUTE, "the route redirects, which is for HTTP alone");
 	if (s->hit.rule->redirect_status)

@@ -25,7 +25,7 @@ static void settle_pick(struct stream *s, bool ok)
 		return;
 	s->picked = false;
 	if (s->response_begun) {
-		r.status = grpc_call(s) ? grpc_call_outcome(s) : s->response.status;
+		r.status = grpc_call(s) ? grpc_call_outcome(s) : s->chain ? chain_host_status(s) : s->response.status;
 		r.took_ns = s->info.begin_ns + s->info.first_byte_ns - s->try_ns;
 		r.ok = ok && r.status < 500;
 	}
@@ -140,7 +140,7 @@ void stream_up_failed(struct stream *s, int err)
 /* ---- sending, waiting --------------------------------------------------------------------------------------- */
 
 /* 100 is ours to say (Expect was taken off), once it is known that somebody will read the body. */
-static void say_continue(struct stream *s)
+void stream_continue(struct stream *s)
 {
 	struct msg *m = &s->extra;
 	struct codec *c = &s->down->leg.codec;
@@ -173,7 +173,7 @@ enum stream_state step_send(struct stream *s)
 {
 	struct codec *c = &s->up->leg.codec;
 	/* grpc-go's server never hears of the end of a stream that ends with its head. */
-	bool end = s->request_end && !s->request_body.len && !s->request_trailed && !s->request.upgrade.n && !grpc_call(s);
+	bool end = stream_request_whole(s) && !s->request_body.len && !s->request_trailed && !s->request.upgrade.n && !grpc_call(s);
 	int err;
 
 	s->info.connected_ns = stream_age_ns(s);
@@ -193,7 +193,7 @@ enum stream_state step_send(struct stream *s)
 	if (s->request_sent)
 		upstream_request_sent(s);
 	leg_touch(&s->up->leg);
-	say_continue(s);
+	stream_continue(s);
 	return STREAM_WAIT;
 }
 
@@ -276,6 +276,12 @@ void stream_up_reset(struct stream *s, enum proto_why why, bool unsent)
 
 	s->up = NULL;
 	s->info.wire_status = MSG_NO_STATUS;
+	/* A filter has seen an answer already: there is no other host to ask any more. */
+	if (s->chain && chain_answered(s->chain) && !s->response_said) {
+		stream_go(s, stream_say(s, r.status, r.flag, r.detail));
+		stream_run(s);
+		return;
+	}
 	if (s->response_begun && !s->response_said && !nonsense && !s->response_end)
 		s->response_begun = false;
 	if (s->response_begun) {
@@ -311,6 +317,10 @@ static void pass_info(struct stream *s, struct msg *m)
 
 	if (m->status == 100)
 		return;
+	if (s->chain && !chain_info(s, m)) {
+		stream_run(s);
+		return;
+	}
 	c->ops->put_head(c, &s->down_id, m, false);
 	leg_touch(&s->down->leg);
 }

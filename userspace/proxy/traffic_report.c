@@ -78,6 +78,19 @@ static void report_kind(const struct worker *workers, unsigned n, enum traffic_k
 	arena_fini(&a);
 }
 
+/* Those that something names. */
+static void report_filters(const struct worker *workers, unsigned n, struct feed *f)
+{
+	for (unsigned i = 0; i < EXTENSIONS_MAX && extensions.filters[i]; i++) {
+		uint64_t v[REPORT_STATS_MAX] = { 0 };
+
+		for (unsigned w = 0; w < n; w++)
+			add(v, &workers[w].http->filters[i], &filter_stat_desc);
+		if (v[0])
+			feed_stat(f, &filter_stat_desc, slice_str(extensions.filters[i]->name), v);
+	}
+}
+
 void traffic_report(const struct worker *workers, unsigned n, struct feed *f)
 {
 	report_workers(workers, n, f);
@@ -85,4 +98,5 @@ void traffic_report(const struct worker *workers, unsigned n, struct feed *f)
 	report_kind(workers, n, TRAFFIC_CLUSTER, &cluster_http_stat_desc, f);
 	report_kind(workers, n, TRAFFIC_CALL, &call_stat_desc, f);
 	report_kind(workers, n, TRAFFIC_RPC, &rpc_stat_desc, f);
+	report_filters(workers, n, f);
 }

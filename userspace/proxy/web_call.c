@@ -46,8 +46,10 @@ int web_call_begin(struct stream *s)
 	return err ? err : msg_set(m, SLICE_LIT("te"), SLICE_LIT("trailers"));
 }
 
-static int add(struct stream *s, struct buf *in, struct slice d)
+static int add(struct stream *s, struct buf *in, struct slice d, bool end)
 {
+	if (s->chain && !s->request.upgrade.n)
+		return chain_data(s, CHAIN_REQUEST, in, d, end);
 	retry_keep(s, d);
 	return body_keep(&s->request_body, in, d);
 }
@@ -58,17 +60,19 @@ int web_call_request(struct stream *s, struct buf *in, struct slice d, bool end)
 	int err = 0;
 
 	if (!s->web_text)
-		return add(s, in, d);
+		return add(s, in, d, end);
 	while (d.n && !err) {
 		size_t n = d.n < PIECE ? d.n : PIECE;
 		ssize_t made = grpc_web_decode(&s->web_in, (struct slice){ d.p, n }, out);
 
 		if (made < 0)
 			return (int)made;
-		err = add(s, NULL, (struct slice){ out, (size_t)made });
+		err = add(s, NULL, (struct slice){ out, (size_t)made }, false);
 		d = (struct slice){ d.p + n, d.n - n };
 	}
-	return err ? err : end && !grpc_web_ended(&s->web_in) ? -EINVAL : 0;
+	if (!err && end && !grpc_web_ended(&s->web_in))
+		return -EINVAL;
+	return err || !end ? err : add(s, NULL, (struct slice){ 0 }, true);
 }
 
 /* ---- the answer --------------------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include "base/rand.h"
 #include "net/tls_session.h"
 #include "proxy/downstream.h"
+#include "proxy/filters.h"
 #include "proxy/http.h"
 #include "proxy/listener.h"
 #include "proxy/pool.h"
@@ -102,7 +103,6 @@ static struct clusters *clusters_of(struct worker *w)
 {
 	struct clusters_conf c = { .loop = &w->thread.loop, .adoption = &w->adoption, .worker = w->index, .up = w->up,
 				   .up_arg = w->outlier, .changed = pool_changed, .rests = pool_rests, .close_rest = pool_close_rest,
-				   .retire = pool_retire,
 				   .has_room = pool_has_room, .tell = tell_others, .arg = w };
 	struct rand r;
 
@@ -201,12 +201,19 @@ void worker_ask_again(struct worker *w)
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
+static void let_go(void *arg, struct snapshot *s)
+{
+	filters_leave(arg, s);
+}
+
 static int start(struct thread *t, void *arg)
 {
 	struct worker *w = arg;
 	const struct stock_conf stock = { .loop = &t->loop, .ask = want, .gone = pod_gone, .arg = w };
 
 	w->sessions = tls_sessions_new();
+	w->adoption.let_go = let_go;
+	w->adoption.arg = w;
 	w->clusters = clusters_of(w);
 	w->stock = stock_new(&stock);
 	t->loop.tick = beat;
@@ -237,6 +244,7 @@ static void stop(struct thread *t, void *arg)
 	w->udps = NULL;
 	w->listeners = NULL;
 	w->clusters = NULL;
+	adoption_fini(&w->adoption);
 }
 
 static void adopted(struct letter *x)
@@ -256,6 +264,8 @@ static void wake(struct letter *x)
 	if (adoption_take(&w->adoption)) {
 		struct adopted_letter *a = mem_alloc(sizeof(*a));
 
+		if (w->http)
+			filters_enter(w, w->adoption.cur->snap);
 		if (w->clusters)
 			clusters_adopt(w->clusters);
 		if (w->listeners)

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kit.h"
 
+#include "base/extensions.h"
 #include "conf/listener_rows.h"
 #include "model/fact.h"
+
+extern const struct filter_ops filter_local_rate_limit, filter_fault;
 
 static const struct listener *listener(const struct config *c, const char *name)
 {
@@ -209,8 +212,15 @@ static const struct bad bad[] = {
 	{ ROUTED("tls: {certificates: [{cert: /a, key: /b}], alpn: [h2, http/1.0]}"),
 	  "f:2: listeners[0].tls.alpn: want http/1.1, for http also h2, or the name that a protocol has there" },
 	{ ROUTED("tls: {mode: off, certificates: []}"), "f:5: listeners[0].tls.mode: want strict or permissive, not off" },
-	{ ROUTED("filters: [{type: local-rate-limit}]"),
-	  "f:5: listeners[0].filters: filters of listeners are not part of this release" },
+	{ ROUTED("filters: [{type: limit}]"), "f:5: listeners[0].filters[0].type: want one of: local-rate-limit, Fault; not limit" },
+	{ ROUTED("filters: [{type: Fault}, {type: local-rate-limit, request: 1}]"),
+	  "f:5: listeners[0].filters[1].request: no such field, did you mean requests?" },
+	{ ROUTED("filters: [{type: Fault}, {type: local-rate-limit, burst: 1}]"),
+	  "f:5: listeners[0].filters[1]: burst: want requests beside it" },
+	{ ROUTED("filters: [{type: Fault}, {type: Fault}]"), "f:5: listeners[0].filters[1]: Fault is given twice" },
+	{ ROUTED("netFilters: [{type: proxy-protocol}, {type: proxy-protocol}]"),
+	  "f:2: listeners[0].netFilters: proxy-protocol is given twice" },
+	{ ROUTED("netFilters: [{type: tap}]"), "f:5: listeners[0].netFilters[0].type: want one of: proxy-protocol; not tap" },
 	{ ROUTED("limits: {headBytes: 100}"),
 	  "f:5: listeners[0].limits.headBytes: 100 is out of range, want a size such as 64KiB or 1MiB from 1KiB to 1MiB" },
 	{ ROUTED("limits: {headBytes: 2KiB, targetBytes: 4KiB}"),
@@ -246,5 +256,7 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_is_said),
 	};
 
+	extension_add(EXTENSION_filter, &filter_local_rate_limit);
+	extension_add(EXTENSION_filter, &filter_fault);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kit.h"
 
+#include "base/extensions.h"
+
 #include <stdio.h>
+
+extern const struct filter_ops filter_local_rate_limit, filter_fault;
 
 static const struct route *route(const struct config *c, const char *name)
 {
@@ -159,12 +163,16 @@ static const struct bad bad[] = {
 	{ RULE("{backends: [{weight: 1}]}"), AT ".backends[0]: cluster is missing" },
 	{ RULE("{backend: [{cluster: c}]}"), AT ".backend: no such field, did you mean backends?" },
 	{ RULE("{backends: [{cluster: c}], filters: [{type: Fault, delay: {}}]}"),
-	  AT ".filters[0].type: Fault: fault injection is not part of this release" },
+	  AT ".filters[0].delay: percent is missing\n" AT ".filters[0].delay: fixed is missing" },
+	{ RULE("{backends: [{cluster: c}], filters: [{type: Fault}]}"), AT ".filters[0]: want delay, abort or both" },
+	{ RULE("{backends: [{cluster: c}], filters: [{type: local-rate-limit}]}"), AT ".filters[0]: requests is missing" },
+	{ RULE("{backends: [{cluster: c}], filters: [{type: local-rate-limit, requests: 1}, {type: local-rate-limit, requests: 2}]}"),
+	  AT ".filters[1]: local-rate-limit is given twice" },
 	{ RULE("{backends: [{cluster: c}], filters: [{type: RequestMirror}]}"),
 	  AT ".filters[0].type: RequestMirror: mirroring is not part of this release" },
 	{ RULE("{backends: [{cluster: c}], filters: [{type: UrlRewrite}]}"),
 	  AT ".filters[0].type: want one of: RequestHeaderModifier, ResponseHeaderModifier, URLRewrite, RequestRedirect, "
-	     "DirectResponse; not UrlRewrite (did you mean URLRewrite?)" },
+	     "DirectResponse, local-rate-limit, Fault; not UrlRewrite (did you mean URLRewrite?)" },
 	{ RULE("{matches: [{path: {type: Exact, value: /a}}], backends: [{cluster: c}], "
 	       "filters: [{type: URLRewrite, path: {type: ReplacePrefixMatch, value: /}}]}"),
 	  AT ": filters: ReplacePrefixMatch: paths of the matches must be of type PathPrefix" },
@@ -245,5 +253,7 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_is_said),
 	};
 
+	extension_add(EXTENSION_filter, &filter_local_rate_limit);
+	extension_add(EXTENSION_filter, &filter_fault);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
