@@ -19,13 +19,13 @@ FLAGS = ["-Xmx256m", "-Xss512k", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", 
 
 
 class Jvm:
-    """One program. log: what its libraries print; settings: system properties."""
+    """One program. log: what its libraries print; main: its class, of the class path in $PEERS; settings: system properties."""
 
-    def __init__(self, log="java.log", **settings):
+    def __init__(self, log="java.log", main="weft.peers.Main", **settings):
         opened = [f"--add-opens=java.base/{p}=ALL-UNNAMED" for p in OPENED]
         own = [f"-D{k.replace('_', '.')}={v}" for k, v in settings.items()]
         path = os.path.join(os.environ.get("T", "."), log)
-        self.process = subprocess.Popen(["java", *FLAGS, *opened, *own, "-cp", os.environ["PEERS"], "weft.peers.Main"],
+        self.process = subprocess.Popen(["java", *FLAGS, *opened, *own, "-cp", os.environ["PEERS"], main],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(path, "ab"), text=True)
         self.numbers, self.answers, self.told, self.dead = itertools.count(1), {}, threading.Condition(), False
         threading.Thread(target=self.listen, daemon=True).start()

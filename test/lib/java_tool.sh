@@ -33,7 +33,7 @@ java_tool() {
 	if [ ! -d "$jars" ]; then
 		java_missing "$name" || return 1
 		new=$(mktemp -d "$jars.XXXXXX")
-		java_jars "$name" "$new" && (cd "$new" && sha256sum --quiet -c "$dir/jars.sha256") >&2 ||
+		{ java_jars "$name" "$new" || java_jars "$name" "$new"; } && (cd "$new" && sha256sum --quiet -c "$dir/jars.sha256") >&2 ||
 			{ rm -rf "$new"; echo "java_tool: the jars of $name could not be fetched as they are pinned" >&2; return 1; }
 		mv -T "$new" "$jars" 2> /dev/null || rm -rf "$new"
 	fi
@@ -41,7 +41,7 @@ java_tool() {
 		java_missing "$name" || return 1
 		new=$(mktemp -d "$classes.XXXXXX")
 		nice javac -nowarn -encoding UTF-8 -XDsuppressNotes --release 17 -cp "$jars/*" -d "$new" $(find "$dir/src" -name '*.java') >&2 &&
-			cp -r "$dir/src/META-INF" "$new" ||
+			{ [ ! -d "$dir/src/META-INF" ] || cp -r "$dir/src/META-INF" "$new"; } ||
 			{ rm -rf "$new"; echo "java_tool: $name could not be compiled" >&2; return 1; }
 		mv -T "$new" "$classes" 2> /dev/null || rm -rf "$new"
 	fi
