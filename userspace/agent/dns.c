@@ -253,11 +253,30 @@ static bool is_of(const struct name *n, const struct cluster_fact *c)
 	return n->port == c->dns_port && slice_eq_str(c->dns_host, n->host);
 }
 
-/* The cluster has hosts of other origin now: the addresses that were found are nobody's. */
-static void take_back(struct name *n)
+static bool is_ours(const struct name *n, const struct cluster *c, const struct ip *ip)
+{
+	for (size_t i = 0; i < c->nhosts; i++) {
+		struct fact_mark mark = fact_mark(&c->hosts[i]->fact);
+
+		if (c->hosts[i]->port == n->given_port && !ip_cmp(&c->hosts[i]->ip, ip))
+			return slice_eq_str(mark.registry, DNS_REGISTRY);
+	}
+	return false;
+}
+
+/*
+ * The cluster has hosts of other origin now: the addresses that were found are nobody's, but for those that were given
+ * along with the change.
+ */
+static void take_back(struct name *n, const struct cluster *c)
 {
 	struct found none = { 0 };
+	size_t left = 0;
 
+	for (size_t i = 0; i < n->ips.n; i++)
+		if (is_ours(n, c, &n->ips.v[i]))
+			n->ips.v[left++] = n->ips.v[i];
+	n->ips.n = left;
 	if (n->ips.n)
 		give(n, &none);
 }
@@ -299,7 +318,7 @@ static void update_cluster(struct dns *d, const struct cluster_change *change)
 	if (!n)
 		return;
 	if (c)
-		take_back(n);
+		take_back(n, change->now);
 	else
 		forget_refusal(d);
 	table_del(&d->names, n->cluster);

@@ -34,6 +34,15 @@ struct check {
 	struct slice cluster;                   /* that the last host named and that is there: they come in its order */
 };
 
+/* What a name's addresses were is anybody's once the cluster goes by its name no more: who resolved it hears of that later. */
+static bool was_by_name(const struct check *c, const struct host *h)
+{
+	const struct entry *before = store_entry(c->tx->store, FACT_CLUSTER, h->cluster);
+	const struct cluster_fact *after = (const struct cluster_fact *)tx_after(c->tx, FACT_CLUSTER, h->cluster);
+
+	return before && after && ((const struct cluster_fact *)before->fact)->dns_host.n && !after->dns_host.n;
+}
+
 static bool owner_ok(struct check *c)
 {
 	const struct fact *now = c->op->now;
@@ -43,6 +52,8 @@ static bool owner_ok(struct check *c)
 	if (!now || !c->tx->registry.n || slice_eq(now->place->registry, c->tx->registry))
 		return true;
 	if (c->op->kind == FACT_CLUSTER && absent_is(now))
+		return true;
+	if (c->op->kind == FACT_HOST && c->op->fact && was_by_name(c, (const struct host *)now))
 		return true;
 	mark = fact_mark(now);
 	tx_refuse(c->tx, c->op, "given by another registry already (%s); only that one may change it",

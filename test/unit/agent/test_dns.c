@@ -294,6 +294,41 @@ static void test_failure_keeps_what_was(void **state)
 	stop();
 }
 
+/* The same transaction takes the name and gives one of its addresses itself. */
+static void test_address_becomes_an_endpoint(void **state)
+{
+	char key[HOST_KEY_EXTRA + 3];
+	struct ip ip = facts_ip("10.0.0.2");
+	struct host *h;
+
+	(void)state;
+	start();
+	server.v4[0] = "10.0.0.1";
+	server.v4[1] = "10.0.0.2";
+	put(&cluster("web", "web.example")->fact);
+	until_hosts("web", "10.0.0.1 10.0.0.2");
+	hub_sink.begin(&own);
+	hub_sink.put(&own, &cluster("web", "")->fact);
+	h = facts_host("web", "10.0.0.2", 8080);
+	h->weight = 1;
+	hub_sink.put(&own, &h->fact);
+	hub_sink.commit(&own, 2);
+	assert_null(own.refusal_words);
+	publish();
+	until_hosts("web", "10.0.0.2");
+	assert_null(dns.source.refusal_words);
+	/* And back: the name's addresses are refused as long as the endpoint is there, which goes with the change. */
+	hub_sink.begin(&own);
+	hub_sink.del(&own, FACT_HOST, host_key(key, SLICE_LIT("web"), &ip, 8080));
+	hub_sink.put(&own, &cluster("web", "web.example")->fact);
+	hub_sink.commit(&own, 3);
+	assert_null(own.refusal_words);
+	publish();
+	until_hosts("web", "10.0.0.1 10.0.0.2");
+	assert_null(dns.source.refusal_words);
+	stop();
+}
+
 /* The configuration deletes its cluster, whose addresses are another registry's. */
 static void test_cluster_goes(void **state)
 {
@@ -328,7 +363,7 @@ int main(void)
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_time_to_live), cmocka_unit_test(test_time_to_live_of_an_alias),
 		cmocka_unit_test(test_failure_keeps_what_was),
-		cmocka_unit_test(test_cluster_goes),
+		cmocka_unit_test(test_address_becomes_an_endpoint), cmocka_unit_test(test_cluster_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
