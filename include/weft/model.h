@@ -170,6 +170,7 @@ struct cluster_fact {
 	struct slice balancer;                  /* LB_POLICY_EXTENSION: the name of its struct lb_ops; else empty */
 	struct slice balancer_settings;         /* JSON that its rows read; empty: their defaults */
 	enum locality_prefer prefer;
+	struct slice protocol_settings;         /* JSON that the protocol's rows read; empty: their defaults */
 	struct slice protocol;                  /* what its hosts speak: "http2"; else HTTP/1.1, or what TLS agrees on */
 	uint32_t connect_ms;                    /* TCP and TLS; at least 1 */
 	uint32_t panic_percent;                 /* fewer usable hosts than this: all are used; 0: never */
@@ -406,6 +407,7 @@ struct listener {
 	size_t nserves;
 	/* "http", "http-proxy", "tcp", "udp", "auto" or one of RPC's; dispatch: empty */
 	struct slice protocol;
+	struct slice protocol_settings;         /* JSON that the protocol's rows read; empty: their defaults */
 	const struct slice *detect;             /* others that its connections may begin with; auto: all */
 	size_t ndetect;
 	uint8_t capture;                        /* enum capture */

@@ -185,7 +185,7 @@ struct proto_ops {
 	/* names in order of preference, NULL-ended; NULL = none (RFC 7301) */
 	const char *const *alpn;
 	unsigned flags;                         /* PROTO_* */
-	/* protocol settings of a listener or cluster; NULL = none */
+	/* rows of protocolSettings of a listener or cluster; NULL = none */
 	const struct conf_item *conf;
 	size_t conf_size, state_size;
 

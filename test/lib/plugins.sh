@@ -5,6 +5,7 @@
 # Sets $PLUGINS, the folder, and $ABI, of the headers.
 #   plugin_build FILE.c [NAME [CC ARGS]]   $PLUGINS/NAME.so of a source; NAME: as the file
 #   plugin_text NAME [CC ARGS]             the same of stdin
+#   page_block KIND NAME                   the block "```KIND NAME" of docs/extending.md
 PLUGINS=/run/weft/plugins
 ABI=$(sed -n "s/^.define WEFT_ABI //p" "$SRC/include/weft/plugin.h")
 mkdir -p "$PLUGINS"
@@ -19,4 +20,9 @@ plugin_build() {
 plugin_text() {
 	cat > "$T/$1.c"
 	plugin_build "$T/$1.c" "$@"
+}
+
+page_block() {
+	awk -v l="\`\`\`$1 $2" '$0 == l {code = 1; next} code && /^```$/ {exit} code' "$SRC/docs/extending.md" | grep . ||
+		fail "the page has no block $1 $2"
 }

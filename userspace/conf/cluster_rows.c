@@ -274,6 +274,7 @@ const struct conf_item fact_cluster_rows[] = {
 		  .help = "what its endpoints speak; http2: from the first byte on, or by TLS and ALPN; http: HTTP/1.1, or HTTP/2 "
 			  "where `tls.alpn` offers h2 and the endpoint takes it; bolt, dubbo or another RPC protocol; auto: what the "
 			  "client speaks of RPC, else as http"),
+	{ .name = "protocolSettings", .type = CONF_STRUCT, .help = "what `protocol` declares, if that is one of RPC" },
 	CONF_ITEM(struct cluster_conf, balancer, "loadBalancer", STRING, .max = NAME_MAX_BYTES, .check = check_balancer,
 		  .dflt = "least-request",
 		  .help = "least-request: the less busy of two drawn at random; round-robin; random; maglev; ring-hash and peak-ewma are "

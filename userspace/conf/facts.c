@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include "base/protocols.h"
 #include "conf/errors.h"
 #include "conf/extension_rows.h"
 #include "conf/fact_rows.h"
@@ -218,6 +219,18 @@ int making_settings(struct making *m, const char *field, struct slice who, const
 		*text = settings_text(&m->arena, given, NULL);
 	reader_leave(&m->r, before);
 	return err;
+}
+
+int making_protocol_settings(struct making *m, struct fact *f, struct slice protocol, struct slice *out)
+{
+	const struct proto_ops *ops = protocol_rpc(protocol);
+	const struct settings_kind k = {.rows = ops ? ops->conf : NULL, .size = ops ? ops->conf_size : 0};
+	struct slice text;
+
+	if (making_settings(m, "protocolSettings", protocol, &k, &text))
+		return -EINVAL;
+	*out = fact_slice(f, text);
+	return 0;
 }
 
 /* ---- lists ----------------------------------------------------------------------------------- */

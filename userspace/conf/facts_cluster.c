@@ -252,7 +252,8 @@ int make_cluster(struct making *m, const void *element)
 		return -EINVAL;
 	f = (struct cluster_fact *)fact_new(FACT_CLUSTER, c->name, &where);
 	set_cluster(f, c);
-	err = making_keep(m, &f->fact, m->node, "name", c->name) ?: set_balancer(m, f, c);
+	err = making_keep(m, &f->fact, m->node, "name", c->name) ?: set_balancer(m, f, c) ?:
+	      making_protocol_settings(m, &f->fact, c->protocol, &f->protocol_settings);
 	if (err)
 		return err;
 	for (size_t i = 0; i < c->endpoints.n; i++, at = at->next) {

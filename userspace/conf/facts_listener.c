@@ -310,5 +310,6 @@ int make_listener(struct making *m, const void *element)
 	err = making_extensions(m, &f->fact, EXTENSION_NET, m->node, &c->net_filters, &f->net_filters, &f->nnet_filters);
 	err = making_extensions(m, &f->fact, EXTENSION_OF_LISTENER, m->node, &c->filters, &f->filters, &f->nfilters) ?: err;
 	err = set_routes(m, c, f) ?: err;
+	err = making_protocol_settings(m, &f->fact, c->protocol, &f->protocol_settings) ?: err;
 	return making_keep(m, &f->fact, m->node, "name", c->name) ?: claim(m, f, is(c, LISTENER_UDP)) ?: err;
 }

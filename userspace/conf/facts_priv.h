@@ -48,6 +48,8 @@ int make_route_named(struct making *m, struct slice name, const struct conf_node
  * do; of m's arena. 0, or -EINVAL said.
  */
 int making_settings(struct making *m, const char *field, struct slice who, const struct settings_kind *k, struct slice *text);
+/* The same for `protocolSettings`, which `protocol` reads, into out of f. */
+int making_protocol_settings(struct making *m, struct fact *f, struct slice protocol, struct slice *out);
 
 /* Milliseconds, more than none when it is more than none. */
 static inline uint32_t making_ms(uint64_t ns)

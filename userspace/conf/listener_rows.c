@@ -175,6 +175,7 @@ const struct conf_item fact_listener_rows[] = {
 	CONF_ITEM(struct listener_conf, protocol, "protocol", STRING, .max = NAME_MAX_BYTES, .check = check_protocol, .dflt = "http",
 		  .help = "http: HTTP/1.1, HTTP/2 and gRPC; http-proxy: applications name it as their HTTP proxy; tcp, udp; bolt, dubbo "
 			  "or another RPC protocol; auto: each connection by its first bytes"),
+	{ .name = "protocolSettings", .type = CONF_STRUCT, .help = "what `protocol` declares, if that is one of RPC" },
 	CONF_ITEMS(struct listener_conf, detect, "detect", STRING, struct slice, .check = check_detect,
 		   .help = "protocols beside `protocol` that are taken on the same port, by a connection's first bytes: http or those of RPC"),
 	CONF_ITEM(struct listener_conf, capture, "capture", ENUM, .names = capture_names, .dflt = "none",

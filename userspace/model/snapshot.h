@@ -25,8 +25,8 @@ struct cluster_array {
 	const struct cluster *v[];              /* by name; each held */
 };
 
-/* proxy/plan.c, layers.c, outbound.c, filters.c */
-enum { SNAPSHOT_PLANS, SNAPSHOT_LAYERS, SNAPSHOT_OUTBOUND, SNAPSHOT_FILTERS, SNAPSHOT_ANNEXES };
+/* proxy/plan.c, layers.c, outbound.c, filters.c, codec_conf.c */
+enum { SNAPSHOT_PLANS, SNAPSHOT_LAYERS, SNAPSHOT_OUTBOUND, SNAPSHOT_FILTERS, SNAPSHOT_CODECS, SNAPSHOT_ANNEXES };
 
 struct snapshot {
 	unsigned magic;

@@ -11,6 +11,7 @@
 #include "base/sink.h"
 #include "proto/http1.h"
 #include "proto/http2.h"
+#include "proxy/codec_conf.h"
 #include "proxy/detect.h"
 #include "proxy/listener.h"
 #include "proxy/refusal.h"
@@ -509,6 +510,11 @@ static void malformed(struct downstream *d)
 	leg_touch(&d->leg);
 }
 
+static const void *settings(const struct downstream *d, const struct proto_ops *ops)
+{
+	return codec_conf_of_listener(d->leg.w->adoption.cur->snap, d->listener->conf, ops);
+}
+
 static bool speak(struct downstream *d, const struct proto_ops *ops)
 {
 	d->many = ops->flags & PROTO_MULTIPLEX;
@@ -518,7 +524,7 @@ static bool speak(struct downstream *d, const struct proto_ops *ops)
 		stat_add(&d->leg.w->http->stat.rpc, 1);
 	stat_add(&d->listener->stat->multiplexed, d->many);
 	d->leg.codec.ops = ops;
-	if (state_new(d) && !leg_init(&d->leg, ops, d->leg.codec.state, true, &d->listener->limits, &sink, d)) {
+	if (state_new(d) && !leg_init(&d->leg, ops, d->leg.codec.state, true, &d->listener->limits, settings(d, ops), &sink, d)) {
 		if (d->last && d->many)
 			downstream_tell(d);
 		return true;

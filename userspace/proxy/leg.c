@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "proxy/codec_conf.h"
 #include "proxy/http.h"
 #include "proxy/worker.h"
 
@@ -57,12 +58,12 @@ static void go_on(struct loop_deferred *d)
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
 int leg_init(struct leg *l, const struct proto_ops *ops, void *state, bool server, const struct proto_limits *limits,
-	     const struct proto_sink *sink, void *sink_arg)
+	     const void *take_conf, const struct proto_sink *sink, void *sink_arg)
 {
 	int err;
 
-	l->codec = (struct codec){ .ops = ops, .state = state, .limits = limits, .sink = sink, .sink_arg = sink_arg,
-				   .server = server };
+	l->codec = (struct codec){ .ops = ops, .state = state, .conf = take_conf, .limits = limits,
+				   .sink = sink, .sink_arg = sink_arg, .server = server };
 	l->ready = true;
 	err = ops->init ? ops->init(&l->codec) : 0;
 	if (!err && l->codec.out.len)
@@ -78,6 +79,8 @@ void leg_fini(struct leg *l)
 	if (l->ready && l->codec.ops->fini)
 		l->codec.ops->fini(&l->codec);
 	l->ready = false;
+	codec_conf_drop(l->codec.conf);
+	l->codec.conf = NULL;
 	buf_fini(&l->codec.out);
 	buf_fini(&l->in);
 }

@@ -46,9 +46,12 @@ struct leg {
 	bool decoding : 1;                      /* inside decode() or flush(): neither codec nor connection may go */
 };
 
-/* w and on are set. limits, sink and state live as long as the leg. state: ops->state_size zeroed bytes. 0 or -errno. */
+/*
+ * w and on are set. limits, sink and state live as long as the leg. state: ops->state_size zeroed bytes. take_conf: of
+ * codec_conf.h, or NULL. 0 or -errno.
+ */
 int leg_init(struct leg *l, const struct proto_ops *ops, void *state, bool server, const struct proto_limits *limits,
-	     const struct proto_sink *sink, void *sink_arg);
+	     const void *take_conf, const struct proto_sink *sink, void *sink_arg);
 void leg_fini(struct leg *l);                   /* closes too; accepts a zeroed one. l->more is free for its owner's end then */
 /* As conn_read(), within its share of this turn: -EAGAIN then, and readable() comes in the next one. */
 ssize_t leg_read(struct leg *l, struct buf *dst, size_t most);

@@ -19,6 +19,7 @@
 #include "event/timer.h"
 #include "kern/limits.h"
 #include "net/tlsctx.h"
+#include "proxy/codec_conf.h"
 #include "proxy/feed.h"
 #include "proxy/filters.h"
 #include "proxy/host_count.h"
@@ -252,6 +253,7 @@ static void on_snapshot(void *arg, struct feed *f, struct snapshot *take_s)
 	layers_attach(take_s, p->now, p->tls);
 	outbound_attach(take_s, p->now);
 	filters_attach(take_s, p->now, p->nworkers);
+	codec_confs_attach(take_s, p->now);
 	snapshot_drop(p->now);
 	p->now = take_s;
 	p->nadopted = 0;

@@ -10,6 +10,7 @@
 #include "proto/http1.h"
 #include "proto/http2.h"
 #include "proxy/cluster.h"
+#include "proxy/codec_conf.h"
 #include "proxy/http.h"
 #include "proxy/layers.h"
 #include "proxy/pool.h"
@@ -79,7 +80,10 @@ void upstream_close(struct upstream *u)
 
 static bool speak(struct upstream *u, const struct proto_ops *ops, const struct proto_limits *l)
 {
-	return !leg_init(&u->leg, ops, u->state, false, l, &upstream_sink, u);
+	const struct snapshot *s = u->leg.w->adoption.cur->snap;
+	const void *conf = u->many ? codec_conf_of_cluster(s, cluster_conf(u->home->pool->use), ops) : NULL;
+
+	return !leg_init(&u->leg, ops, u->state, false, l, conf, &upstream_sink, u);
 }
 
 /* What many speak, or may, waits for the connection to be open. */
