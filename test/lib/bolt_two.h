@@ -64,23 +64,10 @@ static inline void two_repair(char *p, size_t n)
 	}
 }
 
-static inline void two_same(struct buf *a, struct buf *b)
-{
-	struct slice x = rpc_text(a), y = rpc_text(b);
-
-	if (!slice_eq(x, y))
-		fprintf(stderr, "whole: %.*s\ncut: %.*s\n", SLICE_ARG(x), SLICE_ARG(y));
-	assert_always(slice_eq(x, y));
-}
-
 static inline void two_equal(struct two *a, struct two *b)
 {
-	two_same(&a->down.log, &b->down.log);
-	two_same(&a->up.log, &b->up.log);
-	two_same(&a->down.c.out, &b->down.c.out);
-	two_same(&a->up.c.out, &b->up.c.out);
-	assert_always(a->down.err == b->down.err && a->up.err == b->up.err && a->down.glitches == b->down.glitches &&
-		      a->up.glitches == b->up.glitches && a->up.late == b->up.late);
+	rpc_same(&a->down, &b->down);
+	rpc_same(&a->up, &b->up);
 }
 
 static inline void two_run(struct two *t, struct slice s, bool answers, bool strict, size_t step)
@@ -102,7 +89,7 @@ static inline void two_check_requests(struct two *t)
 	memset(&next, 0, sizeof(next));
 	two_open(&next);
 	assert_always(!rpc_decode(&next.down, rpc_text(&t->up.c.out), 0));
-	two_same(&t->up.c.out, &next.up.c.out);
+	rpc_same_text(&t->up.c.out, &next.up.c.out);
 	assert_always(!next.down.resets && !next.down.glitches);
 	two_close(&next);
 }
@@ -117,7 +104,7 @@ static inline void two_check_answers(struct two *t)
 	bolt_of(&next.up.c)->last = 100;
 	two_calls(&next);
 	assert_always(!rpc_decode(&next.up, rpc_text(&t->down.c.out), 0));
-	two_same(&t->down.c.out, &next.down.c.out);
+	rpc_same_text(&t->down.c.out, &next.down.c.out);
 	assert_always(!next.up.late && !next.up.glitches && !next.up.resets);
 	two_close(&next);
 }

@@ -62,23 +62,10 @@ static inline int two_hears(struct two *t, struct rpc_end *e, const char *hex, s
 	return rpc_decode(e, rpc_text(&t->scratch), step);
 }
 
-static inline void two_same(struct buf *a, struct buf *b)
-{
-	struct slice x = rpc_text(a), y = rpc_text(b);
-
-	if (!slice_eq(x, y))
-		fprintf(stderr, "whole: %.*s\ncut: %.*s\n", SLICE_ARG(x), SLICE_ARG(y));
-	assert_always(slice_eq(x, y));
-}
-
 static inline void two_equal(struct two *a, struct two *b)
 {
-	two_same(&a->down.log, &b->down.log);
-	two_same(&a->up.log, &b->up.log);
-	two_same(&a->down.c.out, &b->down.c.out);
-	two_same(&a->up.c.out, &b->up.c.out);
-	assert_always(a->down.err == b->down.err && a->up.err == b->up.err && a->down.glitches == b->down.glitches &&
-		      a->up.glitches == b->up.glitches && a->up.late == b->up.late && a->down.c.detail == b->down.c.detail);
+	rpc_same(&a->down, &b->down);
+	rpc_same(&a->up, &b->up);
 }
 
 /* What a fuzz target gives: bytes of a client or, behind `calls` requests, of a host; bounds that bite; heads changed. */

@@ -290,6 +290,23 @@ static inline int rpc_decode(struct rpc_end *e, struct slice s, size_t step)
 	return e->err;
 }
 
+static inline void rpc_same_text(struct buf *a, struct buf *b)
+{
+	struct slice x = rpc_text(a), y = rpc_text(b);
+
+	if (!slice_eq(x, y))
+		fprintf(stderr, "one: %.*s\nother: %.*s\n", SLICE_ARG(x), SLICE_ARG(y));
+	assert_always(slice_eq(x, y));
+}
+
+/* Two ends that were told the same, perhaps cut elsewhere, heard and said the same. */
+static inline void rpc_same(struct rpc_end *a, struct rpc_end *b)
+{
+	rpc_same_text(&a->log, &b->log);
+	rpc_same_text(&a->c.out, &b->c.out);
+	assert_always(a->err == b->err && a->glitches == b->glitches && a->late == b->late && a->c.detail == b->c.detail);
+}
+
 /* Begins a request of the test's own. 0 or what put_head() says; *id is its stream. */
 static inline int rpc_ask(struct rpc_end *e, const struct msg *m, uint64_t *id)
 {

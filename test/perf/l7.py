@@ -239,23 +239,29 @@ def report_counts(rig, report, job, sides):
             report.put(f"{job.case}-allocations", p.version(), "allocations/req", found[sides[0]][1], found[p][1])
 
 
+def measure(rig, jobs, sides):
+    """Starts the sides, and gives what each job made of each that it fits."""
+    samples = {(job, p): [] for job in jobs for p in sides}
+    for p in sides:
+        p.start()
+        say(p.version())
+        for job in filter(lambda j: j.fits(p), jobs):
+            job.run(rig, p, 1)               # warm, and whether it works at all
+
+    def one(job, p, _):
+        if job.fits(p):
+            samples[job, p].append(job.run(rig, p, SECONDS))
+    interleave(ROUNDS, jobs, sides, one, LIMIT)
+    return samples
+
+
 def run_costs(rig, args, report, name):
     work, floor = CASES[name]
     jobs = [job for job, _ in work]
     bulk = any(job.path != "/" for job in jobs)
     sides = sides_of(rig, args, floor, splice=bulk)
-    samples = {(job, p): [] for job in jobs for p in sides}
     try:
-        for p in sides:
-            p.start()
-            say(p.version())
-            for job in filter(lambda j: j.fits(p), jobs):
-                job.run(rig, p, 1)           # warm, and whether it works at all
-
-        def one(job, p, _):
-            if job.fits(p):
-                samples[job, p].append(job.run(rig, p, SECONDS))
-        interleave(ROUNDS, jobs, sides, one, LIMIT)
+        samples = measure(rig, jobs, sides)
         for job, aims in work:
             report_job(report, job, aims, sides, samples)
             if job.case.endswith("-keepalive"):

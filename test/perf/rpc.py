@@ -13,8 +13,8 @@ import statistics
 import subprocess
 import sys
 
-from bench import QUICK, Failed, Report, interleave, say
-from l7 import LIMIT, ROUNDS, SECONDS, Rig, tail
+from bench import Failed, Report, say
+from l7 import Rig, measure, tail
 from proxies import Proxy, Relay, Weft
 
 RPC, HTTP = 9004, 9005                       # the servers
@@ -127,18 +127,8 @@ def run(rig, report):
     jobs = [base, *(job for job, _ in work)]
     sides = [RpcWeft(rig), RpcFloor(rig)] + ([Mosn(rig)] if shutil.which("mosn") else [])
     sides[1].port.pop("h1")
-    samples = {(job, p): [] for job in jobs for p in sides}
     try:
-        for p in sides:
-            p.start()
-            say(p.version())
-            for job in filter(lambda j: j.fits(p), jobs):
-                job.run(rig, p, 1)           # warm, and whether it works at all
-
-        def one(job, p, _):
-            if job.fits(p):
-                samples[job, p].append(job.run(rig, p, SECONDS))
-        interleave(ROUNDS, jobs, sides, one, LIMIT)
+        samples = measure(rig, jobs, sides)
         for job, aims in work:
             report_job(report, job, [s["cpu_us"] for s in samples[job, sides[0]]], base, aims, sides, samples)
     finally:
