@@ -113,3 +113,18 @@ static inline void two_check(const struct two_case *k)
 	}
 	two_close(&whole);
 }
+
+/* First byte: which side, with bounds that bite or without, whether heads are changed on their way. */
+static inline int two_fuzz(const struct proto_ops *ops, const char *calls, void (*change)(struct msg *m), const uint8_t *data, size_t n)
+{
+	struct two_case k = { .ops = ops, .calls = calls };
+
+	if (n < 2 || n > 3000)
+		return 0;
+	k.answers = data[0] & 1;
+	k.strict = data[0] & 2;
+	k.change = data[0] & 4 ? change : NULL;
+	k.bytes = (struct slice){ (const char *)data + 1, n - 1 };
+	two_check(&k);
+	return 0;
+}

@@ -272,6 +272,8 @@ class Hessian:
 
     def chars(self, n):
         start = self.at
+        if self.data[start:start + n].isascii():
+            return self.take(n).decode()
         while n > 0:
             b = self.take(1)[0]
             size = 1 if b < 0x80 else 2 if b < 0xe0 else 3 if b < 0xf0 else 4

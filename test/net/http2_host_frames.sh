@@ -348,6 +348,17 @@ def a_silent_host_is_asked_and_one_that_answers_lives():
 
 
 @case
+def a_connection_that_died_while_it_was_idle_costs_what_may_be_repeated_nothing():
+    fresh(ping)
+    is_(get("/ping").status, 200)
+    ping.deaf, dead = True, ping.all[0]
+    ping.on["/ping"] = lambda c, r: None if c is dead else c.reply(r, b"alive")
+    is_(get("/ping").body, b"alive")
+    is_((ping.conns, len(ping.requests)), (2, 3))
+    fresh(ping)
+
+
+@case
 def heads_of_every_kind():
     fresh()
     app.on["/none"] = lambda c, r: c.reply(r, b"", 204)

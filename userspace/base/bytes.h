@@ -39,6 +39,14 @@ static inline uint32_t bytes_get32(const char *p)
 	return __builtin_bswap32(v);
 }
 
+static inline uint64_t bytes_get64(const char *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return __builtin_bswap64(v);
+}
+
 static inline void bytes_put16(char *p, uint16_t v)
 {
 	v = __builtin_bswap16(v);
@@ -48,5 +56,11 @@ static inline void bytes_put16(char *p, uint16_t v)
 static inline void bytes_put32(char *p, uint32_t v)
 {
 	v = __builtin_bswap32(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+static inline void bytes_put64(char *p, uint64_t v)
+{
+	v = __builtin_bswap64(v);
 	memcpy(p, &v, sizeof(v));
 }

@@ -18,7 +18,7 @@
 	X(FIXED, fixed) \
 	X(HEAD, head)                   /* the frame's first byte is still in the input */ \
 	X(BODY, body) \
-	X(CRC, crc) \
+	X(CRC, crc)                     /* the body's last byte and the checksum */ \
 	X(SKIP, skip)
 enum bolt_rx {
 #define BOLT_RX_ENUM_(NAME, function) BOLT_RX_##NAME,

@@ -3,37 +3,19 @@
 #include "proto/dubbo_priv.h"
 
 #include <errno.h>
+#include "base/bytes.h"
 #include "proto/hessian.h"
 
 enum { EVENT_MAX = 64 };                        /* bytes of an event's body that are looked at */
 
-struct dubbo {
-	struct frames frames;                   /* first */
-};
-
-/* ---- numbers of the head ------------------------------------------------------------------------------------ */
-
-static uint64_t get(const char *p, unsigned n)
-{
-	uint64_t v = 0;
-
-	while (n--)
-		v = v << 8 | (uint8_t)*p++;
-	return v;
-}
-
-static void set(char *p, uint64_t v, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		p[i] = (char)(v >> 8 * (n - 1 - i));
-}
+/* ---- heads of frames ---------------------------------------------------------------------------------------- */
 
 static int put_frame_head(struct buf *out, unsigned flags, unsigned status, uint64_t number, uint64_t body)
 {
 	char h[DUBBO_HEAD] = { (char)0xda, (char)0xbb, (char)flags, (char)status };
 
-	set(h + 4, number, 8);
-	set(h + 12, body, 4);
+	bytes_put64(h + 4, number);
+	bytes_put32(h + 12, (uint32_t)body);
 	return buf_add(out, h, sizeof(h));
 }
 
@@ -67,15 +49,14 @@ static int wire_status(int http)
 	}
 }
 
-static int put_answer(struct codec *c, uint64_t number, int status, int wire, struct slice text)
+static int put_answer(struct codec *c, const struct frame_answer *a)
 {
+	unsigned status = (unsigned)(a->wire == MSG_NO_STATUS ? wire_status(a->status) : a->wire);
 	struct buf body = { 0 };
-	int err = hessian_put_string(&body, text);
+	int err = hessian_put_string(&body, a->text);
 
-	if (wire == MSG_NO_STATUS)
-		wire = wire_status(status);
 	if (!err)
-		err = put_frame_head(frames_out(c), DUBBO_HESSIAN2, (unsigned)wire, number, body.len);
+		err = put_frame_head(frames_out(c), DUBBO_HESSIAN2, status, a->number, body.len);
 	buf_move(frames_out(c), &body);
 	return err;
 }
@@ -101,9 +82,9 @@ static int look(struct codec *c, struct slice s, struct frame *f)
 	if (s.n < DUBBO_HEAD)
 		return 0;
 	flags = (uint8_t)s.p[2];
-	f->number = get(s.p + 4, 8);
+	f->number = bytes_get64(s.p + 4);
 	f->numbered = true;
-	f->size = DUBBO_HEAD + get(s.p + 12, 4);
+	f->size = DUBBO_HEAD + bytes_get32(s.p + 12);
 	f->want = DUBBO_HEAD;
 	if (f->size - DUBBO_HEAD > INT32_MAX)
 		return frames_fail(c, PROTO_MALFORMED, "a body's length is over 2 GiB");
@@ -167,12 +148,13 @@ static bool says_readonly(struct slice s)
 /* A host calls its caller: nobody here takes that. */
 static int refuse_call(struct codec *c, unsigned flags, uint64_t number)
 {
+	struct frame_answer a = { .number = number, .wire = DUBBO_SERVER_ERROR };
 	int err = frames_glitch(c);
 
 	if (err || !(flags & DUBBO_TWO_WAY))
 		return err;
-	return put_answer(c, number, 0, DUBBO_SERVER_ERROR, SLICE_LIT("calls from a host to its caller are not passed on")) ?
-		       frames_fail(c, PROTO_OVERLOAD, "out of memory") : 0;
+	a.text = SLICE_LIT("calls from a host to its caller are not passed on");
+	return put_answer(c, &a) ? frames_fail(c, PROTO_OVERLOAD, "out of memory") : 0;
 }
 
 static int control(struct codec *c, struct slice s, const struct frame *f)
@@ -304,18 +286,10 @@ static int init(struct codec *c)
 
 const struct proto_ops proto_dubbo = {
 	.name = "dubbo",
-	.flags = PROTO_MULTIPLEX | PROTO_NEEDS_LENGTH | PROTO_RPC,
-	.state_size = sizeof(struct dubbo),
+	FRAMES_METHODS,
 	.sniff = sniff,
 	.init = init,
-	.fini = frames_fini,
-	.decode = frames_decode,
-	.room = frames_room,
 	.put_head = put_head,
-	.put_data = frames_put_data,
-	.put_reset = frames_put_reset,
-	.put_reply = frames_put_reply,
 	.put_goaway = put_goaway,
 	.put_ping = put_ping,
-	.reusable = frames_reusable,
 };

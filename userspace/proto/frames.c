@@ -85,9 +85,18 @@ static void forget(struct frames *f, uint64_t id)
 	f->m = NULL;
 }
 
-static int answer(struct codec *c, uint64_t number, int status, int wire, struct slice text)
+static int answer(struct codec *c, const struct frame_answer *a)
 {
-	return frames_of(c)->ops->answer(c, number, status, wire, text) ? no_memory(c) : 0;
+	return frames_of(c)->ops->answer(c, a) ? no_memory(c) : 0;
+}
+
+/* To the request that is being read. */
+static int answer_this(struct codec *c, int status, struct slice text)
+{
+	const struct frame *f = &frames_of(c)->frame;
+
+	return answer(c, &(struct frame_answer){ .number = f->number, .note = f->note, .status = status, .wire = MSG_NO_STATUS,
+						  .text = text });
 }
 
 /* A call of ours has its answer, or wants none any more. */
@@ -112,7 +121,7 @@ static int refuse(struct codec *c, int err)
 	c->sink->reset(c->sink_arg, f->id, why);
 	/* Unless the sink has answered by itself. */
 	waits = call_over(f, f->id) && c->server;
-	return waits ? answer(c, f->frame.number, err == -EPROTO ? 400 : 431, MSG_NO_STATUS, slice_str(detail)) : 0;
+	return waits ? answer_this(c, err == -EPROTO ? 400 : 431, slice_str(detail)) : 0;
 }
 
 /* A request as soon as it is one: who sends the rest slowly is on the clock. */
@@ -135,9 +144,9 @@ static int register_request(struct codec *c)
 	if (f->frame.msg != MSG_REQUEST)
 		return 0;
 	if (!f->skip)
-		return calls_add(&f->calls, (struct call){ .id = f->id, .wire = f->frame.number }) ? no_memory(c) : 0;
+		return calls_add(&f->calls, (struct call){ f->id, f->frame.number, f->frame.note }) ? no_memory(c) : 0;
 	if (!f->id)
-		return answer(c, f->frame.number, 503, MSG_NO_STATUS, SLICE_LIT("too many calls at once"));
+		return answer_this(c, 503, SLICE_LIT("too many calls at once"));
 	return 0;
 }
 
@@ -387,8 +396,10 @@ void frames_put_body(struct codec *c, uint64_t id, uint64_t body, struct frames_
 	f->tx = edit ? *edit : (struct frames_tx){ .at = UINT64_MAX };
 	f->tx.id = id;
 	f->tx.left = body;
-	if (!body)
-		written(c);
+	if (body)
+		return;
+	buf_move(&c->out, &f->tx.instead);
+	written(c);
 }
 
 static int move(struct buf *to, struct buf *data, uint64_t n)
@@ -440,13 +451,14 @@ ssize_t frames_put_data(struct codec *c, uint64_t id, struct buf *data, bool end
 }
 
 /* The caller does not wait any more. False: it did not. */
-static bool take_caller(struct frames *f, uint64_t id, uint64_t *number)
+static bool take_caller(struct frames *f, uint64_t id, struct frame_answer *a)
 {
 	struct call *call = calls_find(&f->calls, id);
 
 	if (!call)
 		return false;
-	*number = call->wire;
+	a->number = call->wire;
+	a->note = call->note;
 	calls_del(&f->calls, call);
 	return true;
 }
@@ -467,8 +479,8 @@ int frames_put_reset(struct codec *c, uint64_t id, enum proto_why why)
 		PROTO_WHYS(FRAMES_WHY_)
 #undef FRAMES_WHY_
 	};
+	struct frame_answer a = { .status = says[why].status ? says[why].status : 500, .wire = MSG_NO_STATUS };
 	struct frames *f = frames_of(c);
-	uint64_t number;
 
 	if (!id)
 		return 0;
@@ -477,22 +489,20 @@ int frames_put_reset(struct codec *c, uint64_t id, enum proto_why why)
 		return -EPIPE;
 	if (!c->server)
 		return call_over(f, id), 0;
-	if (!take_caller(f, id, &number))
-		return 0;
-	return answer(c, number, says[why].status ? says[why].status : 500, MSG_NO_STATUS, slice_str(says[why].text));
+	a.text = slice_str(says[why].text);
+	return take_caller(f, id, &a) ? answer(c, &a) : 0;
 }
 
 int frames_put_reply(struct codec *c, uint64_t id, const struct msg *request, const struct proto_reply *r)
 {
+	struct frame_answer a = { .request = request, .status = r->status, .wire = r->wire_status, .text = r->text };
 	struct frames *f = frames_of(c);
-	uint64_t number;
 
-	(void)request;
 	if (half_written(f, id))
 		return -EPIPE;
-	if (!take_caller(f, id, &number))
+	if (!take_caller(f, id, &a))
 		return 0;
 	if (f->m && f->id == id)
 		forget(f, id);
-	return answer(c, number, r->status, r->wire_status, r->text);
+	return answer(c, &a);
 }

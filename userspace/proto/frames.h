@@ -2,7 +2,7 @@
 /*
  * Protocols whose messages are one frame each, many calls at a time on a connection (Dubbo, dubbo-thrift, Tars): which frame
  * is being read and which is being written, ids, calls under way, late answers. What a frame says is struct frame_ops'. The
- * functions here are methods of proto_ops or called by those of the codec, whose state begins with struct frames.
+ * functions here are methods of proto_ops or called by those of the codec, whose state is struct frames.
  *
  * A frame with a message is collected as far as read() asks, then its head goes to the sink and its body passes as it comes.
  * What is no message may come out in the middle of a long frame that is being written: it waits until that is through.
@@ -16,8 +16,18 @@ struct frame {
 	enum msg_kind msg;
 	bool numbered;                          /* look() knows the caller's number, else number() tells */
 	uint64_t number;
+	uint32_t note;                          /* of a request: what its answer is to look like */
 	uint64_t size;                          /* of the whole frame */
 	uint64_t want;                          /* its first bytes that are to be collected; at least those looked at */
+};
+
+/* An answer of the codec's own. */
+struct frame_answer {
+	uint64_t number;                        /* the caller's */
+	uint32_t note;                          /* of the request's frame */
+	const struct msg *request;              /* NULL: not known */
+	int status, wire;                       /* HTTP's; MSG_NO_STATUS = that which stands for it */
+	struct slice text;
 };
 
 struct frame_ops {
@@ -28,16 +38,15 @@ struct frame_ops {
 	 * and detail.
 	 */
 	int (*look)(struct codec *c, struct slice s, struct frame *f);
-	/* Caller's number and kind; NULL where look() knows. s as for read(). 0, -EAGAIN = more of the frame is needed, -EPROTO. */
+	/* Caller's number, kind and note; NULL where look() knows. s as for read(). 0, -EAGAIN = more of the frame is needed, -EPROTO. */
 	int (*number)(struct codec *c, struct slice s, struct frame *f);
 	/*
 	 * The first bytes of a frame, whole when s.n is its size, into m. Returns how many of them are no body; -EAGAIN =
 	 * more are needed; -EPROTO, -E2BIG or -ENOMEM: the message is refused, with frames.detail.
 	 */
 	ssize_t (*read)(struct codec *c, struct slice s, const struct frame *f, struct msg *m);
-	int (*control)(struct codec *c, struct slice s, const struct frame *f); /* 0 or -errno with why */
-	/* The codec's own answer to a call. wire: status, or MSG_NO_STATUS = that which stands for HTTP's. */
-	int (*answer)(struct codec *c, uint64_t number, int status, int wire, struct slice text);
+	int (*control)(struct codec *c, struct slice s, const struct frame *f); /* 0 or -errno with why; NULL: all are messages */
+	int (*answer)(struct codec *c, const struct frame_answer *a); /* 0 or -ENOMEM */
 };
 
 enum frames_rx { FRAMES_IDLE, FRAMES_COLLECT, FRAMES_BODY };
@@ -96,3 +105,9 @@ ssize_t frames_put_data(struct codec *c, uint64_t id, struct buf *data, bool end
 int frames_put_reset(struct codec *c, uint64_t id, enum proto_why why);
 int frames_put_reply(struct codec *c, uint64_t id, const struct msg *request, const struct proto_reply *r);
 bool frames_reusable(const struct codec *c);
+
+/* What proto_ops of all these codecs say alike. */
+#define FRAMES_METHODS                                                                                                 \
+	.flags = PROTO_MULTIPLEX | PROTO_NEEDS_LENGTH | PROTO_RPC, .state_size = sizeof(struct frames), .fini = frames_fini, \
+	.decode = frames_decode, .room = frames_room, .put_data = frames_put_data, .put_reset = frames_put_reset,      \
+	.put_reply = frames_put_reply, .reusable = frames_reusable

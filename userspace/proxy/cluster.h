@@ -25,6 +25,7 @@
 	X(COUNTER, panics, "picks that did not look at health, because too few hosts are well")                        \
 	X(COUNTER, overflows, "requests and connections refused, or made to wait, because a limit of the node was reached") \
 	X(COUNTER, waits, "requests that waited for a place under maxRequests or maxConnections")                      \
+	X(COUNTER, yields, "connections of many requests that took no more, as another worker waits for a place")       \
 	X(COUNTER, wait_timeouts, "requests that waited for a place in vain")                                          \
 	X(COUNTER, uncounted, "picks of hosts that have no counters of their own, because 4,096 others have")           \
 	X(COUNTER, retries, "retries begun")                                                                           \
@@ -50,6 +51,8 @@ struct clusters_conf {
 	bool (*rests)(void *arg, struct cluster_use *use); /* it has an idle connection here. NULL = never, as the next one */
 	bool (*has_room)(void *arg, struct cluster_use *use); /* a connection here takes one more request, besides those it has */
 	void (*close_rest)(void *arg, struct cluster_use *use); /* one of them is to be closed */
+	/* None is idle: one that carries many is to end, if cluster_conn_yields() says so. NULL = there are none. */
+	void (*retire)(void *arg, struct cluster_use *use);
 	/* All other workers are to call cluster_conn_look() with this name. NULL = there are none. */
 	void (*tell)(void *arg, struct slice cluster);
 	void *arg;
@@ -120,6 +123,8 @@ struct host_stat *cluster_host_stat(const struct cluster_use *use, uint64_t host
  */
 bool cluster_conn_waits(const struct cluster_use *use);
 bool cluster_conn_rests(struct cluster_use *use);
+/* Somebody on another worker has waited for so long that a connection in use is to take no more requests for him. */
+bool cluster_conn_yields(struct cluster_use *use);
 void cluster_conn_room(struct cluster_use *use); /* one that is open takes another request */
 void cluster_conn_look(struct clusters *cs, struct slice cluster); /* another worker told: see clusters_conf.tell */
 

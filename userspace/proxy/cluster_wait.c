@@ -8,7 +8,8 @@
  * Under maxConnections: whoever waits longest on any worker. Each worker shows when the time of its first one is over, and
  * serves it only when nobody's is over earlier. Idle connections of other workers are places, too: who begins to wait has
  * them told, each of them closes one if one more is asked for, and tells in turn that there is a place. What is told in
- * vain, as somebody was quicker, is told again every 10 ms.
+ * vain, as somebody was quicker, is told again every 10 ms. A connection that carries many requests may never be idle: after
+ * 20 ms one of them takes no more, and ends with those that it has.
  */
 #include <errno.h>
 
@@ -16,6 +17,7 @@
 #include "proxy/cluster_priv.h"
 
 #define POLL_NS (10 * MSEC)
+#define YIELD_NS (20 * MSEC)                    /* that many requests have a connection for before others wait in earnest */
 
 static struct list *queue_of(struct cluster_use *u, enum limit_kind k)
 {
@@ -134,6 +136,29 @@ bool cluster_conn_rests(struct cluster_use *u)
 	return true;
 }
 
+/* The one who waits longest elsewhere. Its time is over in `due` and began CLUSTER_WAIT_MS before. */
+static bool waits_long(const struct cluster_use *u)
+{
+	const struct shared_cluster *c = shared_of(u);
+	uint64_t now = u->cs->conf.loop->now_ns;
+
+	for (unsigned i = 0; i < c->all->workers; i++) {
+		uint64_t due = atomic_load_explicit(&c->due_ns[i], memory_order_relaxed);
+
+		if (i != u->cs->conf.worker && due > now && due + YIELD_NS <= now + CLUSTER_WAIT_MS * MSEC)
+			return true;
+	}
+	return false;
+}
+
+bool cluster_conn_yields(struct cluster_use *u)
+{
+	if (!cluster_conn_waits(u) || is_next(u) || !waits_long(u) || !take_asked(shared_of(u)))
+		return false;
+	stat_add(&u->cs->stat.yields, 1);
+	return true;
+}
+
 void cluster_conn_room(struct cluster_use *u)
 {
 	if (!list_empty(&u->conn_waiters))
@@ -160,6 +185,8 @@ void cluster_conn_look(struct clusters *cs, struct slice cluster)
 	limit_return(use_limit(u, LIMIT_CONNECTIONS), &u->share[LIMIT_CONNECTIONS]);
 	if (is_next(u))
 		cluster_wake(cs);
+	else if (!rests(u) && cs->conf.retire)
+		cs->conf.retire(cs->conf.arg, u);
 	else if (rests(u) && take_asked(shared_of(u)))
 		cs->conf.close_rest(cs->conf.arg, u);
 	use_drop(u);

@@ -8,6 +8,7 @@
 #include "proxy/cluster.h"
 #include "proxy/rpc_call.h"
 #include "proxy/upstream.h"
+#include "proxy/upstream_many.h"
 #include "proxy/http.h"
 #include "proxy/layers.h"
 #include "proxy/worker.h"
@@ -15,6 +16,7 @@
 
 #define IDLE_MS_MAX 60000u                      /* whatever the cluster says: hosts close theirs soon after, mostly */
 #define IDLE_MARGIN_MS 1000u                    /* before the host's own time: a request on its way would meet its FIN */
+#define RETIRE_NS (100 * MSEC)                  /* between two connections of a cluster that end for other workers */
 #define IDLE_MAX 1024u                          /* of one host on one worker */
 
 _Static_assert(sizeof(struct pool_key) == 48, "hashed as bytes: no padding");
@@ -246,6 +248,56 @@ void pool_close_rest(void *worker, struct cluster_use *use)
 	(void)worker;
 	if (p)
 		close_some_idle(p);
+}
+
+/* It ends with the streams that it has. One after the other: often that is enough. */
+static void retire(struct upstream_many *m)
+{
+	m->away = true;
+	list_del(&m->roomy);
+}
+
+static bool may_retire(struct pool *p)
+{
+	uint64_t now = p->w->thread.loop.now_ns;
+
+	if (now - p->retired_ns < RETIRE_NS || !cluster_conn_yields(p->use))
+		return false;
+	p->retired_ns = now;
+	return true;
+}
+
+static struct upstream_many *least_used(const struct pool *p)
+{
+	struct upstream_many *least = NULL;
+
+	for (struct table_entry *e = table_next(&p->hosts, NULL); e; e = table_next(&p->hosts, e)) {
+		struct pool_host *h = e->value;
+
+		list_for(x, &h->roomy) {
+			struct upstream_many *m = container_of(x, struct upstream_many, roomy);
+
+			if (m->open && (!least || m->nstreams < least->nstreams))
+				least = m;
+		}
+	}
+	return least;
+}
+
+void pool_retire(void *worker, struct cluster_use *use)
+{
+	struct pool *p = cluster_pool(use);
+	struct upstream_many *m = p ? least_used(p) : NULL;
+
+	(void)worker;
+	if (m && may_retire(p))
+		retire(m);
+}
+
+void pool_yield(struct upstream *u)
+{
+	if (u->many->open && u->many->nstreams && !u->many->away && may_retire(u->home->pool))
+		retire(u->many);
 }
 
 bool pool_open(struct pool_host *h, struct pick *p)

@@ -23,6 +23,7 @@ struct pool {                                   /* one cluster's; its word in th
 	struct table hosts;                     /* by key */
 	unsigned nhosts;
 	uint64_t settings;                      /* hash of what connections are opened with now */
+	uint64_t retired_ns;                    /* when one was last to end for another worker */
 };
 
 /* What is spoken on a connection: HTTP/1.1; HTTP/2; or what the host picks of both, when it is open. */
@@ -67,6 +68,8 @@ void pool_closed(struct pool_host *h);
 void pool_changed(void *worker, struct cluster_use *use);
 bool pool_rests(void *worker, struct cluster_use *use); /* clusters_conf.rests, and .close_rest: the oldest of a host */
 void pool_close_rest(void *worker, struct cluster_use *use);
+void pool_retire(void *worker, struct cluster_use *use); /* clusters_conf.retire: of those with room the one with fewest streams */
+void pool_yield(struct upstream *u);            /* a stream has left it: no other comes, if another worker waits for a place */
 bool pool_has_room(void *worker, struct cluster_use *use); /* clusters_conf.has_room */
 void pool_close_netns(struct worker *w, uint64_t netns); /* idle ones of a pod */
 void pool_close_idle(struct worker *w);         /* at the worker's end */

@@ -348,6 +348,7 @@ void upstream_settle(struct upstream *u)
 
 	if (!u->magic || u->ending)
 		return;
+	pool_yield(u);
 	upstream_many_offer(m);
 	if (m->nstreams || m->nwaiting)
 		return;

@@ -103,6 +103,7 @@ static struct clusters *clusters_of(struct worker *w)
 {
 	struct clusters_conf c = { .loop = &w->thread.loop, .adoption = &w->adoption, .worker = w->index, .up = w->up,
 				   .up_arg = w->outlier, .changed = pool_changed, .rests = pool_rests, .close_rest = pool_close_rest,
+				   .retire = pool_retire,
 				   .has_room = pool_has_room, .tell = tell_others, .arg = w };
 	struct rand r;
 

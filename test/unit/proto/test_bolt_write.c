@@ -529,6 +529,42 @@ static void test_long_bodies(void **state)
 	free(frame);
 }
 
+/* What was corrupt on its way here does not go on with a checksum that is right, nor as a frame that has none. */
+static void test_corrupt_body(void **state)
+{
+	struct two *t = *state;
+	char frame[FRAME_MAX];
+	struct slice whole = numbered(bolt_v2_crc, 1, frame);
+
+	frame[whole.n - 6] ^= 1;
+	assert_int_equal(rpc_decode(&t->down, whole, 0), -EPROTO);
+	failed(&t->down, PROTO_CORRUPT, "checksum of a bolt frame is wrong");
+	says_bytes(&t->up.c.out, (struct slice){ frame, whole.n - 5 });
+	assert_int_equal(proto_bolt.put_reset(&t->up.c, 1, PROTO_CANCELLED), -EPIPE);
+	teardown(state);
+	setup(state);
+	assert_int_equal(hears(&t->down, bolt_raw), 0);
+	whole = numbered(bolt_v2_crc_answer, 1, frame);
+	frame[whole.n - 6] ^= 1;
+	assert_int_equal(rpc_decode(&t->up, whole, 0), -EPROTO);
+	assert_int_equal(t->down.c.out.len, strlen(bolt_raw_answer) / 2 - 1);
+}
+
+/* Bodies of a few bytes, whose last one is held back, at every cut. */
+static void test_short_bodies_with_checksum(void **state)
+{
+	static const size_t steps[] = { 1, 2, 3, 4, 5, 23, 24, 25, 26, 27, 28, 29, 30, 31 };
+	char frame[FRAME_MAX];
+
+	(void)state;
+	for (uint32_t n = 0; n < 4; n++) {
+		rpc_hex("02 02 01 0001 01 00000001 01 01 00000bb8 0000 0000 00000000 61626364 00000000", frame);
+		bytes_put32(frame + 20, n);
+		two_repair(frame, 24 + n + 4);
+		two_check((struct slice){ frame, 24 + n + 4 }, false, false, steps, sizeof(steps) / sizeof(steps[0]));
+	}
+}
+
 #define FRAMES 3000000u
 #define BATCH 50u
 
@@ -590,6 +626,8 @@ int main(void)
 		T(test_answers_over_limits),
 		T(test_bodies_of_other_lengths),
 		T(test_long_bodies),
+		T(test_corrupt_body),
+		T(test_short_bodies_with_checksum),
 		T(test_millions_of_frames),
 	};
 

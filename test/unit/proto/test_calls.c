@@ -12,7 +12,7 @@
 #define LIVE 3000u
 
 /* Ids that go up and wrap, ended in any order: what is there is found, and nothing else. */
-static void test_any_order(void **state)
+static void any_order(uint32_t gap)
 {
 	static uint64_t live[LIVE];
 	struct calls t = { 0 };
@@ -20,11 +20,10 @@ static void test_any_order(void **state)
 	struct rand dice;
 	uint32_t n = 0;
 
-	(void)state;
 	rand_seed(&dice, 7);
 	for (unsigned i = 0; i < 200000; i++) {
 		if (n < LIVE && (!n || rand_below(&dice, 100) < (i < 100000 ? 60 : 45))) {
-			id += 1 + rand_below(&dice, 3);
+			id += 1 + rand_below(&dice, gap);
 			live[n++] = id;
 			assert_int_equal(calls_add(&t, (struct call){ .id = id, .wire = 3 * id, .note = (uint32_t)id }), 0);
 		} else {
@@ -47,6 +46,14 @@ static void test_any_order(void **state)
 	calls_fini(&t);
 	assert_null(calls_find(&t, id));
 	assert_null(calls_find_low(&t, (uint32_t)id));
+}
+
+/* Neighbours; and what falls on each other's places. */
+static void test_any_order(void **state)
+{
+	(void)state;
+	any_order(3);
+	any_order(5000);
 }
 
 /* Most of a long run of neighbours is at home: the first of them is ended without a look at the others. */
