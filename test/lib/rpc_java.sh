@@ -19,6 +19,11 @@ java_mesh() { # the port of a host that nobody uses, for changes
 	listeners:
 	- {name: rpc, address: "127.0.0.1:8080", protocol: $PROTO, routes: [cases]}
 	- {name: named, address: "127.0.0.1:8081", protocol: $PROTO, routes: [names]}
+	- name: any
+	  address: "127.0.0.1:8082"
+	  protocol: auto
+	  routes: [cases]
+	  tls: {mode: permissive, certificates: [{cert: $T/weft.crt, key: $T/weft.key}]}
 	- name: safe
 	  address: "127.0.0.1:8443"
 	  protocol: $PROTO

@@ -102,6 +102,12 @@ def java_client_and_raw_host():
         r = caller.ask("bolt.call", port=9004, service="shop", method="buy", protocol=protocol, version=version, crc=crc, size=100)
         is_((r["ok"], r["wrong"]), ({"raw": 1}, 0))
         is_((host.calls[-1].service, host.calls[-1].method, host.calls[-1].frame.crc), ("shop", "buy", crc))
+    # Why weft does not say it unless told to: the library knows no such command.
+    host.on["buy"] = hold
+    t = caller.begin("bolt.call", port=9004, service="shop", method="buy")
+    eventually(lambda: host.held)
+    host.goaway()
+    is_(caller.end(t)["errors"], {"ConnectionClosedException": 1})
     host = DubboHost(9005, "raw")
     host.on["words"] = lambda call: call.answer(body=":".join(["raw", call.args[2][0], str(call.args[2][1]), "{k=v}"]))
     host.on["$invoke"] = host.on["words"]

@@ -450,7 +450,7 @@ static void fini(struct codec *c)
 
 static const struct conf_item rows[] = {
 	CONF_ITEM(struct bolt_conf, goaway, "goaway", BOOL,
-		  .help = "clients are told by command 100 that their connection will close; old Java clients log it and go on"),
+		  .help = "clients are told by command 100 that their connection will close; not for Java's bolt library, which ends it then"),
 	CONF_END
 };
 
