@@ -370,7 +370,7 @@ def a_client_that_does_not_read():
     c, n = ClientOf(), 400 if name == "bolt" else 60  # a host in Python takes its time to read strings
     c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     frames = b"".join(c.made(i, "shop", "buy", body(60000, i), {}, 60000, False) for i in range(1, n))
-    done = threading.Event()
+    done, before = threading.Event(), rss(proxy())
 
     def pour():
         try:
@@ -382,6 +382,8 @@ def a_client_that_does_not_read():
     quick = ClientOf()
     for i in range(20):
         is_(quick.ask("shop", "buy", body(100, i)).body, body(100, i))
+    grown = rss(proxy()) - before
+    assert "address" in WEFT or "thread" in WEFT or grown < 12 << 20, f"{grown} bytes for {len(frames)} that nobody reads"
     for i in range(1, n):
         is_(c.answer(i).body, body(60000, i))
     assert done.wait(LIMIT)

@@ -601,9 +601,11 @@ static size_t room(struct downstream *d)
 {
 	struct stream *s;
 
-	const struct turns *t = d->leg.ready ? downstream_turns(d) : NULL;
+	struct turns *t = d->leg.ready ? downstream_turns(d) : NULL;
 
-	if (t && t->full)
+	if (t)
+		t->clogged = d->leg.codec.out.len >= TURNS_OUT_HIGH;
+	if (t && (t->full || t->clogged))
 		return 0;
 	/* Bodies of many streams are held back by their windows, or by what lies here of them. */
 	if (d->phase == DOWNSTREAM_LINGER || !downstream_busy(d) || d->many)
@@ -737,6 +739,16 @@ static void readable(struct leg *l)
 	downstream_pump(container_of(l, struct downstream, leg));
 }
 
+static void unclog(struct downstream *d)
+{
+	struct turns *t = d->leg.ready ? downstream_turns(d) : NULL;
+
+	if (!t || !t->clogged || d->leg.codec.out.len > TURNS_OUT_LOW)
+		return;
+	t->clogged = false;
+	leg_again(&d->leg);
+}
+
 static void sent(struct leg *l)
 {
 	struct downstream *d = container_of(l, struct downstream, leg);
@@ -750,6 +762,7 @@ static void sent(struct leg *l)
 		linger(d);
 		return;
 	}
+	unclog(d);
 	list_for(x, &d->streams) {
 		stream_client_sent(container_of(x, struct stream, node));
 		if (!d->magic)

@@ -17,11 +17,14 @@ struct turns {
 	struct list waiting;                    /* by stream.turn_node */
 	size_t held;                            /* bytes of requests' bodies that did not go on yet */
 	bool full;                              /* so many that nothing is read */
+	bool clogged;                           /* nothing is read until the client has taken some of its answers */
 	bool passing;
 };
 
 #define TURNS_HELD_HIGH (1u << 20)
 #define TURNS_HELD_LOW (TURNS_HELD_HIGH / 2)
+#define TURNS_OUT_HIGH (256u << 10)             /* bytes of answers that the client does not take, before it is clogged */
+#define TURNS_OUT_LOW (TURNS_OUT_HIGH / 2)
 
 /* Zeroed state of such a codec, behind its turns; NULL: out of memory. */
 void *turns_new(const struct proto_ops *ops);
