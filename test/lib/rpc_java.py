@@ -14,8 +14,9 @@ QUICK = "callback" if BOLT else "async"         # many at once without a thread 
 FOUND_BUSY, FOUND_LATE, FOUND_GONE = ("InvokeServerBusyException", "InvokeTimeoutException", "InvokeException") if BOLT else \
     ("Network", "Timeout", "Network")
 TLS = {"cert": f"{T}/host.crt", "key": f"{T}/host.key", "ca": f"{T}/ca.crt"}
-# The caller's heartbeats go to weft and are answered there.
-hosts, mortal, caller = Jvm("hosts.log"), Jvm("mortal.log"), Jvm("caller.log", bolt_tcp_heartbeat_interval=100)
+# The caller's heartbeats go to weft and are answered there; it never gives up for late ones.
+hosts, mortal = Jvm("hosts.log"), Jvm("mortal.log")
+caller = Jvm("caller.log", bolt_tcp_heartbeat_interval=100, bolt_tcp_heartbeat_maxtimes=1000000)
 
 
 def host(verb, port, **what):

@@ -41,7 +41,7 @@ final class DubboCaller {
 	}
 
 	private String url() {
-		return "dubbo://127.0.0.1:" + in.getIntValue("port") + "/" + Shop.class.getName() + "?payload=67108864&timeout="
+		return "dubbo://127.0.0.1:" + in.getIntValue("port") + "/" + Shop.class.getName() + "?payload=67108864&connect.timeout=60000&timeout="
 			+ number("timeout", 60000) + "&connections=" + number("connections", 1) + "&heartbeat=" + number("heartbeat", 60000)
 			+ (in.containsKey("cert") ? "&ssl-enabled=true" : "");
 	}

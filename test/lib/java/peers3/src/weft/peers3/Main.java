@@ -124,7 +124,7 @@ public final class Main {
 			ReferenceConfig<Shop> r = new ReferenceConfig<>();
 			r.setApplication(application());
 			r.setInterface(Shop.class);
-			r.setUrl(in.getString("protocol") + "://127.0.0.1:" + in.getIntValue("port"));
+			r.setUrl(in.getString("protocol") + "://127.0.0.1:" + in.getIntValue("port") + "?connect.timeout=60000");
 			r.setGroup(in.getString("group"));
 			r.setVersion(in.getString("version"));
 			r.setTimeout(in.containsKey("timeout") ? in.getIntValue("timeout") : 60000);
