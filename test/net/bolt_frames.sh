@@ -9,6 +9,8 @@ workers: 1
 kernel: {mode: off}
 listeners:
 - {name: calls, address: "127.0.0.1:8080", protocol: bolt, routes: [calls]}
+- {name: polite, address: "127.0.0.1:8081", protocol: bolt, routes: [calls], timeouts: {connectionAge: 300ms}, protocolSettings: {goaway: true}}
+- {name: plain, address: "127.0.0.1:8082", protocol: bolt, routes: [calls], timeouts: {connectionAge: 300ms}}
 routes:
 - name: calls
   rules:
@@ -250,6 +252,21 @@ def idle_hosts_are_asked_whether_they_live():
     idle.answers_beats = True
     is_(c.ask("idle", "x").status, SUCCESS)
     is_(one.wrong + idle.wrong, [])
+
+
+@case
+def clients_are_told_to_go_where_the_listener_says():
+    fresh()
+    one.on["hold"] = hold
+    for port, told in ((8081, 1), (8082, 0)):
+        c = BoltClient(port)
+        n = c.call("shop", "hold", b"x", timeout=60000)
+        eventually(lambda: one.held)
+        while c.gone < told:
+            c.step()
+        one.let_go()
+        is_((c.answer(n).body, c.gone), (b"x", told), "what is under way is answered")
+        assert c.closed(), c.buf
 
 
 LOG, ACCESS = sys.argv[1:3]
