@@ -38,6 +38,7 @@ like "$(cat "$T/ok.out")" "^$T/weft.yaml:8: listeners\[0\].protocolSettings.nobo
 conf '{nobody: 7}'
 weftd_start
 like "$(admin /snapshot)" '"protocol_settings":"{\\"nobody\\":7}"' "settings are in the snapshot"
+like "$(admin /listeners)" '"protocolSettings":\{"nobody":7\}' "those in force are shown with the listener"
 
 cat > "$T/calls.py" <<'PY'
 """calls.py STATUS: of a call that no route takes."""

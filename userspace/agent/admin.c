@@ -7,6 +7,8 @@
 
 #include "agent/agent.h"
 #include "agent/view.h"
+#include "conf/dump.h"
+#include "conf/settings.h"
 #include "model/dump.h"
 #include "weft/str.h"
 
@@ -134,6 +136,15 @@ void view_counts_member(const struct agent *a, const struct stat_desc *d, struct
 	if (json_object_size(counts))
 		json_object_set(o, "counts", counts);
 	json_decref(counts);
+}
+
+void view_settings(json_t *o, const char *member, const struct settings_kind *k, struct slice text)
+{
+	struct settings *s = k->rows ? settings_new(k, text, NULL) : NULL;
+
+	if (s)
+		json_object_set_new(o, member, conf_dump(k->rows, settings_conf(s)));
+	settings_free(s);
 }
 
 void view_error(struct http_response *rs, int status, const char *fmt, ...)

@@ -13,6 +13,9 @@ void view_error(struct http_response *rs, int status, const char *fmt, ...) __at
 /* What the proxy counted under this name, a member a row; nothing when it said nothing. */
 void view_counts(const struct agent *a, const struct stat_desc *d, struct slice name, json_t *o);
 void view_counts_member(const struct agent *a, const struct stat_desc *d, struct slice name, json_t *o); /* the same as "counts" */
+struct settings_kind;
+/* What an extension works with, defaults included, as member of o; nothing when it takes no settings. */
+void view_settings(json_t *o, const char *member, const struct settings_kind *k, struct slice text);
 /* For rendering piece by piece: appends to rs->body. 0 or -ENOMEM. */
 int view_write(void *rs, struct slice piece);
 

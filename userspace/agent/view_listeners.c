@@ -2,6 +2,8 @@
 /* /listeners: the snapshot's listeners, whether their sockets are open, and what the proxy counts. */
 #include "agent/agent.h"
 #include "agent/view.h"
+#include "base/protocols.h"
+#include "conf/settings.h"
 #include "model/dump.h"
 #include "model/fact.h"
 #include "model/listener_stat.h"
@@ -55,7 +57,9 @@ static json_t *listener_json(const struct agent *a, const struct listener *l)
 			      "workerChoice", d && d->steered ? "least-loaded" : "hash", "tls", tls[l->tls.mode], "capture",
 			      capture[l->capture], "routes", names(l->routes, l->nroutes), "source",
 			      fact_mark_name(&mark, where, sizeof(where)));
+	struct settings_kind protocol = proto_settings(protocol_rpc(l->protocol));
 
+	view_settings(o, "protocolSettings", &protocol, l->protocol_settings);
 	if (l->netns)
 		json_object_set_new(o, "namespace", json_integer((json_int_t)l->netns));
 	view_counts(a, &listener_stat_desc, l->name, o);

@@ -7,6 +7,7 @@
 #include "agent/view.h"
 #include "base/arena.h"
 #include "base/extensions.h"
+#include "base/protocols.h"
 #include "base/table.h"
 #include "conf/dump.h"
 #include "conf/settings.h"
@@ -252,29 +253,21 @@ static void cluster_origin(const struct agent *a, const struct cluster *c, json_
 						      dump_text(slice_str(why))));
 }
 
-/* What its balancer works with, defaults included. */
-static void put_settings(json_t *o, const struct cluster_fact *c)
-{
-	const struct lb_ops *ops = extension_find(EXTENSION_lb, cluster_balancer(c));
-	struct settings_kind k = { .rows = ops ? ops->conf : NULL, .size = ops ? ops->conf_size : 0 };
-	struct settings *s = k.rows ? settings_new(&k, c->balancer_settings, NULL) : NULL;
-
-	if (s)
-		json_object_set_new(o, "loadBalancerSettings", conf_dump(k.rows, settings_conf(s)));
-	settings_free(s);
-}
-
 static json_t *cluster_json(const struct agent *a, const struct cluster *c)
 {
 	static const char *const prefer[] = { "any", "region", "zone" };
 	json_t *hosts = json_array(), *o;
+	struct settings_kind balancer, protocol;
 
 	for (size_t i = 0; i < c->nhosts; i++)
 		json_array_append_new(hosts, host_json(a, c->hosts[i]));
 	o = json_pack("{so so ss si so so}", "name", text(c->name), "loadBalancer", text(cluster_balancer(c->conf)), "prefer",
 		      prefer[c->conf->prefer], "generation", (int)c->generation, "source", mark_text(&c->conf->fact), "hosts",
 		      hosts);
-	put_settings(o, c->conf);
+	balancer = lb_settings(extension_find(EXTENSION_lb, cluster_balancer(c->conf)));
+	protocol = proto_settings(protocol_rpc(c->conf->protocol));
+	view_settings(o, "loadBalancerSettings", &balancer, c->conf->balancer_settings);
+	view_settings(o, "protocolSettings", &protocol, c->conf->protocol_settings);
 	view_counts_member(a, &cluster_http_stat_desc, c->name, o);
 	cluster_origin(a, c, o);
 	return o;

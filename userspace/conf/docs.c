@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The reference of settings, as Markdown: a section per mapping, a table row per field. */
 #include <stdio.h>
+#include "base/protocols.h"
 #include "conf/dump.h"
 #include "conf/extension_rows.h"
 #include "conf/value.h"
@@ -97,6 +98,17 @@ static void choices_of(struct buf *out, const char *path, const struct conf_item
 	}
 }
 
+/* What extensions that are built in read in a mapping that is theirs. */
+static void settings_of(struct buf *out, const char *path, const struct conf_item *row)
+{
+	if (!strcmp(row->name, "protocolSettings"))
+		for (const struct proto_ops *const *p = protocols(); *p; p++)
+			if ((*p)->conf) {
+				buf_printf(out, "\n## %s.%s with protocol: %s\n", path, row->name, (*p)->name);
+				table(out, (*p)->conf);
+			}
+}
+
 /* The table, then a section for each mapping within. */
 static void body(struct buf *out, const char *path, const struct conf_item *rows, const struct conf_choice *choices)
 {
@@ -106,6 +118,8 @@ static void body(struct buf *out, const char *path, const struct conf_item *rows
 	for (const struct conf_item *r = rows; !ends(r); r++) {
 		if (r->type == CONF_CHOICE)
 			choices_of(out, path, r, r->choices ? r->choices : choices);
+		if (r->type == CONF_STRUCT && !r->rows)
+			settings_of(out, path, r);
 		if (!r->rows || r->of == CONF_LIST)
 			continue;
 		snprintf(inner, sizeof(inner), "%s%s%s%s", path, *path ? "." : "", r->name,

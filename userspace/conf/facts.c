@@ -224,7 +224,7 @@ int making_settings(struct making *m, const char *field, struct slice who, const
 int making_protocol_settings(struct making *m, struct fact *f, struct slice protocol, struct slice *out)
 {
 	const struct proto_ops *ops = protocol_rpc(protocol);
-	const struct settings_kind k = {.rows = ops ? ops->conf : NULL, .size = ops ? ops->conf_size : 0};
+	const struct settings_kind k = proto_settings(ops);
 	struct slice text;
 
 	if (making_settings(m, "protocolSettings", protocol, &k, &text))

@@ -225,7 +225,7 @@ static int check_http2(struct making *m, const struct cluster_conf *c)
 static int set_balancer(struct making *m, struct cluster_fact *f, const struct cluster_conf *c)
 {
 	const struct lb_ops *ops = extension_find(EXTENSION_lb, c->balancer);
-	struct settings_kind k = { .rows = ops ? ops->conf : NULL, .size = ops ? ops->conf_size : 0 };
+	struct settings_kind k = lb_settings(ops);
 	struct slice text;
 
 	if (making_settings(m, "loadBalancerSettings", c->balancer, &k, &text))

@@ -5,6 +5,8 @@
  */
 #pragma once
 #include "weft/conf.h"
+#include "weft/lb.h"
+#include "weft/proto.h"
 
 /*
  * A mapping as JSON on one line, members by name; the one named without (NULL: none) is left out. What rows take as a
@@ -19,6 +21,17 @@ struct settings_kind {
 	int (*init)(void *conf, struct err *e); /* NULL = nothing beyond the rows */
 	void (*fini)(void *conf);               /* accepts what a failed init left; NULL = nothing held */
 };
+
+/* Of methods that a fact names; ops NULL: of none, which takes none. */
+static inline struct settings_kind lb_settings(const struct lb_ops *ops)
+{
+	return (struct settings_kind){ .rows = ops ? ops->conf : NULL, .size = ops ? ops->conf_size : 0 };
+}
+
+static inline struct settings_kind proto_settings(const struct proto_ops *ops)
+{
+	return (struct settings_kind){ .rows = ops ? ops->conf : NULL, .size = ops ? ops->conf_size : 0 };
+}
 
 /* Runs init on what a decode has filled, and fini on it again: 0, or what it said. */
 int settings_try(const struct settings_kind *k, const void *conf, struct err *e);

@@ -60,7 +60,7 @@ void codec_conf_drop(const void *conf)
 
 static struct codec_conf *conf_new(const struct proto_ops *ops, struct slice text, struct err *e)
 {
-	const struct settings_kind k = { .rows = ops->conf, .size = ops->conf_size };
+	const struct settings_kind k = proto_settings(ops);
 	struct settings *s = settings_new(&k, text, e);
 	struct codec_conf *c = s ? mem_alloc(sizeof(*c) + ops->conf_size) : NULL;
 

@@ -74,7 +74,7 @@ static void plan_balancer(struct plan *p, const struct lb_ops *const *lbs)
 
 	p->ops = ops_of(lbs, p->cluster);
 	p->lb_conf = conf;
-	k = (struct settings_kind){ .rows = p->ops->conf, .size = p->ops->conf_size };
+	k = lb_settings(p->ops);
 	if (!k.rows)
 		return;
 	p->settings = settings_new(&k, conf->balancer_settings, &e);

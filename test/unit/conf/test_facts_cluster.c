@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kit.h"
 
+#include "base/extensions.h"
 #include "model/fact.h"
 
 static const struct cluster_fact *cluster(const struct config *c, const char *name)
@@ -167,12 +168,55 @@ static void what_is_wrong_is_said(void **state)
 		kit_config_says(bad[i].text, bad[i].says);
 }
 
+struct turn_conf {
+	uint32_t every;
+	bool odd;
+};
+
+static void settings_of_what_it_names(void **state)
+{
+	static const struct conf_item rows[] = {
+		CONF_ITEM(struct turn_conf, every, "every", INT, .required = true, .min = 2, .max = 9, .help = "n"),
+		CONF_ITEM(struct turn_conf, odd, "odd", BOOL, .help = "b"),
+		CONF_END
+	};
+	static const struct lb_ops turn = { .name = "turn", .conf = rows, .conf_size = sizeof(struct turn_conf) };
+	static const struct proto_ops talk = { .name = "talk", .flags = PROTO_RPC, .conf = rows, .conf_size = sizeof(struct turn_conf) };
+	static const struct bad bad[] = {
+		{ CLUSTER("loadBalancer: turn"), "f:2: clusters[0].loadBalancerSettings: every is missing" },
+		{ CLUSTER("loadBalancer: turn\n  loadBalancerSettings: {every: 1}"),
+		  "f:4: clusters[0].loadBalancerSettings.every: 1 is out of range, want a whole number from 2 to 9" },
+		{ CLUSTER("loadBalancer: random\n  loadBalancerSettings: {}"), "f:4: clusters[0].loadBalancerSettings: random takes no settings" },
+		{ CLUSTER("protocol: talk"), "f:2: clusters[0].protocolSettings: every is missing" },
+		{ CLUSTER("protocol: http\n  protocolSettings: {every: 2}"), "f:4: clusters[0].protocolSettings: http takes no settings" },
+		{ CLUSTER("loadBalancer: extension"), "f:3: clusters[0].loadBalancer: want one of: least-request, round-robin, random, maglev, "
+						       "ring-hash, peak-ewma, original-destination, turn; not extension" },
+	};
+	struct config *c;
+	const struct cluster_fact *f;
+
+	(void)state;
+	extension_add(EXTENSION_lb, &turn);
+	extension_add(EXTENSION_proto, &talk);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		kit_config_says(bad[i].text, bad[i].says);
+	c = kit_config("clusters:\n- {name: a, loadBalancer: turn, loadBalancerSettings: {odd: true, every: 3}, protocol: talk,\n"
+		       "   protocolSettings: {every: 4}}\n");
+	f = cluster(c, "a");
+	assert_int_equal(f->lb, LB_POLICY_EXTENSION);
+	assert_true(slice_eq_str(cluster_balancer(f), "turn"));
+	assert_true(slice_eq_str(f->balancer_settings, "{\"every\":3,\"odd\":true}"));
+	assert_true(slice_eq_str(f->protocol_settings, "{\"every\":4}"));
+	config_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_left_out_is_what_fact_new_gives),
 		cmocka_unit_test(everything_of_a_cluster),
 		cmocka_unit_test(what_is_wrong_is_said),
+		cmocka_unit_test(settings_of_what_it_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
