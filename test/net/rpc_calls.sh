@@ -459,6 +459,21 @@ def counted_by_method_and_logged():
 
 
 @case
+def explained_as_it_is_routed():
+    def explain(*more):
+        return subprocess.check_output([WEFT, "explain", "rpc", *more, "--listener", "calls"], text=True)
+    said = explain("shop", "buy", "-H", "x-user: bob")
+    assert said.startswith("buy of service shop at listener calls\n  rule           calls, rule 1 "), said
+    assert "127.0.0.1:9002" in said, said
+    assert 'it wants rpcMethod Exact special: the request has "buy"' in said, said
+    said = explain("change", "x", "-H", "x-drop: 1")
+    assert "- x-drop: 1" in said and "+ x-mesh: weft" in said, said
+    assert "404: no route" in explain("nobody", "x")
+    told = subprocess.run([WEFT, "explain", "rpc", "shop", "x"], capture_output=True, text=True)
+    assert told.returncode and "3 listeners of RPC protocols: say which one with --listener NAME" in told.stderr, told
+
+
+@case
 def goaway_of_a_host_loses_nothing():
     fresh()
     c = ClientOf()

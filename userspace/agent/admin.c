@@ -40,7 +40,8 @@ static const struct path {
 	{ "/kernel/reasons", view_kernel_reasons, "why connections took the path they took" },
 	{ "/routes", view_routes, "routes with their rules, and who has them" },
 	{ "/explain", view_explain, "?protocol=tcp&address=10.96.0.10:80[&from=CGROUP|PID][&sample=N], or "
-				    "?http=GET&url=http://web/a[&headers=NAME: VALUE by lines][&listener=NAME][&from=IDENTITY][&client=IP]" },
+				    "?http=GET&url=http://web/a[&headers=NAME: VALUE by lines][&listener=NAME][&from=IDENTITY][&client=IP], or "
+				    "?rpc=SERVICE&method=METHOD[&headers=...][&listener=NAME][&from=IDENTITY][&client=IP]" },
 	{ "/registries", view_registries, "registries, their state and what was refused" },
 };
 

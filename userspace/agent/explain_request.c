@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "base/path.h"
+#include "base/protocols.h"
 #include "conf/config.h"
 #include "model/dump.h"
 #include "model/routers.h"
@@ -45,7 +46,7 @@ static int header_line(struct asker *k, struct slice line)
 	value = (struct slice){ colon + 1, line.n - name.n - 1 };
 	while (value.n && value.p[0] == ' ')
 		value = (struct slice){ value.p + 1, value.n - 1 };
-	if (slice_eq_nocase(name, SLICE_LIT("host")))
+	if (slice_eq_nocase(name, SLICE_LIT("host")) && !k->q->rpc)
 		k->q->m.authority = value;
 	return msg_push(&k->q->m, name, value);
 }
@@ -199,10 +200,36 @@ static int by_port(struct asker *k)
 	return 0;
 }
 
+static bool is_rpc(const struct listener *l)
+{
+	return slice_eq_str(l->protocol, "auto") || protocol_rpc(l->protocol);
+}
+
+static int by_kind(struct asker *k)
+{
+	struct fact_set set = snapshot_facts(k->s, FACT_LISTENER);
+	const struct fact *any = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < set.n; i++) {
+		if (!is_rpc((const struct listener *)set.v[i]))
+			continue;
+		any = set.v[i];
+		n++;
+	}
+	if (n != 1)
+		return err_add(k->e, -EINVAL, n ? "%zu listeners of RPC protocols: say which one with --listener NAME" :
+					      "there are %zu listeners of RPC protocols", n);
+	take_owner(k, any);
+	return 0;
+}
+
 static int owner(struct asker *k, struct slice listener)
 {
 	const struct fact *f;
 
+	if (!listener.n && k->q->rpc)
+		return by_kind(k);
 	if (!listener.n)
 		return by_service(k) ? 0 : by_port(k);
 	f = snapshot_fact(k->s, FACT_LISTENER, listener);
@@ -237,9 +264,23 @@ static int client(struct explain_request *q, struct slice text, struct err *e)
 	return 0;
 }
 
+static int rpc_call(struct asker *k, const struct http_request *rq, struct slice service)
+{
+	struct msg *m = &k->q->m;
+	int err;
+
+	k->q->rpc = true;
+	m->flags |= MSG_EXACT_NAMES;
+	m->service = service;
+	m->rpc_method = word(k->q, rq, "method");
+	err = headers(k, word(k->q, rq, "headers"));
+	return err ? err : owner(k, word(k->q, rq, "listener"));
+}
+
 int explain_request_init(struct explain_request *q, const struct snapshot *s, const struct http_request *rq, struct err *e)
 {
 	struct asker k = { .q = q, .s = s, .e = e };
+	struct slice service;
 	int err;
 
 	*q = (struct explain_request){ .m = { .kind = MSG_REQUEST, .status = MSG_NO_STATUS } };
@@ -247,6 +288,11 @@ int explain_request_init(struct explain_request *q, const struct snapshot *s, co
 	q->m.arena = &q->arena;
 	q->m.method = word(q, rq, "http");
 	q->identity = word(q, rq, "from");
+	service = word(q, rq, "rpc");
+	if (service.n) {
+		err = client(q, word(q, rq, "client"), e);
+		return err ? err : rpc_call(&k, rq, service);
+	}
 	err = url(&k, word(q, rq, "url"));
 	if (!err)
 		err = client(q, word(q, rq, "client"), e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request that somebody asks about: "?http=GET&url=http://h/p&header=...", made into the message that the proxy would
- * route, and the router that it would ask.
+ * A request that somebody asks about: "?http=GET&url=http://h/p&headers=...", or a call of an RPC protocol: "?rpc=SERVICE&
+ * method=METHOD&headers=...", made into the message that the proxy would route, and the router that it would ask.
  */
 #pragma once
 #include <jansson.h>
@@ -16,6 +16,7 @@ struct explain_request {
 	struct slice identity;
 	struct ip client;                       /* the client's address, as the proxy takes it */
 	bool has_client;                        /* it was said */
+	bool rpc;                               /* a call of an RPC protocol */
 	const struct router *router;            /* the snapshot's */
 	json_t *at;                             /* {"listener": ...} or {"service": ...} */
 };
@@ -23,7 +24,7 @@ struct explain_request {
 /*
  * Words of the query: http METHOD, url, headers ("name: value" by lines), listener NAME, from IDENTITY, client IP. Without listener:
  * the service with routes that the URL's host and port name, else the one HTTP listener with routes, or the one of several
- * on the URL's port. 0, or -EINVAL with words. Finish it in both cases.
+ * on the URL's port; of a call, the one listener of RPC. 0, or -EINVAL with words. Finish it in both cases.
  */
 int explain_request_init(struct explain_request *q, const struct snapshot *s, const struct http_request *rq, struct err *e);
 void explain_request_fini(struct explain_request *q);

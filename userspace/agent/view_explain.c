@@ -210,7 +210,7 @@ void view_explain(struct agent *a, const struct http_request *rq, struct http_re
 	char method[16];
 	int err;
 
-	if (http_query(rq->query, "http", method, sizeof(method))) {
+	if (http_query(rq->query, "http", method, sizeof(method)) || http_query(rq->query, "rpc", method, sizeof(method))) {
 		view_explain_http(a, rq, rs);
 		return;
 	}

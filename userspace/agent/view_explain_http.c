@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /explain?http=METHOD: which rule an HTTP request would meet, and what would become of it. Asked of the routers of the
+ * /explain?http=METHOD and ?rpc=SERVICE: which rule a request would meet, and what would become of it. Asked of the routers of the
  * agent's own snapshot, which are the proxy's: same facts, same code.
  */
 #include <stdlib.h>
@@ -75,7 +75,7 @@ static json_t *lack_text(const struct route_candidate *c, const struct explain_r
 	if (c->lack == ROUTE_LACK_IDENTITY)
 		return json_string(q->identity.n ? "another client identity" : "a client identity (--from)");
 	want = route_condition_words(c->lack, c->condition);
-	if ((c->lack == ROUTE_LACK_SERVICE || c->lack == ROUTE_LACK_RPC_METHOD) && !(q->m.flags & MSG_GRPC))
+	if ((c->lack == ROUTE_LACK_SERVICE || c->lack == ROUTE_LACK_RPC_METHOD) && !(q->m.flags & MSG_GRPC) && !q->rpc)
 		j = json_sprintf("%s: the request is no gRPC call: a POST with content-type application/grpc", want);
 	else
 		j = c->has.p ? json_sprintf("%s: the request has \"%.*s\"", want, SLICE_ARG(c->has)) :
@@ -239,7 +239,10 @@ static void outcome(struct agent *a, json_t *o, const struct route_hit *hit, str
 {
 	const struct route_rule *r = hit->rule;
 
-	if (r->redirect_status)
+	if (r->redirect_status && q->rpc)
+		json_object_set_new(o, "outcome", json_pack("{ss si ss}", "type", "error", "status", 404, "why",
+							    "the route redirects, which is for HTTP alone"));
+	else if (r->redirect_status)
 		json_object_set_new(o, "outcome", json_pack("{ss si so}", "type", "redirect", "status", r->redirect_status, "location",
 							    dump_text(redirect_location(hit, &q->m))));
 	else if (r->direct_status)
@@ -249,16 +252,17 @@ static void outcome(struct agent *a, json_t *o, const struct route_hit *hit, str
 		forward(a, o, hit, mt, q);
 }
 
-/* What a gRPC client hears where weft answers by itself. */
-static json_t *as_call(json_t *o, const struct msg *m)
+/* What a gRPC client hears where weft answers by itself; one of RPC hears what stands for the status in its protocol. */
+static json_t *as_call(json_t *o, const struct explain_request *q)
 {
+	const struct msg *m = &q->m;
 	json_t *outcome = json_object_get(o, "outcome"), *status = json_object_get(outcome, "status");
 	int code = grpc_code_of_http((int)json_integer_value(status));
 
-	if (!(m->flags & MSG_GRPC))
+	if (!(m->flags & MSG_GRPC) && !q->rpc)
 		return o;
 	json_object_set_new(o, "call", json_pack("{so so}", "service", dump_text(m->service), "method", dump_text(m->rpc_method)));
-	if (status)
+	if (status && !q->rpc)
 		json_object_set_new(outcome, "grpcStatus", json_pack("{si ss}", "code", code, "word", grpc_code_word(code)));
 	return o;
 }
@@ -280,11 +284,11 @@ static json_t *answer(struct agent *a, struct explain_request *q, struct matcher
 		json_object_set_new(o, "rule", rule_json(&hit));
 		json_object_set_new(o, "why", others.why ? json_sprintf("it %s", others.why) : json_string("no other rule matches"));
 		outcome(a, o, &hit, mt, q);
-		return as_call(o, &q->m);
+		return as_call(o, q);
 	}
 	json_object_set_new(o, "why", json_string(host.p ? "no rule matches" : "no route has this host"));
 	json_object_set_new(o, "outcome", json_pack("{ss si ss}", "type", "error", "status", 404, "why", "no route"));
-	return as_call(o, &q->m);
+	return as_call(o, q);
 }
 
 void view_explain_http(struct agent *a, const struct http_request *rq, struct http_response *rs)

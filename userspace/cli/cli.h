@@ -37,6 +37,7 @@ int cli_no_more(const struct cli *c, int used);
 /* Appends in to out[*at], what is not plain as %XX, terminated. 0; -1: it does not fit. */
 int cli_encode(char *out, size_t size, size_t *at, const char *in);
 int explain_http(struct cli *c);                /* "explain http ..." */
+int explain_rpc(struct cli *c);                 /* "explain rpc ..." */
 
 int verb_status(struct cli *c);
 int verb_services(struct cli *c);

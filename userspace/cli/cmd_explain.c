@@ -93,6 +93,8 @@ int verb_explain(struct cli *c)
 
 	if (c->argc && !strcmp(c->argv[0], "http"))
 		return explain_http(c);
+	if (c->argc && !strcmp(c->argv[0], "rpc"))
+		return explain_rpc(c);
 	from = cli_option(c, "--from");
 	sample = cli_option(c, "--sample");
 	if (c->argc != 2)

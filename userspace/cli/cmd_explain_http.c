@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain http: which rule a request would meet, and what would become of it, in sentences. */
+/* explain http, explain rpc: which rule a request would meet, and what would become of it, in sentences. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +15,12 @@ static const char *text(const json_t *o, const char *path)
 static long long number(const json_t *o, const char *path)
 {
 	return json_integer_value(render_path(o, path));
+}
+
+/* A call of an RPC protocol has neither method nor path of HTTP. */
+static bool is_rpc(const json_t *o)
+{
+	return !*json_string_value(render_path(o, "request.method"));
 }
 
 static void put_rule(const json_t *o)
@@ -59,7 +65,8 @@ static void put_forwarded(const json_t *o)
 
 	if (!after)
 		return;
-	printf("  goes on as     %s %s, Host: %s\n", text(after, "method"), text(after, "path"), text(after, "authority"));
+	if (!is_rpc(o))
+		printf("  goes on as     %s %s, Host: %s\n", text(after, "method"), text(after, "path"), text(after, "authority"));
 	put_headers(before, after, '-');
 	put_headers(after, before, '+');
 }
@@ -196,15 +203,26 @@ static void put_others(const json_t *o)
 		printf("%s%lld matches of other rules are for another path\n", json_array_size(rows) ? "" : "\n", number(o, "otherPaths"));
 }
 
-static void put(const json_t *o)
+/* "GET http://web.example/orders at listener web", or "buy of service shop at listener calls". */
+static void put_asked(const json_t *o)
 {
 	const json_t *service = render_path(o, "at.service");
+	const char *at = service ? "service" : "listener", *name = service ? text(o, "at.service") : text(o, "at.listener");
 
+	if (is_rpc(o)) {
+		printf("%s of service %s at %s %s\n", text(o, "call.method"), text(o, "call.service"), at, name);
+		return;
+	}
 	printf("%s %s://%s%s at %s %s\n", text(o, "request.method"), text(o, "request.scheme"), text(o, "request.authority"),
-	       text(o, "request.path"), service ? "service" : "listener", service ? text(o, "at.service") : text(o, "at.listener"));
+	       text(o, "request.path"), at, name);
 	if (json_object_get(o, "call"))
 		printf("  call           %s of service %s\n", text(o, "call.method"), text(o, "call.service"));
 	printf("  host           %s\n", text(o, "host"));
+}
+
+static void put(const json_t *o)
+{
+	put_asked(o);
 	put_rule(o);
 	printf("  because        %s\n", text(o, "why"));
 	put_outcome(o);
@@ -242,7 +260,7 @@ static char *take_headers(struct cli *c)
 	return all;
 }
 
-int explain_http(struct cli *c)
+static int explain_request(struct cli *c, const char *first, const char *second, const char *usage)
 {
 	static char target[TARGET_BYTES] = "/explain";
 	const char *listener = cli_option(c, "--listener"), *from = cli_option(c, "--from"), *client = cli_option(c, "--client");
@@ -252,11 +270,11 @@ int explain_http(struct cli *c)
 	json_t *o;
 
 	if (err)
-		cli_fail(EXIT_USAGE, "explain http METHOD URL: such as explain http GET http://web.example/orders -H 'x-user: bob'");
-	else if (!headers || add_word(target, &n, "http", c->argv[1]) || add_word(target, &n, "url", c->argv[2]) ||
+		cli_fail(EXIT_USAGE, "%s", usage);
+	else if (!headers || add_word(target, &n, first, c->argv[1]) || add_word(target, &n, second, c->argv[2]) ||
 		 add_word(target, &n, "headers", *headers ? headers : NULL) || add_word(target, &n, "listener", listener) ||
 		 add_word(target, &n, "from", from) || add_word(target, &n, "client", client))
-		err = cli_fail(EXIT_USAGE, "explain http: more than %d bytes in all", TARGET_BYTES);
+		err = cli_fail(EXIT_USAGE, "explain %s: more than %d bytes in all", c->argv[0], TARGET_BYTES);
 	free(headers);
 	if (err)
 		return EXIT_USAGE;
@@ -269,4 +287,16 @@ int explain_http(struct cli *c)
 		put(o);
 	json_decref(o);
 	return EXIT_OK;
+}
+
+int explain_http(struct cli *c)
+{
+	return explain_request(c, "http", "url", "explain http METHOD URL: such as explain http GET http://web.example/orders -H "
+						 "'x-user: bob'");
+}
+
+int explain_rpc(struct cli *c)
+{
+	return explain_request(c, "rpc", "method", "explain rpc SERVICE METHOD: such as explain rpc com.example.Orders:1.0 create -H "
+						   "'x-user: bob'");
 }

@@ -26,8 +26,9 @@ const struct verb verbs[] = {
 	{ "routes", "[NAME]", "routes: what each rule asks for and does", "weft routes orders", verb_routes },
 	{ "explain",
 	  "PROTO ADDRESS [--from CGROUP|PID] [--sample N], or\n"
-	  "     explain http METHOD URL [-H 'NAME: VALUE']... [--listener NAME] [--from IDENTITY] [--client IP]",
-	  "which path a connection or an HTTP request would take, and why",
+	  "     explain http METHOD URL [-H 'NAME: VALUE']... [--listener NAME] [--from IDENTITY] [--client IP], or\n"
+	  "     explain rpc SERVICE METHOD [-H 'NAME: VALUE']... [--listener NAME] [--from IDENTITY] [--client IP]",
+	  "which path a connection, an HTTP request or an RPC call would take, and why",
 	  "weft explain tcp 10.96.0.10:80 --from /pods/client\n  weft explain http GET http://web.example/orders -H 'x-user: bob'",
 	  verb_explain },
 	{ "config check", "FILE", "check a configuration without starting", "weft config check /etc/weft/weft.yaml",
