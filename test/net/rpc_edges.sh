@@ -254,6 +254,21 @@ run(sys.argv[4:])
 PY
 
 export T
+# The documentation's example: its configuration runs, its commands say what it says, but for places and times.
+awk '/^```yaml/ && !n {n = 1; next} /^```/ {if (n == 1) exit} n' "$SRC/docs/rpc.md" > "$T/weft.yaml"
+weftd_start
+PYTHONPATH=$SRC/test/lib python3 - <<'PY'
+from rpc_rig import *
+for port, name in (9001, "v1"), (9002, "v2"):
+    BoltHost(port, name)
+eventually(lambda: BoltClient(12200).ask("com.example.Other", "x", b"1").status == SUCCESS)
+is_(BoltClient(12200).ask("com.example.Orders:1.0", "create", b"1").host, "v2")
+PY
+like "$(weft explain rpc com.example.Orders:1.0 create)" '^  rule +calls.0, rule 0 \(.*weft.yaml:7\): service Exact com.example.Orders:1.0, rpcMethod Exact create$' \
+	"what a call meets, as the documentation shows it"
+shown() { weft methods | grep -qE '^com.example.Orders:1.0 +create +1 +1 +0 +1 +[0-9]+$'; }
+wait_for 60 shown
+weftd_stop
 for p in ${PROTOCOLS:-bolt dubbo}; do
 	config "$p" > "$T/weft.yaml"
 	weftd_start

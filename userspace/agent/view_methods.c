@@ -84,6 +84,7 @@ static void add_rpc(void *arg, struct slice name)
 	view_counts(l->agent, &rpc_stat_desc, name, counts);
 	calls = count_of(counts, "requests");
 	json_object_set_new(counts, "calls", json_integer(calls));
+	json_object_set_new(counts, "ok", json_integer(count_of(counts, "answers_2xx")));
 	put(l, name, calls, calls - count_of(counts, "answers_2xx"), classes(counts), counts);
 }
 
