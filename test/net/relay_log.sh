@@ -189,7 +189,7 @@ LOG=$T/access.json PYTHONPATH=$SRC/test/lib python3 "$T/cases.py"
 sed -i '/name: long/d' "$T/weft.yaml"
 ok "a listener goes" weft reload
 wait_line 60 "$T/access.json" '"protocol":"udp".*"listener":"long"'
-like "$(grep '"plain"' "$T/access.txt" | head -1)" '^"20[0-9-]+T[0-9:.]+Z" "" "" "" "tcp" 0 "-" "--" "" 5 100000 [0-9. ]+ "plain" "" "app" "127.0.0.1:9001" 1 "127.0.0.[17]:[0-9]+" "" "" "" "" "" "127.0.0.7:8081" "" "" "" ""$' "a line of text"
+like "$(grep '"plain"' "$T/access.txt" | head -1)" '^"20[0-9-]+T[0-9:.]+Z" "" "" "" "tcp" 0 "-" "--" "" 5 100000 [0-9. ]+ "plain" "" "app" "127.0.0.1:9001" 1 "127.0.0.[17]:[0-9]+" "" "" "" "" "" "127.0.0.7:8081" "" "" "" "" "" ""$' "a line of text"
 bg host.log python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 9001)); c = s.accept()[0]; c.send(b"\n"); c.recv(1)'
 # A line comes back: the connection stands.
 stands() { exec {FD}<> /dev/tcp/127.0.0.1/8081 && read -r -u "$FD" _; }
