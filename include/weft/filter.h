@@ -4,10 +4,12 @@
  * known and before a host is picked. Requests pass the filters in the listener's order, then the
  * route's; responses and local replies in reverse, through the filters that the request has
  * reached. Once per request, not per try. It runs on a worker and never blocks; what takes time is
- * a call-out (client.h) or a delay, and FILTER_WAIT until it is done.
+ * a delay, or another stream's or worker's doing, and FILTER_WAIT until it is done. docs/filters.md
+ * has the rules that hold for all of them.
  *
- * Three lives: conf (per listener and per route, const, all workers), worker (per conf and worker:
- * caches, keys), stream (state), and nothing else. The core allocates and zeroes each. Driven by
+ * Three lives: conf (per listener and per route, const, all workers; what it points to may hold
+ * atomic words that all of them use), worker (per conf and worker: caches, keys), stream (state),
+ * and nothing else. The core allocates and zeroes each. Driven by
  * proxy/chain.c, which implements filter_*().
  */
 #pragma once
@@ -86,19 +88,19 @@ struct filter_worker {
 	const struct filter_ops *ops;
 	void *state;                            /* worker_size, zeroed */
 	const void *conf;
-	struct client *client;                  /* calls of this owner live until worker_fini() */
+	struct client *client;                  /* NULL in this release: there are no call-outs yet */
 };
 
 /* One filter on one stream. */
 struct filter {
 	const struct filter_ops *ops;
 	void *state;                            /* state_size, zeroed */
-	/* listener's settings; defaults when only the route names the filter */
+	/* listener's settings; defaults when only the route names the filter. Never NULL: where a default
+	 * lacks a required setting, the core answers 503 and calls nobody */
 	const void *conf;
 	const void *route_conf;                 /* the matched route's settings; NULL = none */
 	struct filter_worker *worker;
-	/* calls of this owner are cancelled with the stream */
-	struct client *client;
+	struct client *client;                  /* NULL in this release, as the worker's */
 	struct stream_info *info;
 	/* the stream's; msg_alloc() of its messages takes from it */
 	struct arena *arena;
@@ -119,9 +121,11 @@ struct filter_conf {
 
 /*
  * A NULL method passes everything on. Heads and trailers may be changed in place, bodies in b: what
- * is left in b goes on, at once or after the resume of a WAIT, and is not shown again. A request
- * without body gets no request_body() call: its head says body_len 0. A changed body of known
- * length makes body_len unknown by itself.
+ * is left in b goes on, at once or after the resume of a WAIT, and is not shown again. end comes
+ * exactly once, also where trailers follow, and may come without bytes. A request or answer without
+ * body gets no such call. A body that some filter reads has no known length for those behind, unless
+ * all of it went through before its head; frames of more than 64 KiB (PROTO_NEEDS_LENGTH) keep
+ * theirs, and a filter that changes it ends the stream.
  */
 struct filter_ops {
 	const char *name;                       /* filters[].type */
@@ -134,7 +138,7 @@ struct filter_ops {
 	enum filter_verdict (*request)(struct filter *f, struct msg *m);
 	enum filter_verdict (*request_body)(struct filter *f, struct buf *b, bool end);
 	enum filter_verdict (*request_trailers)(struct filter *f, struct msg *m);
-	/* 1xx; FILTER_REPLY not allowed */
+	/* 1xx: FILTER_NEXT; anything else ends the stream */
 	enum filter_verdict (*response_info)(struct filter *f, struct msg *m);
 	enum filter_verdict (*response)(struct filter *f, struct msg *m);
 	enum filter_verdict (*response_body)(struct filter *f, struct buf *b, bool end);
@@ -149,19 +153,22 @@ struct filter_ops {
 
 /*
  * Ends a FILTER_WAIT with any verdict but FILTER_WAIT; until then the message may still be changed;
- * from a callback of f->client, f->worker->client or wake(). While a direction waits its body is
- * collected up to the stream's buffer limit, then the sender is slowed (proto.h consumed).
+ * from wake(), or from a method of another stream's filter on the same worker. Where both directions
+ * wait, the one that has waited longer. Nothing when none waits, as when the core has answered in
+ * between. f may be gone when it returns. While a direction waits at most 64 KiB of its body are
+ * held, then the sender is slowed (proto.h consumed).
  */
 void filter_resume(struct filter *f, enum filter_verdict v);
 /*
  * From request() or response(): hold the head back and give the body in one piece, end set. Over
  * max bytes the core answers 413 (request) or 502 (response). Without it bytes are given as they
- * come and the head is gone before.
+ * come and the head is gone before. Nothing without a request_body() or response_body().
  */
 void filter_collect_body(struct filter *f, uint32_t max);
 /*
- * What FILTER_REPLY will say, in the caller's protocol. Copied. flag: the reason in the access
- * record. detail: static.
+ * What FILTER_REPLY will say, in the caller's protocol. Copied. text with p NULL: detail and flag, in
+ * words. flag: the reason in the access record. detail: static. It passes response() of the filters
+ * that were reached and have seen no answer yet, f's own among them.
  */
 void filter_reply(struct filter *f, const struct proto_reply *r, enum stream_flag flag,
 		  const char *detail);
@@ -171,7 +178,9 @@ void filter_reply(struct filter *f, const struct proto_reply *r, enum stream_fla
  */
 void filter_reroute(struct filter *f);
 /*
- * Narrows the hosts to those with this metadata, beside what the route says. Copied. 0 or -ENOMEM.
+ * Narrows the hosts to those with this metadata, beside what the route says; the cluster's settings
+ * declare such keys (clusters[].subsets). A second value of a key replaces the first. Copied. 0 or
+ * -ENOMEM.
  */
 int filter_subset(struct filter *f, struct slice key, struct slice value);
 /* wake() once after ms milliseconds; a second call replaces the first, 0 takes it back. */

@@ -412,7 +412,7 @@ struct listener {
 	size_t ndetect;
 	uint8_t capture;                        /* enum capture */
 	uint8_t proxy_header;                   /* enum proxy_header */
-	const struct extension_use *net_filters; /* bottom first, above the PROXY header, below TLS */
+	const struct extension_use *net_filters; /* bottom first, above the PROXY header and TLS */
 	size_t nnet_filters;
 	const struct extension_use *filters;    /* of its requests, in this order */
 	size_t nfilters;

@@ -57,13 +57,16 @@ struct net_filter_ops {
 	const char *name;                       /* netFilters[].type */
 	const struct conf_item *conf;
 	size_t conf_size, state_size;
-	/* once, control thread; NULL = nothing beyond the rows */
+	/*
+	 * init: once, control thread; NULL = nothing beyond the rows. fini: accepts what a failed init left; on any thread,
+	 * when no listener and no connection has the settings any more.
+	 */
 	int (*conf_init)(void *conf, struct err *e);
 	void (*conf_fini)(void *conf);
 
 	/*
-	 * Within conn_open(): takes what it needs of conf, which from then on need not live, unless the type says so. No
-	 * bytes yet. f->peer has the addresses of an accepted connection.
+	 * Within conn_open(). conf lives as long as the connection where the type has rows; else it takes what it needs
+	 * of it here. No bytes yet. f->peer has the addresses of an accepted connection.
 	 */
 	int (*start)(struct net_filter *f);
 	/*

@@ -80,6 +80,15 @@ static struct slice cut(struct slice *s, char at)
 	return head;
 }
 
+static uint32_t number(struct slice s)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < s.n && s.p[i] >= '0' && s.p[i] <= '9'; i++)
+		n = 10 * n + (uint32_t)(s.p[i] - '0');
+	return n;
+}
+
 static void probe_learn(struct probe *s, struct slice text)
 {
 	while (text.n && s->nwords < WORDS_MAX) {
@@ -117,7 +126,7 @@ static enum filter_verdict verdict(struct filter *f, struct slice word, struct s
 	if (!slice_eq_str(word, "reply"))
 		return FILTER_NEXT;
 	if (value.n)
-		r.status = atoi(value.p);
+		r.status = (int)number(value);
 	filter_reply(f, &r, STREAM_DENIED, "probed");
 	return FILTER_REPLY;
 }
@@ -151,7 +160,7 @@ static void probe_head(struct filter *f, struct msg *m, struct slice deed, struc
 	if (slice_eq_str(deed, "subset"))
 		filter_subset(f, key, name);
 	if (slice_eq_str(deed, "collect"))
-		filter_collect_body(f, (uint32_t)atol(value.p));
+		filter_collect_body(f, number(value));
 	if (slice_eq_str(deed, "path")) {
 		m->path = msg_dup(m, value);
 		msg_touch(m);
@@ -173,7 +182,7 @@ static enum filter_verdict probe_do(struct filter *f, const char *part, struct m
 		if (!slice_eq_str(w->part, part))
 			continue;
 		if (slice_eq_str(w->deed, "wait")) {
-			filter_wake_after(f, (uint32_t)atol(w->value.p));
+			filter_wake_after(f, number(w->value));
 			v = FILTER_WAIT;
 		} else if (slice_eq_str(w->deed, "then")) {
 			s->then = verdict(f, w->value, (struct slice){ 0 });

@@ -182,7 +182,7 @@ const struct conf_item fact_listener_rows[] = {
 		  .help = "how it learns where a client wanted to go; ebpf is for weft's own listeners, of services with routes"),
 	CONF_ITEM(struct listener_conf, tls, "tls", STRUCT, .rows = tls_rows, .check = check_tls, .help = "given: it speaks TLS"),
 	CONF_ITEMS(struct listener_conf, net_filters, "netFilters", STRUCT, struct listener_filter, .rows = net_filter_rows,
-		   .help = "what is done with bytes before the protocol, and TLS, see them, in this order; proxy-protocol comes first"),
+		   .help = "what is done with bytes before the protocol sees them, in this order, behind TLS; proxy-protocol comes first, before TLS"),
 	CONF_ITEMS(struct listener_conf, filters, "filters", STRUCT, struct listener_filter, .rows = listener_filter_rows,
 		   .help = "what its requests pass, in this order, before those of their rule; answers pass in reverse"),
 	CONF_ITEMS(struct listener_conf, trusted, "trusted", STRING, struct slice, .check = check_block,

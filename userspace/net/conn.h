@@ -41,6 +41,11 @@ struct conn_events {
 struct net_layer {                              /* one filter of a stack, bottom first */
 	const struct net_filter_ops *ops;
 	const void *conf;
+	void *owner;                            /* whom keep holds while the layer lives, and with it conf */
+	const struct net_keep {
+		void (*hold)(void *owner);
+		void (*drop)(void *owner);
+	} *keep;                                /* NULL: conf need not live behind start() */
 };
 
 struct conn {

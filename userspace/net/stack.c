@@ -18,6 +18,8 @@ struct layer {
 	struct layer *above, *below;            /* NULL: nothing, the socket */
 	struct buf unread;                      /* given by its next read before it asks below */
 	struct timer resume;
+	void *owner;                            /* of conf; NULL: nobody is held */
+	const struct net_keep *keep;
 	_Alignas(16) char state[];
 };
 
@@ -47,6 +49,10 @@ static struct layer *layer_new(struct conn *c, const struct net_layer *nl)
 	if (!l)
 		return NULL;
 	l->conn = c;
+	if (nl->keep)
+		nl->keep->hold(nl->owner);
+	l->owner = nl->owner;
+	l->keep = nl->keep;
 	l->f = (struct net_filter){ .ops = nl->ops, .state = l->state, .conf = nl->conf, .peer = c->peer };
 	return l;
 }
@@ -92,6 +98,8 @@ void stack_free(struct conn *c)
 		below = l->below;
 		timer_disarm(c->loop, &l->resume);
 		buf_fini(&l->unread);
+		if (l->keep)
+			l->keep->drop(l->owner);
 		free(l);
 	}
 	list_del(&st->kick.node);
@@ -129,7 +137,7 @@ static bool is_above(const struct layer *b, const struct layer *a)
 
 int net_filter_push(struct net_filter *f, const struct net_filter_ops *ops, const void *conf)
 {
-	const struct net_layer nl = { ops, conf };
+	const struct net_layer nl = { .ops = ops, .conf = conf };
 	struct layer *below = layer_of(f), *l = layer_new(below->conn, &nl);
 	struct conn_stack *st = below->conn->stack;
 

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "netio/proxy_protocol.h"
 #include "netio/tls.h"
+#include "proxy/net_filters.h"
 #include "proxy/overload.h"
 #include "weft/log.h"
 #include "weft/str.h"
@@ -21,6 +22,7 @@ struct contexts {
 
 struct layers {
 	struct contexts listeners, clusters;
+	struct net_filter_set **filters;        /* by the slot of listeners; NULL: it names none */
 };
 
 static struct contexts contexts_new(uint32_t n)
@@ -39,6 +41,9 @@ static void layers_free(void *p)
 {
 	struct layers *all = p;
 
+	for (uint32_t i = 0; i < all->listeners.n; i++)
+		net_filters_drop(all->filters[i]);
+	free(all->filters);
 	contexts_free(&all->listeners);
 	contexts_free(&all->clusters);
 	free(all);
@@ -121,13 +126,30 @@ static void add_clusters(struct layers *all, struct snapshot *s, const struct sn
 	}
 }
 
+static void add_filters(struct layers *all, const struct snapshot *s, const struct snapshot *before)
+{
+	const struct layers *last = layers_in(before);
+	struct fact_set set = snapshot_facts(s, FACT_LISTENER);
+
+	for (size_t i = 0; i < set.n; i++) {
+		const struct listener *l = (const struct listener *)set.v[i];
+		const struct fact *was = last ? snapshot_fact(before, FACT_LISTENER, l->name) : NULL;
+		struct net_filter_set *old = was ? last->filters[was->slot] : NULL;
+
+		if (l->nnet_filters)
+			all->filters[l->fact.slot] = old && was == &l->fact ? net_filters_hold(old) : net_filters_new(l, old);
+	}
+}
+
 void layers_attach(struct snapshot *s, const struct snapshot *before, struct tlsctx_maker *m)
 {
 	struct layers *all = mem_alloc(sizeof(*all));
 
 	all->listeners = contexts_new(snapshot_slots(s, FACT_LISTENER));
 	all->clusters = contexts_new(snapshot_slots(s, FACT_CLUSTER));
+	all->filters = mem_alloc((all->listeners.n + 1) * sizeof(struct net_filter_set *));
 	add_listeners(all, s, before, m);
+	add_filters(all, s, before);
 	add_clusters(all, s, before, m);
 	tlsctx_sweep(m);
 	s->annex[SNAPSHOT_LAYERS] = (struct snapshot_annex){ all, layers_free };
@@ -137,21 +159,24 @@ static int add_tls(struct net_layer *out, const struct net_filter_ops *ops, cons
 {
 	if (!c)
 		return -ENOKEY;
-	*out = (struct net_layer){ ops, c };
+	*out = (struct net_layer){ .ops = ops, .conf = c };
 	return 0;
 }
 
 int layers_of_listener(const struct snapshot *s, const struct listener *l, struct net_layer out[LAYERS_MAX])
 {
 	const struct layers *all = layers_in(s);
-	int n = 0, err = 0;
+	int n = 0, err = 0, more;
 
 	if (l->proxy_header != PROXY_HEADER_OFF)
-		out[n++] = (struct net_layer){ &proxy_protocol_ops, l };
+		out[n++] = (struct net_layer){ .ops = &proxy_protocol_ops, .conf = l };
 	if (l->tls.mode != TLS_OFF)
 		err = add_tls(&out[n++], l->tls.mode == TLS_PERMISSIVE ? &tls_permissive_ops : &tls_ops,
 			      all ? context_at(&all->listeners, l->fact.slot) : NULL);
-	return err ? err : n;
+	if (err || !l->nnet_filters)
+		return err ? err : n;
+	more = net_filters_layers(all ? all->filters[l->fact.slot] : NULL, out + n);
+	return more < 0 ? more : n + more;
 }
 
 int layers_of_cluster(const struct snapshot *s, const struct cluster_fact *c, struct net_layer out[LAYERS_MAX])
@@ -160,7 +185,7 @@ int layers_of_cluster(const struct snapshot *s, const struct cluster_fact *c, st
 	int n = 0, err = 0;
 
 	if (c->proxy_protocol)
-		out[n++] = (struct net_layer){ &proxy_protocol_out_ops, NULL };
+		out[n++] = (struct net_layer){ .ops = &proxy_protocol_out_ops };
 	if (c->tls.enabled)
 		err = add_tls(&out[n++], &tls_ops, all ? context_at(&all->clusters, c->fact.slot) : NULL);
 	return err ? err : n;

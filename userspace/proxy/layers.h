@@ -10,7 +10,7 @@
 #include "net/sock.h"
 #include "net/tlsctx.h"
 
-#define LAYERS_MAX 2
+#define LAYERS_MAX (2 + NET_FILTERS_MAX)        /* PROXY header, TLS, and what the listener names */
 
 /* Control thread. The snapshot must not have been sent yet. before: the one sent last, or NULL. */
 void layers_attach(struct snapshot *s, const struct snapshot *before, struct tlsctx_maker *m);
