@@ -41,4 +41,17 @@ is "$(grep -c '^from 808[12]$' "$T/rpc.log")" 2 "both listeners answer HTTP/2"
 like "$(cat "$T/rpc.log")" '^  call +Get of service shop.Orders$' "explain knows the call"
 like "$(cat "$T/rpc.log")" '^orders .*127.0.0.1:9001' "and the cluster is shown"
 is "$(curl -s -o /dev/null -w %{http_version} --http2 --cacert /etc/weft/tls/tls.crt https://localhost:8443/)" 2 "it is HTTP/2"
+
+block yaml 3 > "$T/bolt.yaml"
+like "$(cat "$T/bolt.yaml")" '^- name: calls' "the README has the third file"
+mv "$T/bolt.yaml" "$T/conf.d/bolt.yaml"
+block sh 4 | try bolt
+like "$(cat "$T/bolt.log")" '^create of service com.example.Orders:1.0 at listener calls$' "explain knows a call of bolt"
+PYTHONPATH=$SRC/test/lib python3 - <<'PY'
+from rpc_rig import *
+BoltHost(9100, "orders")
+eventually(lambda: BoltClient(12200).ask("com.example.Orders:1.0", "create", b"1").status == SUCCESS)
+PY
+called() { weft methods | grep -q '^com.example.Orders:1.0 *create '; }
+wait_for 60 called
 weftd_stop
