@@ -279,7 +279,8 @@ class Hessian:
             size = 1 if b < 0x80 else 2 if b < 0xe0 else 3 if b < 0xf0 else 4
             self.take(size - 1)
             n -= 2 if size == 4 else 1
-        return self.data[start:self.at].decode("utf-8", "surrogatepass")
+        s = self.data[start:self.at].decode("utf-8", "surrogatepass")
+        return s.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def type(self):
         v = self.value()

@@ -218,6 +218,23 @@ static uint8_t upgrades(const struct conf_list *list, const struct conf_node *no
 	return bits;
 }
 
+static void set_call(struct fact *f, struct route_rule *r, const struct route_call *c)
+{
+	struct name_value *v = fact_alloc(f, c->arguments.n * sizeof(*v));
+
+	r->rpc_service = fact_slice(f, c->service);
+	r->rpc_version = fact_slice(f, c->version);
+	r->rpc_group = fact_slice(f, c->group);
+	r->rpc_method = fact_slice(f, c->method);
+	r->rpc_arguments = v;
+	r->nrpc_arguments = c->arguments.n;
+	for (size_t i = 0; i < c->arguments.n; i++) {
+		const struct route_argument *a = (const struct route_argument *)c->arguments.v + i;
+
+		v[i] = (struct name_value){ fact_slice(f, a->name), fact_slice(f, a->type) };
+	}
+}
+
 static void set_rule(struct fact *f, struct route_rule *r, const struct route_conf_rule *c, const struct conf_node *node)
 {
 	r->matches = matches(f, &c->matches);
@@ -232,6 +249,7 @@ static void set_rule(struct fact *f, struct route_rule *r, const struct route_co
 	r->hash = hashes(f, &c->hash);
 	r->nhash = c->hash.n;
 	r->upgrades = upgrades(&c->upgrades, node);
+	set_call(f, r, &c->rpc);
 }
 
 static int rule_extensions(struct making *m, struct fact *f, struct route_rule *r, const struct route_conf_rule *c, size_t i,

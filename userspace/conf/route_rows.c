@@ -185,6 +185,38 @@ static int check_redirect(const void *conf, struct err *e)
 	return err_add(e, -EINVAL, "statusCode: want 301, 302, 303, 307 or 308");
 }
 
+static bool is_java_letter(char c, bool first)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || (!first && c >= '0' && c <= '9') || c & 0x80;
+}
+
+/* Identifiers with dots between. */
+static bool is_java_name(struct slice s)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (!(s.p[i] == '.' ? !first : is_java_letter(s.p[i], first)))
+			return false;
+		first = s.p[i] == '.';
+	}
+	return !first;
+}
+
+static int check_java_name(const void *value, struct err *e)
+{
+	return is_java_name(*(const struct slice *)value) ? 0 : err_add(e, -EINVAL, "want a name as Java has it, such as com.x.Orders or find");
+}
+
+static int check_java_type(const void *value, struct err *e)
+{
+	struct slice s = *(const struct slice *)value;
+
+	while (s.n > 2 && !memcmp(s.p + s.n - 2, "[]", 2))
+		s.n -= 2;
+	return is_java_name(s) ? 0 : err_add(e, -EINVAL, "want a type as Java has it, such as int, java.lang.String or long[], without <>");
+}
+
 /* ---- rules ----------------------------------------------------------------------------------------------------- */
 
 static unsigned filters_of(const struct route_conf_rule *r, enum route_filter_kind kind)
@@ -252,6 +284,15 @@ static int check_retry(const struct route_retry *t, struct err *e)
 	return 0;
 }
 
+static int check_call(const struct route_conf_rule *r, struct err *e)
+{
+	if (!r->rpc.service.n || !r->rpc.method.n)
+		return err_add(e, -EINVAL, "rpc: want service and method");
+	if (!r->backends.n)
+		return err_add(e, -EINVAL, "rpc: only for rules with backends");
+	return 0;
+}
+
 static int check_rule(const void *value, struct err *e)
 {
 	const struct route_conf_rule *r = value;
@@ -266,6 +307,8 @@ static int check_rule(const void *value, struct err *e)
 	if (r->timeouts.request_ns && r->timeouts.backend_ns > r->timeouts.request_ns)
 		return err_add(e, -EINVAL, "timeouts.backendRequest: want at most the request's");
 	if (!r->backends.n && check_answered(r, e))
+		return -EINVAL;
+	if (r->rpc.line && check_call(r, e))
 		return -EINVAL;
 	return check_retry(&r->retry, e);
 }
@@ -492,6 +535,24 @@ static const struct conf_item hash_rows[] = {
 	CONF_END
 };
 
+static const struct conf_item argument_rows[] = {
+	CONF_ITEM(struct route_argument, name, "name", STRING, .max = 256, .help = "of the member, where the body is an object"),
+	CONF_ITEM(struct route_argument, type, "type", STRING, .required = true, .max = 512, .check = check_java_type,
+		  .help = "as Java declares it: int, java.lang.String, long[], com.x.Order; without parameters in <>"),
+	CONF_END
+};
+
+static const struct conf_item call_rows[] = {
+	CONF_LINE_ITEM(struct route_call, line),
+	CONF_ITEM(struct route_call, service, "service", STRING, .max = 1024, .check = check_java_name, .help = "the interface"),
+	CONF_ITEM(struct route_call, version, "version", STRING, .max = 256, .help = "of the service; not given: none"),
+	CONF_ITEM(struct route_call, group, "group", STRING, .max = 256, .help = "of the service; not given: none"),
+	CONF_ITEM(struct route_call, method, "method", STRING, .max = 256, .check = check_java_name, .help = "that is called"),
+	CONF_ITEMS(struct route_call, arguments, "arguments", STRUCT, struct route_argument, .rows = argument_rows,
+		   .help = "in their order; the body is an array of them, or an object with their names"),
+	CONF_END
+};
+
 static const struct conf_item rule_rows[] = {
 	CONF_ITEMS(struct route_conf_rule, matches, "matches", STRUCT, struct route_matches, .rows = match_rows,
 		   .help = "one of them holds; none: every request"),
@@ -505,6 +566,8 @@ static const struct conf_item rule_rows[] = {
 		   .help = "what ring-hash and maglev go by, all that is found"),
 	CONF_ITEMS(struct route_conf_rule, upgrades, "upgrades", ENUM, uint8_t, .names = upgrade_words,
 		   .help = "protocols that a client may change to; not given: websocket"),
+	CONF_ITEM(struct route_conf_rule, rpc, "rpc", STRUCT, .rows = call_rows,
+		  .help = "the method that a request with JSON calls, of backends with protocol dubbo (docs/rpc.md)"),
 	CONF_END
 };
 

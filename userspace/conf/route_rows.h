@@ -88,6 +88,17 @@ struct route_hash {
 	bool source_ip, terminal;
 };
 
+/* What a request with JSON calls. line 0: it was not given. */
+struct route_call {
+	uint32_t line;
+	struct slice service, version, group, method;
+	struct conf_list arguments;             /* of struct route_argument */
+};
+
+struct route_argument {
+	struct slice name, type;
+};
+
 struct route_conf_rule {
 	struct conf_list matches;               /* of struct route_matches */
 	struct conf_list filters;               /* of struct route_filter */
@@ -98,6 +109,7 @@ struct route_conf_rule {
 	struct route_retry retry;
 	struct conf_list hash;                  /* of struct route_hash */
 	struct conf_list upgrades;              /* of uint8_t: bit number */
+	struct route_call rpc;
 };
 
 struct route_conf {

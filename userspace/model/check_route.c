@@ -188,6 +188,10 @@ static void target_check(const struct rule_check *c, const struct route_rule *r)
 		wrong(c, "changes of messages: for rules with backends only");
 	if (r->direct_status && r->direct_status < 200)
 		wrong(c, "direct_status %u: 200 to 599", r->direct_status);
+	if (!!r->rpc_method.n != !!r->rpc_service.n || (r->nrpc_arguments && !r->rpc_method.n))
+		wrong(c, "rpc_service and rpc_method: want both or neither, and arguments only beside them");
+	if (r->rpc_method.n && !r->nbackends)
+		wrong(c, "rpc_method: for rules with backends only");
 }
 
 static void tries_check(const struct rule_check *c, const struct route_rule *r)

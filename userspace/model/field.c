@@ -179,8 +179,13 @@ static const struct field route_rule_rows[] = {
 	UINT(route_rule, budget_min, UINT32_MAX),
 	LIST(route_rule, hash, hash_shape),
 	BITS(route_rule, upgrades, upgrade_names, 2),
+	SLICE(route_rule, rpc_service),
+	SLICE(route_rule, rpc_version),
+	SLICE(route_rule, rpc_group),
+	SLICE(route_rule, rpc_method),
+	LIST(route_rule, rpc_arguments, pair_shape),
 };
-static const struct shape route_rule_shape = { sizeof(struct route_rule), 101, -1, ROWS(route_rule_rows) };
+static const struct shape route_rule_shape = { sizeof(struct route_rule), 121, -1, ROWS(route_rule_rows) };
 
 static const struct field stream_rule_rows[] = {
 	LIST(stream_rule, sources, block_shape),

@@ -84,6 +84,7 @@ int hessian_put_bool(struct buf *b, bool v);
 int hessian_put_int(struct buf *b, int32_t v);
 int hessian_put_long(struct buf *b, int64_t v);
 int hessian_put_double(struct buf *b, double v);
+int hessian_put_date(struct buf *b, int64_t ms); /* since 1970, UTC */
 /* UTF-8, surrogates of three bytes among it; any other byte is taken for a Latin-1 letter. */
 int hessian_put_string(struct buf *b, struct slice s);
 int hessian_put_binary(struct buf *b, struct slice s);

@@ -64,6 +64,11 @@ int hessian_put_long(struct buf *b, int64_t v)
 	return put(b, 'L', (uint64_t)v, 8);
 }
 
+int hessian_put_date(struct buf *b, int64_t ms)
+{
+	return put(b, 'J', (uint64_t)ms, 8);
+}
+
 /* Thousandths (0x5f) are not written: what a reader makes of them is not the same everywhere. */
 int hessian_put_double(struct buf *b, double v)
 {

@@ -3,6 +3,7 @@
 
 #include "base/protocols.h"
 #include "proxy/downstream.h"
+#include "proxy/json_call.h"
 #include "proxy/stream_priv.h"
 #include "proxy/upstream.h"
 #include "weft/str.h"
@@ -12,6 +13,8 @@ bool rpc_call_speaks(struct stream *s, struct slice cluster_protocol)
 	const struct proto_ops *own = rpc_call(s) ? s->info.proto : NULL;
 
 	s->rpc = cluster_protocol.n ? protocol_rpc(cluster_protocol) : own;
+	if (json_call(s))
+		return slice_eq_str(cluster_protocol, "dubbo");
 	return s->rpc == own;
 }
 

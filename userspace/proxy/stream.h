@@ -67,6 +67,7 @@ struct stream {
 	bool flushing;                          /* FLUSH waits for the codec to serialise */
 	bool serialised;                        /* it has: flush_at is known */
 	bool picked;                            /* pick_done() is due */
+	bool json_asked, json_answered;         /* of a call with JSON: the request, the answer was made the other */
 	uint8_t web;                            /* enum grpc_kind of its answer, for gRPC-Web */
 	bool web_text;                          /* its body comes as base64 */
 	struct grpc_web_text web_in;            /* of that body */

@@ -7,6 +7,7 @@
 #include "proxy/grpc_call.h"
 #include "proxy/headers.h"
 #include "proxy/reply.h"
+#include "proxy/json_call.h"
 #include "proxy/rpc_call.h"
 #include "proxy/upstream.h"
 #include "proxy/http.h"
@@ -75,10 +76,16 @@ enum stream_state step_respond(struct stream *s)
 		return STREAM_REPLY;
 	}
 	s->responding = true;
-	if (first && headers_response(s))
+	if (first && ((json_call(s) && json_call_head(s)) || headers_response(s)))
 		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
 	if (s->chain && !chain_respond(s))
 		return respond_waits(s);
+	if (json_call(s) && !s->json_answered) {
+		enum stream_state next = json_call_answer(s);
+
+		if (next != STREAM_RESPOND)
+			return next == STREAM_BLOCKED ? respond_waits(s) : next;
+	}
 	if (rpc_call_waits(s))
 		return STREAM_BLOCKED;
 	end = stream_response_whole(s) && !s->response_body.len && !s->response_trailed;

@@ -14,6 +14,7 @@
 #include "proxy/forward_proxy.h"
 #include "proxy/grpc_call.h"
 #include "proxy/headers.h"
+#include "proxy/json_call.h"
 #include "proxy/refusal.h"
 #include "proxy/rpc_call.h"
 #include "proxy/http.h"
@@ -307,6 +308,12 @@ enum stream_state step_pick(struct stream *s)
 {
 	int err;
 
+	if (json_call(s) && !s->json_asked) {
+		enum stream_state next = json_call_ask(s);
+
+		if (next != STREAM_BLOCKED || !s->json_asked)
+			return next;
+	}
 	if (rpc_call_collects(s))
 		return STREAM_BLOCKED;
 	s->ask.lb.now_ns = s->try_ns = s->w->thread.loop.now_ns;

@@ -235,7 +235,32 @@ static const struct bad bad[] = {
 	{ RULE("{backends: [{cluster: c}], hash: [{}]}"), AT ".hash[0]: want one of header, cookie, queryParam and sourceIP" },
 	{ RULE("{backends: [{cluster: c}], hash: [{header: a, sourceIP: true}]}"),
 	  AT ".hash[0]: want one of header, cookie, queryParam and sourceIP" },
+	{ RULE("{backends: [{cluster: c}], rpc: {service: a.B}}"), AT ": rpc: want service and method" },
+	{ RULE("{backends: [{cluster: c}], rpc: {service: a..B, method: m}}"),
+	  AT ".rpc.service: want a name as Java has it, such as com.x.Orders or find" },
+	{ RULE("{backends: [{cluster: c}], rpc: {service: a.B, method: 1m}}"),
+	  AT ".rpc.method: want a name as Java has it, such as com.x.Orders or find" },
+	{ RULE("{backends: [{cluster: c}], rpc: {service: a.B, method: m, arguments: [{type: java.util.List<a.B>}]}}"),
+	  AT ".rpc.arguments[0].type: want a type as Java has it, such as int, java.lang.String or long[], without <>" },
+	{ RULE("{backends: [{cluster: c}], rpc: {service: a.B, method: m, arguments: [{name: x}]}}"), AT ".rpc.arguments[0]: type is missing" },
+	{ RULE("{filters: [{type: DirectResponse, status: 200}], rpc: {service: a.B, method: m}}"),
+	  AT ": rpc: only for rules with backends" },
 };
+
+static void a_method_of_dubbo(void **state)
+{
+	struct config *c = kit_config("routes: [{name: r, rules: [{backends: [{cluster: c}], rpc: {service: a.B_1, version: \"1.0\", group: g, "
+				      "method: m$x, arguments: [{name: z, type: int}, {type: \"a.C[][]\"}]}}, {backends: [{cluster: c}]}]}]\n");
+	const struct route_rule *r = route(c, "r")->rules;
+
+	(void)state;
+	assert_true(slice_eq_str(r->rpc_service, "a.B_1") && slice_eq_str(r->rpc_version, "1.0") && slice_eq_str(r->rpc_group, "g"));
+	assert_true(slice_eq_str(r->rpc_method, "m$x") && r->nrpc_arguments == 2);
+	assert_true(slice_eq_str(r->rpc_arguments[0].name, "z") && slice_eq_str(r->rpc_arguments[0].value, "int"));
+	assert_true(!r->rpc_arguments[1].name.n && slice_eq_str(r->rpc_arguments[1].value, "a.C[][]"));
+	assert_true(!r[1].rpc_method.n && !r[1].nrpc_arguments);
+	config_free(c);
+}
 
 static void what_is_wrong_is_said(void **state)
 {
@@ -251,6 +276,7 @@ int main(void)
 		cmocka_unit_test(what_is_done),
 		cmocka_unit_test(what_is_left_out),
 		cmocka_unit_test(what_is_wrong_is_said),
+		cmocka_unit_test(a_method_of_dubbo),
 	};
 
 	extension_add(EXTENSION_filter, &filter_local_rate_limit);

@@ -274,6 +274,10 @@ static void test_routes(void **state)
 	CASE(r, s.rule->direct_status = 200, "rules[0]: needs one of backends, redirect_status and direct_status");
 	CASE(r, (s.rule->nbackends = 0, s.rule->redirect_status = 304),
 	     "rules[0]: redirect_status 304: 301, 302, 303, 307 or 308");
+	CASE(r, s.rule->rpc_method = SLICE_LIT("m"),
+	     "rules[0]: rpc_service and rpc_method: want both or neither, and arguments only beside them");
+	CASE(r, (s.rule->nbackends = 0, s.rule->direct_status = 200, s.rule->rpc_method = s.rule->rpc_service = SLICE_LIT("m")),
+	     "rules[0]: rpc_method: for rules with backends only");
 	CASE(r, s.match->path.value = SLICE_LIT("a"), "rules[0].matches[0].path a: must begin with /");
 	CASE(r, s.match->path.type = TEXT_CONTAINS, "rules[0].matches[0].path: this kind of condition is not for it");
 	CASE(r, (s.match->headers = &nameless, s.match->nheaders = 1), "rules[0].matches[0].headers[0]: no name");

@@ -171,6 +171,8 @@ static void test_small_values(void **state)
 	input("4b 00 e3 83 8f");
 	check_skip();
 	assert_true(!hessian_date(&h, &ms) && ms == 894621060000);
+	assert_int_equal(hessian_put_date(&b, 894621091000), 0);
+	expect_written(&b, "4a 00 00 00 d0 4b 92 84 b8");
 	assert_true(!hessian_put_bool(&b, true) && !hessian_put_bool(&b, false) && !hessian_put_null(&b));
 	expect_written(&b, "54 46 4e");
 }
