@@ -15,7 +15,7 @@ import threading
 LIMIT = 120  # seconds for one command; a machine that stands still is no failure
 OPENED = ["java.lang", "java.util", "java.math", "java.io"]
 FLAGS = ["-Xmx256m", "-Xss512k", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Djava.net.preferIPv4Stack=true",
-         "-Dlogging.path=/nonexistent", "-Ddubbo.application.logger=jdk"]
+         "-Ddubbo.application.logger=jdk"]
 
 
 class Jvm:
@@ -24,7 +24,8 @@ class Jvm:
     def __init__(self, log="java.log", main="weft.peers.Main", **settings):
         opened = [f"--add-opens=java.base/{p}=ALL-UNNAMED" for p in OPENED]
         own = [f"-D{k.replace('_', '.')}={v}" for k, v in settings.items()]
-        path = os.path.join(os.environ.get("T", "."), log)
+        path = os.path.join(os.environ["T"], log)
+        own.append("-Dlogging.path=" + os.environ["T"])
         self.process = subprocess.Popen(["java", *FLAGS, *opened, *own, "-cp", os.environ["PEERS"], main],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(path, "ab"), text=True)
         self.numbers, self.answers, self.told, self.dead = itertools.count(1), {}, threading.Condition(), False
