@@ -84,10 +84,22 @@ is "$(grep -c 'proxy: has plugin' "$T/weftd.log")" 4 "each proxy loads them"
 picks 5
 second=$(proxy_pid)
 
+# One that others may write by now is not loaded again, and that is said; until it is mended there is no proxy.
+chmod 0666 "$PLUGINS/lb_nth.so"
+kill -KILL "$second"
+wait_line 60 "$T/weftd.log" "weftd: proxy: plugin $PLUGINS/lb_nth.so: everybody may write it"
+chmod 0755 "$PLUGINS/lb_nth.so"
+wait_for 60 another "$second"
+picks 5
+second=$(proxy_pid)
+
 # What is read at the start alone is named, and the rest of the change is taken.
 conf "$NTH" 'nth, loadBalancerSettings: {port: 9002, every: 3}'
 is "$(weft reload | grep -o 'plugins$')" plugins "a change of plugins waits for a restart, and is named"
 like "$(admin /clusters | tr -d ' \n')" '"every":3' "settings are another at once"
+# Workers have it as soon as they can, and choose by it from then on.
+adopted() { admin /stats | python3 -c 'import json,sys; s = json.load(sys.stdin); sys.exit(s["proxy"]["snapshot"] != s["publish"]["snapshot"])'; }
+wait_for 60 adopted
 picks 3
 is "$(weft plugins | wc -l)" 3 "both are there still"
 plugin_build "$SRC/test/plugins/lb_nth.c" other

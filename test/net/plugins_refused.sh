@@ -96,6 +96,16 @@ rows '{ .name = "n", .type = CONF_INT, .size = 4 }' | bad row-help "load balance
 rows 'CONF_ITEM(struct c, n, "n", INT, .max = 5, .dflt = "6", .help = "x")' |
 	bad row-default "it crashed while its settings were tried: signal 6 \(Aborted\)"
 
+proto() { echo "static int decode(struct codec *c, struct buf *in) { (void)c; (void)in; return 0; }
+static unsigned room(const struct codec *c) { (void)c; return 1; }
+static int head(struct codec *c, uint64_t *id, const struct msg *m, bool end) { (void)c; (void)id; (void)m; (void)end; return 0; }
+static ssize_t data(struct codec *c, uint64_t id, struct buf *b, bool end) { (void)c; (void)id; (void)b; (void)end; return 0; }
+static const struct proto_ops p = { .decode = decode, .room = room, .put_head = head, .put_data = data, $1 };
+WEFT_PLUGIN(.name = \"p\", .version = \"1\", .protos = (const struct proto_ops *const[]){ &p, NULL });"; }
+proto '.name = "auto", .flags = PROTO_RPC | PROTO_MULTIPLEX' |
+	bad own-word "protocol auto: there is one of that name in weft itself"
+proto '.name = "mine", .flags = PROTO_MULTIPLEX' | bad no-calls "protocol mine: its flags lack PROTO_RPC or PROTO_MULTIPLEX: .*"
+
 # ---- two of them ---------------------------------------------------------------------------------------------------
 two() {
 	local name=$1 words=$2 rc=0 said

@@ -131,8 +131,8 @@ static int look_proto(const void *p, struct err *e)
 
 	if (!ops->decode || !ops->put_head || !ops->put_data || !ops->room)
 		return err_add(e, -EINVAL, "it lacks one of decode, put_head, put_data and room");
-	if (ops->flags & PROTO_RPC && !(ops->flags & PROTO_MULTIPLEX))
-		return err_add(e, -EINVAL, "PROTO_RPC without PROTO_MULTIPLEX");
+	if ((ops->flags & (PROTO_RPC | PROTO_MULTIPLEX)) != (PROTO_RPC | PROTO_MULTIPLEX))
+		return err_add(e, -EINVAL, "its flags lack PROTO_RPC or PROTO_MULTIPLEX: want a protocol of calls, many at a time");
 	return try_rows(ops->conf, ops->conf_size, e);
 }
 
@@ -243,12 +243,29 @@ static const struct plugin *owner(enum extension_kind kind, const void *ops)
 
 static int taken(enum extension_kind kind, const char *name, struct err *e)
 {
-	const struct plugin *by = owner(kind, extension_find(kind, slice_str(name)));
+	const void *ops = extension_find(kind, slice_str(name));
+	const struct plugin *by = ops ? owner(kind, ops) : NULL;
 
 	if (!by)
 		return err_add(e, -EEXIST, "%s %s: there is one of that name in weft itself", extension_words[kind], name);
 	return err_add(e, -EEXIST, "%s %s: there is one of that name in plugin %s (%s)", extension_words[kind], name, by->what->name,
 		       by->path);
+}
+
+/* Words that stand where an extension's name may, and are no extension's. */
+static bool is_own_word(enum extension_kind kind, const char *name)
+{
+	static const char *const words[EXTENSION_KINDS][10] = {
+		[EXTENSION_proto] = { "http", "http-proxy", "tcp", "udp", "auto" },
+		[EXTENSION_net_filter] = { "proxy-protocol" },
+		[EXTENSION_filter] = { "RequestHeaderModifier", "ResponseHeaderModifier", "URLRewrite", "RequestRedirect", "DirectResponse",
+				       "RequestMirror" },
+	};
+
+	for (size_t i = 0; words[kind][i]; i++)
+		if (!strcmp(name, words[kind][i]))
+			return true;
+	return false;
 }
 
 static int check_taken(const struct weft_plugin *p, struct err *e)
@@ -260,7 +277,7 @@ static int check_taken(const struct weft_plugin *p, struct err *e)
 			return err_add(e, -EEXIST, "plugin %s: there is one of that name already (%s)", p->name, plugins.v[i].path);
 	for (int k = 0; k < EXTENSION_KINDS; k++)
 		for (size_t i = 0; (ops = extension_of(p, k, i)); i++) {
-			if (extension_find(k, slice_str(extension_name(ops))))
+			if (is_own_word(k, extension_name(ops)) || extension_find(k, slice_str(extension_name(ops))))
 				return taken(k, extension_name(ops), e);
 			for (size_t j = 0; j < i && (other = extension_of(p, k, j)); j++)
 				if (!strcmp(extension_name(ops), extension_name(other)))
