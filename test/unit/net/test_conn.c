@@ -481,7 +481,7 @@ static const struct net_filter_ops line_ops = { .name = "line", .open = line_ope
 static void test_a_layer_opens_reads_and_writes(void **state)
 {
 	struct xor_conf conf = { .key = 1, .opens = 2 };
-	const struct net_layer layers[] = { { &xor_ops, &conf } };
+	const struct net_layer layers[] = { { .ops = &xor_ops, .conf = &conf } };
 	struct buf out = { 0 };
 	char got[8];
 	int sv[2];
@@ -512,7 +512,7 @@ static void test_a_layer_opens_reads_and_writes(void **state)
 static void test_a_layer_that_fails_says_why(void **state)
 {
 	struct xor_conf conf = { .opens = 1 };
-	const struct net_layer layers[] = { { &xor_ops, &conf } };
+	const struct net_layer layers[] = { { .ops = &xor_ops, .conf = &conf } };
 	int sv[2];
 
 	(void)state;
@@ -530,7 +530,7 @@ static void test_a_layer_that_fails_says_why(void **state)
 static void test_a_layer_that_waits_too_long(void **state)
 {
 	struct xor_conf conf = { .opens = 1 };
-	const struct net_layer layers[] = { { &xor_ops, &conf } };
+	const struct net_layer layers[] = { { .ops = &xor_ops, .conf = &conf } };
 	int sv[2];
 
 	(void)state;
@@ -546,7 +546,7 @@ static void test_a_layer_that_waits_too_long(void **state)
 static void test_unread_bytes_go_to_the_next(void **state)
 {
 	struct xor_conf conf = { .key = 1, .opens = 1 };
-	const struct net_layer layers[] = { { &line_ops, NULL }, { &xor_ops, &conf } };
+	const struct net_layer layers[] = { { .ops = &line_ops, .conf = NULL }, { .ops = &xor_ops, .conf = &conf } };
 	int sv[2];
 
 	(void)state;
@@ -567,7 +567,7 @@ static void test_unread_bytes_go_to_the_next(void **state)
 
 static void test_a_transparent_layer_goes(void **state)
 {
-	const struct net_layer layers[] = { { &line_ops, NULL } };
+	const struct net_layer layers[] = { { .ops = &line_ops, .conf = NULL } };
 	int sv[2];
 
 	(void)state;
@@ -615,7 +615,7 @@ static const struct net_filter_ops turning_ops = { .name = "turning", .state_siz
 static void test_a_layer_is_pushed_while_bytes_flow(void **state)
 {
 	struct xor_conf conf = { .key = 1, .opens = 1 };
-	const struct net_layer layers[] = { { &turning_ops, &conf } };
+	const struct net_layer layers[] = { { .ops = &turning_ops, .conf = &conf } };
 	struct buf out = { 0 };
 	char got[4];
 	int sv[2];
@@ -668,7 +668,7 @@ static const struct net_filter_ops nap_ops = { .name = "nap", .open = nap_open }
 static void test_a_layer_waits_for_something_else(void **state)
 {
 	struct nap_conf now = { 0 }, later = { .ms = 15 };
-	const struct net_layer layers[] = { { &nap_ops, &now }, { &nap_ops, &later } };
+	const struct net_layer layers[] = { { .ops = &nap_ops, .conf = &now }, { .ops = &nap_ops, .conf = &later } };
 	int sv[2];
 
 	(void)state;
@@ -683,7 +683,7 @@ static void test_a_layer_waits_for_something_else(void **state)
 static void test_closing_takes_back_what_a_layer_waits_for(void **state)
 {
 	struct nap_conf later = { .ms = 5 };
-	const struct net_layer one[] = { { &nap_ops, &later } };
+	const struct net_layer one[] = { { .ops = &nap_ops, .conf = &later } };
 	int sv[2];
 
 	(void)state;

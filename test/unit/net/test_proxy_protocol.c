@@ -25,7 +25,7 @@ static void open_with(const struct net_layer *layers, unsigned n, bool server)
 
 static void open_in(const struct listener *l)
 {
-	const struct net_layer layer = { &proxy_protocol_ops, l };
+	const struct net_layer layer = { .ops = &proxy_protocol_ops, .conf = l };
 
 	open_with(&layer, 1, true);
 }
@@ -133,7 +133,7 @@ static void test_trusted_only(void **state)
 
 static void test_towards_hosts(void **state)
 {
-	const struct net_layer layer = { &proxy_protocol_out_ops, NULL };
+	const struct net_layer layer = { .ops = &proxy_protocol_out_ops, .conf = NULL };
 	struct buf out = { 0 };
 	char got[64];
 
@@ -155,7 +155,7 @@ static void test_below_tls(void **state)
 	const struct listener l = { .proxy_header = PROXY_HEADER_REQUIRED };
 	struct listener_tls t = strict();
 	struct tlsctx *c = context(&t);
-	const struct net_layer layers[] = { { &proxy_protocol_ops, &l }, { &tls_ops, c } };
+	const struct net_layer layers[] = { { .ops = &proxy_protocol_ops, .conf = &l }, { .ops = &tls_ops, .conf = c } };
 	struct peer p;
 
 	(void)state;

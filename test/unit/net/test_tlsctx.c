@@ -138,7 +138,7 @@ static struct peer dial(const struct cluster_tls *t, const char *cert, const cha
 {
 	struct err err = { 0 };
 	struct tlsctx *c = tlsctx_client(maker, t, &certs, &err);
-	const struct net_layer layer = { &tls_ops, c };
+	const struct net_layer layer = { .ops = &tls_ops, .conf = c };
 	int sv[2];
 
 	if (!c)
@@ -292,7 +292,7 @@ static void *work(void *arg)
 {
 	static const struct conn_events on = { on_open, on_nothing, on_nothing, on_failed, false };
 	struct worker *w = arg;
-	const struct net_layer layer = { &tls_ops, w->ctx };
+	const struct net_layer layer = { .ops = &tls_ops, .conf = w->ctx };
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	struct loop l;
 

@@ -178,7 +178,7 @@ struct tlsctx *context(const struct listener_tls *t)
 void serve(const struct net_filter_ops *ops, const struct listener_tls *t, int fd)
 {
 	struct tlsctx *c = context(t);
-	const struct net_layer layer = { ops, c };
+	const struct net_layer layer = { .ops = ops, .conf = c };
 
 	conn_close(&e.c);
 	e.opens = e.fails = e.readables = 0;
