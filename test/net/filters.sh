@@ -260,7 +260,7 @@ def slow_bodies_are_bounded():
 
     def client():
         c = Client()
-        c.send(f"POST /drip HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\nx-probe: qb:wait:8,r:wait:8,rb:wait:8\r\n\r\n")
+        c.send(f"POST /drip HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\nx-probe: qb:wait:3,r:wait:3,rb:wait:3\r\n\r\n")
         c.send(big)
         got.append(c.response().body == big)
     clients = [threading.Thread(target=client, daemon=True) for _ in range(n)]
