@@ -221,6 +221,14 @@ static void test_readonly(void **state)
 	assert_int_equal(proto_dubbo.put_goaway(&t->down.c, false, PROTO_NONE), 0);
 	assert_int_equal(proto_dubbo.put_goaway(&t->down.c, true, PROTO_NONE), 0);
 	says(t, &t->down, DUBBO_READONLY);
+	/* Nor is a heartbeat that wants no answer one; in another serialization it is the only event of that kind. */
+	two_close(t);
+	two_open(t, &proto_dubbo);
+	host(t, "dabb a2 00 0000000000000000 00000001 4e  dabb a2 00 0000000000000000 00000002 01 'W'");
+	heard(&t->up, "");
+	assert_true(proto_dubbo.room(&t->up.c));
+	host(t, "dabb b7 00 0000000000000000 00000003 '\"R\"'");
+	heard(&t->up, "goaway 0\n");
 	/* A client has nothing to say by it. */
 	client(t, DUBBO_READONLY);
 	assert_int_equal(t->down.glitches, 1);
