@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include "base/mem.h"
+#include "proto/grpc_web.h"
 #include "proto/hessian.h"
 #include "weft/str.h"
 
 /* What JSON has to be for a declared type, and what becomes of it. */
-enum want { WANT_BOOL, WANT_INT, WANT_LONG, WANT_DOUBLE, WANT_TEXT, WANT_DATE, WANT_LIST, WANT_ANY, WANT_OBJECT, WANT_ARRAY };
+enum want { WANT_BOOL, WANT_INT, WANT_LONG, WANT_DOUBLE, WANT_TEXT, WANT_DATE, WANT_BYTES, WANT_LIST, WANT_ANY, WANT_OBJECT, WANT_ARRAY };
 
 struct type {
 	const char *name;
@@ -37,6 +40,8 @@ static const struct type types[] = {
 	{ "java.lang.Character", WANT_TEXT, 0, NULL, 0, 0 },
 	{ "java.lang.String", WANT_TEXT, 0, "string", 0, 0 },
 	{ "java.util.Date", WANT_DATE, 0, "date", 0, 0 },
+	{ "byte[]", WANT_BYTES, 0, NULL, 0, 0 },        /* of these two hessian makes no lists */
+	{ "char[]", WANT_TEXT, 0, NULL, 0, 0 },
 	{ "java.util.List", WANT_LIST, 0, NULL, 0, 0 },
 	{ "java.util.Collection", WANT_LIST, 0, NULL, 0, 0 },
 	{ "java.util.ArrayList", WANT_LIST, 0, NULL, 0, 0 },
@@ -201,6 +206,20 @@ static int put_number(const struct making *m, const json_t *v, const struct type
 	return wrong(m, want);
 }
 
+static int put_bytes(const struct making *m, const json_t *v)
+{
+	struct slice in = { json_string_value(v), json_string_length(v) }, bytes;
+	char *room = json_is_string(v) ? mem_alloc(GRPC_WEB_DECODED(in.n)) : NULL;
+	struct grpc_web_text t = { 0 };
+	ssize_t n = room ? grpc_web_decode(&t, in, room) : -EINVAL;
+	int err;
+
+	bytes = (struct slice){ room, n < 0 ? 0 : (size_t)n };
+	err = n < 0 || !grpc_web_ended(&t) ? wrong(m, "bytes in base64") : hessian_put_binary(m->out, bytes);
+	free(room);
+	return err;
+}
+
 static int put_typed(const struct making *m, const json_t *v, struct slice name, unsigned depth)
 {
 	struct type t = type_of(name);
@@ -221,6 +240,8 @@ static int put_typed(const struct making *m, const json_t *v, struct slice name,
 		return json_is_string(v) ? put_text(m->out, v) : wrong(m, "a string");
 	case WANT_DATE:
 		return json_is_integer(v) ? hessian_put_date(m->out, json_integer_value(v)) : wrong(m, "milliseconds since 1970");
+	case WANT_BYTES:
+		return put_bytes(m, v);
 	case WANT_LIST:
 		return json_is_array(v) ? put_any(m, v, depth) : wrong(m, "an array");
 	case WANT_ARRAY:

@@ -66,6 +66,10 @@ static void test_types(void **state)
 		{ "java.lang.String[]", "[[\"a\"]]", "13'[Ljava/lang/String;' 71 07'[string' 01'a'" },
 		{ "long[][]", "[[[1]]]", "03'[[J' 71 06'[[long' 71 05'[long' e1" },
 		{ "a.B[]", "[[{}]]", "06'[La/B;' 71 04'[a.B' 4d 03'a.B' 5a" },
+		{ "byte[]", "[\"AQL/\"]", "02'[B' 23 0102ff" },
+		{ "byte[]", "[\"\"]", "02'[B' 20" },
+		{ "byte[][]", "[[\"AQ==\", null]]", "03'[[B' 72 06'[[byte' 21 01 4e" },
+		{ "char[]", "[\"ab\"]", "02'[C' 02'ab'" },
 		{ "a.B", "[{\"x\": {\"y\": 1}}]", "05'La/B;' 4d 03'a.B' 01'x' 48 01'y' 91 5a 5a" },
 	};
 	struct buf b = { 0 };
@@ -117,6 +121,9 @@ static void test_refused(void **state)
 		{ "int[]", "[{}]", "argument 1, arg: want an array" },
 		{ "int[]", "[[1, \"x\"]]", "argument 1, arg: want a whole number from -2147483648 to 2147483647" },
 		{ "a.B", "[[]]", "argument 1, arg: want an object" },
+		{ "byte[]", "[[1]]", "argument 1, arg: want bytes in base64" },
+		{ "byte[]", "[\"AQL\"]", "argument 1, arg: want bytes in base64" },
+		{ "byte[]", "[\"A-L/\"]", "argument 1, arg: want bytes in base64" },
 	};
 	struct buf b = { 0 };
 	char why[200], deep[300] = "";

@@ -2,6 +2,11 @@
 package weft.peers;
 
 import com.alibaba.fastjson.JSONObject;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Date;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
@@ -157,6 +162,21 @@ final class DubboHost implements Shop {
 	@Override
 	public void fire(String does, byte[] body) {
 		came(does);
+	}
+
+	@Override
+	public Map<String, Object> all(boolean flag, byte small, short middle, int number, long big, float part, double real, char letter,
+		Integer boxed, String text, Date date, List<Object> list, Map<String, Object> map, int[] numbers, String[] words, Order order,
+		Object any) {
+		came("all");
+		Object[] values = {flag, small, middle, number, big, part, real, letter, boxed, text, date, list, map, numbers, words, order, any};
+		List<String> classes = new ArrayList<>();
+		for (Object v : values)
+			classes.add(v == null ? null : v.getClass().getSimpleName());
+		Map<String, Object> out = new LinkedHashMap<>();
+		out.put("values", new ArrayList<>(Arrays.asList(values)));
+		out.put("classes", classes);
+		return out;
 	}
 
 	@Override

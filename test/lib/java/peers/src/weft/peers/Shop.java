@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package weft.peers;
 
+import java.util.Date;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 
@@ -11,6 +13,11 @@ public interface Shop {
 	CompletableFuture<Bean> later(String does, byte[] body);
 
 	void fire(String does, byte[] body);
+
+	/** What came, and of which classes. */
+	Map<String, Object> all(boolean flag, byte small, short middle, int number, long big, float part, double real, char letter,
+		Integer boxed, String text, Date date, List<Object> list, Map<String, Object> map, int[] numbers, String[] words, Order order,
+		Object any);
 
 	String words(String text, int number, Map<String, Object> more);
 }
