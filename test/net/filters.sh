@@ -13,6 +13,8 @@ conf() {  # filters of the listener
 	telemetry: {accessLog: [{path: $T/access.json, format: json}, {path: $T/access.log}]}
 	listeners:
 	- {name: web, address: "127.0.0.1:8080", filters: [$1], routes: [all]}
+	- {name: needs, address: "127.0.0.1:8081", filters: [{type: probe-needs, tag: given}], routes: [all]}
+	- {name: broken, address: "127.0.0.1:8082", filters: [{type: probe-two, tag: broken}], routes: [all]}
 	clusters:
 	- name: app
 	  subsets: {keys: [[v]]}
@@ -28,6 +30,9 @@ conf() {  # filters of the listener
 	  - matches: [{path: {value: /retry}}]
 	    retry: {attempts: 2, on: [5xx], backoff: 1ms, budget: {percent: 100, minPerSecond: 1000}}
 	    backends: [{cluster: app, subset: {v: "1"}}]
+	  - matches: [{path: {value: /needs}}]
+	    filters: [{type: probe-needs}]
+	    backends: [{cluster: app}]
 	  - matches: [{path: {value: /any}}]
 	    backends: [{cluster: app}]
 	  - matches: [{path: {value: /slow}}]
@@ -216,6 +221,17 @@ def a_subset_is_narrowed():
         is_(len(port.requests), 4)
     r = probe("q:subset:v=3", "/any/none")
     is_((r.status, logged("/any/none")["flags"]), (503, "UH"))
+
+
+@case
+def one_that_cannot_run_is_not_passed_by():
+    host.forget(), other.forget()
+    is_((get("/needs/a").status, get("/needs/b", port=8081).status, get("/x", port=8082).status), (503, 200, 503))
+    is_((logged("/needs/a")["flags"], logged("/needs/a")["detail"]), ("UAEX", "a filter of the rule lacks settings of the listener"))
+    is_(logged("/x")["detail"], "a filter of the request cannot run")
+    is_(len(host.requests) + len(other.requests), 1)
+    eventually(lambda: metric("weft_filter_unusable_total") == 2)
+    assert "filter probe-two: tag: broken is broken; requests that it is for are answered 503" in log()
 
 
 @case

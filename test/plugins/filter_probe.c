@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Filters that do what a request says: "probe" and "probe-two", each by the words of its own header (x-probe, x-probe-two).
- * A word is PART:DEED or PART:DEED:VALUE, PART one of q qb qt i r rb rt (request, its body, trailers; 1xx; response ...), DEED
+ * Filters that do what a request says: "probe", "probe-two" and "probe-needs", which wants a tag of listeners, each by the
+ * words of its own header (x-probe, x-probe-two). A word is PART:DEED or PART:DEED:VALUE, PART one of q qb qt i r rb rt
+ * (request, its body, trailers; 1xx; response ...), DEED
  *	wait:MS  then:VERDICT   waits, and goes on with that (next)      reply:STATUS  reset
  *	collect:BYTES           up  drop  add:TEXT                      of the body: in capitals, none, with more
  *	set:NAME=VALUE  path:PATH (a route is looked up again)  subset:KEY=VALUE  note:KEY=VALUE
@@ -36,6 +37,11 @@ static const struct conf_item probe_rows[] = {
 	CONF_ITEM(struct probe_conf, tag, "tag", STRING, .max = 20, .dflt = "none", .help = "shown with what is seen"), CONF_END
 };
 
+/* What a rule that names it alone lacks. */
+static const struct conf_item needs_rows[] = {
+	CONF_ITEM(struct probe_conf, tag, "tag", STRING, .required = true, .max = 20, .help = "shown with what is seen"), CONF_END
+};
+
 static int probe_init(void *conf, struct err *e)
 {
 	struct probe_conf *c = conf;
@@ -58,7 +64,8 @@ static int probe_worker_init(struct filter_worker *w, struct err *e)
 {
 	const struct probe_conf *c = w->conf;
 
-	(void)e;
+	if (slice_eq_str(c->tag, "broken"))
+		return err_add(e, -EIO, "tag: broken is broken");
 	log_info("probe", "%s worker of %s begins", w->ops->name, c->copy);
 	return 0;
 }
@@ -264,9 +271,9 @@ static void probe_done(struct filter *f)
 	log_info("probe", "%s done %.*s %d %s", f->ops->name, SLICE_ARG(s->path), f->info->status, s->seen);
 }
 
-#define PROBE(word)                                                                                                    \
+#define PROBE(word, rows)                                                                                              \
 	{                                                                                                              \
-		.name = (word), .listener = { probe_rows, sizeof(struct probe_conf), probe_init, probe_fini },         \
+		.name = (word), .listener = { (rows), sizeof(struct probe_conf), probe_init, probe_fini },         \
 		.route = { probe_rows, sizeof(struct probe_conf), probe_init, probe_fini }, .state_size = sizeof(struct probe), \
 		.worker_init = probe_worker_init, .worker_fini = probe_worker_fini, .request = probe_request,         \
 		.request_body = probe_request_body, .request_trailers = probe_request_trailers,                       \
@@ -274,6 +281,7 @@ static void probe_done(struct filter *f)
 		.response_trailers = probe_response_trailers, .wake = probe_wake, .done = probe_done,                  \
 	}
 
-static const struct filter_ops probe_one = PROBE("probe"), probe_two = PROBE("probe-two");
+static const struct filter_ops probe_one = PROBE("probe", probe_rows), probe_two = PROBE("probe-two", probe_rows),
+			       probe_needs = PROBE("probe-needs", needs_rows);
 
-WEFT_PLUGIN(.name = "probe", .version = "1", .filters = (const struct filter_ops *const[]){ &probe_one, &probe_two, NULL });
+WEFT_PLUGIN(.name = "probe", .version = "1", .filters = (const struct filter_ops *const[]){ &probe_one, &probe_two, &probe_needs, NULL });

@@ -89,6 +89,8 @@ static const char *fill(struct chain *c, const struct filter_set *of_listener, c
 		const struct filter_unit *u = find(of_rule, c->link[i]->f.ops);
 
 		c->link[i]->f.route_conf = u ? u->conf : NULL;
+		if (u && !u->conf)
+			why = "a filter of the request cannot run";
 	}
 	return why;
 }
