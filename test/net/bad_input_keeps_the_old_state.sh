@@ -123,7 +123,7 @@ check "dangling route of a listener" 'bad.yaml:1: listener l: routes\[0\]: no ro
 	<<< 'listeners: [{name: l, address: "127.0.0.1:1", routes: [r]}]'
 check "dangling cluster of a rule" 'bad.yaml:1: route l.0: rules\[0\].backends\[0\].cluster: no cluster "c"' \
 	<<< 'listeners: [{name: l, address: "127.0.0.1:1", routes: [{rules: [{backends: [{cluster: c}]}]}]}]'
-check "a later protocol" 'bad.yaml:1: listeners\[0\].protocol: want http, http-proxy, tcp or udp, not bolt' \
-	<<< 'listeners: [{name: l, address: "127.0.0.1:1", protocol: bolt, routes: [r]}]'
+check "a protocol that nobody speaks" 'bad.yaml:1: listeners\[0\].protocol: want one of: http, http-proxy, tcp, udp, auto, .*; not sofa' \
+	<<< 'listeners: [{name: l, address: "127.0.0.1:1", protocol: sofa, routes: [r]}]'
 check "a rule that does nothing" 'bad.yaml:1: routes\[0\].rules\[0\]: want one of backends, a RequestRedirect' \
 	<<< 'routes: [{name: r, rules: [{}]}]'
