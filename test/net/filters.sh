@@ -288,7 +288,9 @@ def slow_bodies_are_bounded():
         with changed:
             changed.wait(0.05)
     is_(got, [True] * n)
-    assert most < n * (512 << 10) + (8 << 20), most
+    # A sanitizer keeps what was freed.
+    build = os.environ.get("WEFT_BUILD", "")
+    assert "address" in build or "thread" in build or most < n * (512 << 10) + (6 << 20), most
 
 
 @case
