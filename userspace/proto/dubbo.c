@@ -36,8 +36,10 @@ static int http_status(int wire)
 static int wire_status(int http)
 {
 	switch (http) {
-	case 400: case 413: case 429: case 431: case 503:
+	case 400: case 413: case 431:
 		return DUBBO_BAD_REQUEST;
+	case 429: case 503:
+		return DUBBO_SERVER_THREADPOOL_EXHAUSTED;
 	case 403:
 		return DUBBO_SERVER_ERROR;
 	case 404: case 502:
