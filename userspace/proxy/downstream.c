@@ -99,9 +99,19 @@ static struct stream *newest(const struct downstream *d)
 	return container_of(d->streams.prev, struct stream, node);
 }
 
+/* It is weft that does not read: what it owes is no fault of the client's. */
+static bool held_back(const struct downstream *d)
+{
+	const struct turns *t = d->leg.ready ? downstream_turns(d) : NULL;
+
+	return t && (t->full || t->clogged);
+}
+
 static void too_late(struct downstream *d)
 {
-	if (d->phase == DOWNSTREAM_HEAD && downstream_busy(d) && newest(d)->state == STREAM_HEAD) {
+	if (d->phase == DOWNSTREAM_HEAD && held_back(d)) {
+		head_begins(d);
+	} else if (d->phase == DOWNSTREAM_HEAD && downstream_busy(d) && newest(d)->state == STREAM_HEAD) {
 		stat_add(&d->leg.w->http->stat.head_timeouts, 1);
 		stream_refuse(newest(d), 408, STREAM_CLIENT_MALFORMED, "request's head took too long");
 	} else if (d->phase == DOWNSTREAM_IDLE && d->told) {
@@ -205,6 +215,7 @@ static void take_apart(struct downstream *d)
 static void leave(struct downstream *d, struct stream *s)
 {
 	list_del(&s->node);
+	list_del(&s->turn_node);
 	d->nstreams--;
 	stat_add(&d->listener->stat->streams, (uint64_t)-1);
 }
@@ -229,7 +240,6 @@ void downstream_end(struct downstream *d)
 		struct stream *s = first(d);
 
 		leave(d, s);
-		list_del(&s->turn_node);
 		stream_client_gone(s, STREAM_CLIENT_CLOSED, "client closed before its answer was complete");
 	}
 	take_apart(d);
@@ -440,6 +450,9 @@ static void on_reset(void *arg, uint64_t id, enum proto_why why)
 		detail = "request breaks a rule of its protocol";
 	/* Nobody will read what of its body lies here. */
 	downstream_consumed(d, s, s->unconsumed);
+	/* There is no head any more to be late with. */
+	if (d->phase == DOWNSTREAM_HEAD)
+		downstream_enter(d, DOWNSTREAM_BUSY, 0);
 	leave(d, s);
 	d->ending |= !leave_turn(d, s);
 	stream_client_gone(s, nonsense ? STREAM_CLIENT_MALFORMED : STREAM_CLIENT_CLOSED,

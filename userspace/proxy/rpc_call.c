@@ -37,11 +37,16 @@ bool rpc_call_waits(struct stream *s)
 
 bool rpc_oneway_gone(struct stream *s)
 {
-	if (!s->request_sent)
+	const struct leg *l = s->up ? &s->up->leg : NULL;
+
+	if (!s->request_sent || !l)
 		return false;
-	if (upstream_unsent(s)) {
-		upstream_tell_sent(s);
-		return false;
+	if (!s->counted) {
+		s->counted = true;
+		s->flush_at = l->written + (uint32_t)l->codec.out.len;
 	}
-	return true;
+	if ((int32_t)(l->written - s->flush_at) >= 0)
+		return true;
+	upstream_tell_sent(s);
+	return false;
 }

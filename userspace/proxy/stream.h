@@ -75,7 +75,8 @@ struct stream {
 	struct downstream *down;                /* NULL: the client is gone */
 	uint64_t down_id;
 	size_t unconsumed;                      /* bytes of the request's body for which the client got no new window */
-	uint32_t flush_at;                      /* leg.written of the client's when the answer is out */
+	uint32_t flush_at;                      /* leg.written of the client's when the answer is out; of a oneway the host's */
+	bool counted;                           /* of a oneway in this try: flush_at is known */
 	struct upstream *up;                    /* of this try; NULL: none */
 	uint64_t up_id;
 	bool up_reused;                         /* it was open before */

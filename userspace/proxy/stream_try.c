@@ -43,6 +43,7 @@ void stream_end_try(struct stream *s, bool ok)
 static void start_over(struct stream *s)
 {
 	s->request_sent = s->response_begun = s->response_end = s->response_trailed = s->host_opaque = false;
+	s->responding = s->counted = false;
 	buf_fini(&s->response_body);
 }
 

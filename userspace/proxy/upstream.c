@@ -422,6 +422,7 @@ void upstream_consumed(struct stream *s, size_t here)
 	if (u->many && u->many->full && u->many->held <= UPSTREAM_HELD_LOW) {
 		u->many->full = false;
 		leg_again(&u->leg);
+		upstream_many_offer(u->many);
 	}
 	if (!u->leg.codec.ops->consumed)
 		return;
@@ -438,6 +439,8 @@ void upstream_held(struct stream *s, size_t n)
 	s->up_unconsumed += n;
 	m->held += n;
 	m->full |= m->held >= UPSTREAM_HELD_HIGH && !(s->up->leg.codec.ops->flags & PROTO_WINDOWS);
+	if (m->full)
+		list_del(&m->roomy);
 }
 
 void upstream_request_sent(struct stream *s)

@@ -162,6 +162,9 @@ static void on_time(struct timer *t)
 	struct upstream_many *m = t->arg;
 	struct worker *w = m->up->leg.w;
 
+	/* Its answer may lie where nothing is read for now. */
+	if (m->full)
+		upstream_many_heard(m);
 	m->asking &= m->heard_ns <= m->asked_ns;
 	if (!watched(m) || !conf(m)->pool.ping_ms)
 		return;
@@ -202,7 +205,7 @@ bool upstream_many_takes(struct upstream_many *m)
 	const struct codec *c = &u->leg.codec;
 	uint32_t requests = conf(m)->pool.max_requests_per_connection;
 
-	if (!u->magic || u->ending || u->leg.broken || m->away || m->alone || (requests && u->requests >= requests))
+	if (!u->magic || u->ending || u->leg.broken || m->away || m->alone || m->full || (requests && u->requests >= requests))
 		return false;
 	if (!m->open)
 		return m->nwaiting < pool_streams_max(u->home);
