@@ -175,11 +175,11 @@ static void test_bounds(void **state)
 	client_body(t, NULL, CALL "48 5a");
 	client_body(t, NULL, CALL "48 5a");
 	client_body(t, NULL, CALL "48 5a");
-	says(t, &t->down, "dabb 02 28 0000000000000001 00000017 16 'too many calls at once'");
+	says(t, &t->down, "dabb 02 64 0000000000000001 00000017 16 'too many calls at once'");
 	t->down.refuse = true;
 	t->down.limits.streams = 0;
 	client_body(t, NULL, CALL "48 5a");
-	says(t, &t->down, "dabb 02 28 0000000000000001 00000017 16 'too many calls at once'");
+	says(t, &t->down, "dabb 02 64 0000000000000001 00000017 16 'too many calls at once'");
 	client_body(t, "dabb8200 0000000000000001", CALL "48 5a");
 	assert_int_equal(t->down.c.out.len, 0);
 	t->up.limits.streams = 3;
