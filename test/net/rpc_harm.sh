@@ -71,6 +71,16 @@ def nonsense_of_one_call_leaves_those_under_way():
 
 
 @case
+def calls_behind_one_that_weft_answers_are_read():
+    c = ClientOf()
+    made = [c.made(i, service, "x", body(10), {}, 60000, i == 3) for i, service in enumerate(("none", "shop", "shop", "none", "shop"), 1)]
+    c.send(b"".join(made))
+    is_([good(c.answer(i)) for i in (1, 2, 3, 5) if i != 3], [False, True, True])
+    c.send(c.made(6, "none", "x", body(10), {}, 60000, True) + c.made(7, "shop", "x", body(10), {}, 60000, False))
+    assert good(c.answer(7))
+
+
+@case
 def an_answer_behind_one_that_was_cut_is_changed_as_well():
     tries = []
 

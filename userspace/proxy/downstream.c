@@ -405,7 +405,7 @@ static struct msg *on_begin(void *arg, uint64_t id, enum msg_kind kind)
 	return &s->request;
 }
 
-/* -EAGAIN: it was answered already, and that goes out before more is looked at. */
+/* -EAGAIN: it was answered already, and that goes out before more is looked at; but where others do not wait for it. */
 static int on_head(void *arg, uint64_t id, struct msg *m, bool last)
 {
 	struct downstream *d = CAST(downstream, arg);
@@ -416,6 +416,8 @@ static int on_head(void *arg, uint64_t id, struct msg *m, bool last)
 	d->due_ns = UINT64_MAX;
 	if (s)
 		stream_head(s, last);
+	if (d->many)
+		return 0;
 	s = of(arg, id);
 	return !s || s->state == STREAM_FLUSH ? -EAGAIN : 0;
 }
