@@ -9,7 +9,8 @@ config() {
 workers: 1
 kernel: {mode: off}
 listeners:
-- {name: calls, address: "127.0.0.1:8080", protocol: $1, routes: [calls], timeouts: {head: 300ms}, limits: {headBytes: 16KiB}}
+- {name: calls, address: "127.0.0.1:8080", protocol: $1, routes: [calls]}
+- {name: short, address: "127.0.0.1:8081", protocol: $1, routes: [calls], timeouts: {head: 300ms}, limits: {headBytes: 16KiB}}
 routes:
 - name: calls
   rules:
@@ -45,7 +46,7 @@ def good(a):
 
 
 def time_of_heads_passes():
-    c = ClientOf()
+    c = ClientOf(8081)
     c.send(c.made(1, "shop", "x", body(10), {}, 60000, False)[:10])
     assert c.closed()
 
@@ -59,7 +60,7 @@ def slow_client():
 @case
 def nonsense_of_one_call_leaves_those_under_way():
     one.on["hold"] = hold
-    c = ClientOf()
+    c = ClientOf(8081)
     n = c.call("shop", "hold", body(10), timeout=60000)
     eventually(lambda: len(one.held) == 1)
     bad = c.call("shop", "x", body(10), fields={"k": "v" * 20000}) if name == "bolt" else c.call(body=b"\xff" * 30)
