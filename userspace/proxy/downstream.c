@@ -764,6 +764,20 @@ static void unclog(struct downstream *d)
 	leg_again(&d->leg);
 }
 
+/* Of thousands only those that have something in out. */
+static void sent_in_turn(struct downstream *d, struct turns *t)
+{
+	if (t->talking)
+		stream_client_sent(t->talking);
+	if (!d->magic)
+		return;
+	list_for(x, &t->leaving) {
+		stream_client_sent(container_of(x, struct stream, turn_node));
+		if (!d->magic)
+			return;
+	}
+}
+
 static void sent(struct leg *l)
 {
 	struct downstream *d = container_of(l, struct downstream, leg);
@@ -778,6 +792,10 @@ static void sent(struct leg *l)
 		return;
 	}
 	unclog(d);
+	if (d->leg.ready && downstream_turns(d)) {
+		sent_in_turn(d, downstream_turns(d));
+		return;
+	}
 	list_for(x, &d->streams) {
 		stream_client_sent(container_of(x, struct stream, node));
 		if (!d->magic)

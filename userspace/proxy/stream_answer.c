@@ -110,7 +110,7 @@ enum stream_state step_respond(struct stream *s)
 static enum stream_state said_all(struct stream *s)
 {
 	if (downstream_turns(s->down))
-		turns_pass(downstream_turns(s->down), s);
+		turns_written(downstream_turns(s->down), s);
 	return STREAM_FLUSH;
 }
 

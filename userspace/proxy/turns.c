@@ -13,6 +13,7 @@ void *turns_new(const struct proto_ops *ops)
 	if (!t)
 		return NULL;
 	list_init(&t->waiting);
+	list_init(&t->leaving);
 	return t + 1;
 }
 
@@ -34,11 +35,8 @@ bool turns_take(struct turns *t, struct stream *s)
 }
 
 /* Who goes on may be done at once, and pass it on in turn: that is left to the outermost. */
-void turns_pass(struct turns *t, struct stream *s)
+static void pass(struct turns *t)
 {
-	list_del(&s->turn_node);
-	if (t->talking == s)
-		t->talking = NULL;
 	if (t->passing)
 		return;
 	t->passing = true;
@@ -49,4 +47,20 @@ void turns_pass(struct turns *t, struct stream *s)
 		stream_run(next);
 	}
 	t->passing = false;
+}
+
+void turns_pass(struct turns *t, struct stream *s)
+{
+	list_del(&s->turn_node);
+	if (t->talking == s)
+		t->talking = NULL;
+	pass(t);
+}
+
+void turns_written(struct turns *t, struct stream *s)
+{
+	turns_take(t, s);
+	t->talking = NULL;
+	list_add_tail(&t->leaving, &s->turn_node);
+	pass(t);
 }

@@ -14,7 +14,8 @@ struct stream;
 
 struct turns {
 	_Alignas(16) struct stream *talking;    /* NULL: between two frames */
-	struct list waiting;                    /* by stream.turn_node */
+	struct list waiting;                    /* by stream.turn_node, as the next */
+	struct list leaving;                    /* whose answer is written, and not with the socket yet */
 	size_t held;                            /* bytes of requests' bodies that did not go on yet */
 	bool full;                              /* so many that nothing is read */
 	bool clogged;                           /* nothing is read until the client has taken some of its answers */
@@ -36,4 +37,5 @@ static inline struct turns *turns_of(void *state)
 
 /* May s write its answer now? Then nobody else does until it is passed on. Else stream_run(s) comes. */
 bool turns_take(struct turns *t, struct stream *s);
-void turns_pass(struct turns *t, struct stream *s); /* its answer is written, or s leaves; accepts one without the turn */
+void turns_pass(struct turns *t, struct stream *s); /* s leaves; accepts one without the turn */
+void turns_written(struct turns *t, struct stream *s); /* its answer is */
