@@ -25,7 +25,6 @@
 #define downstream_MAGIC 0xd0574ea1u
 #define STREAMS_MAX 100u                        /* at once on one connection, until their last byte is sent */
 _Static_assert(RPC_STREAMS_MAX <= UINT16_MAX, "downstream.nstreams");
-#define PIPELINED_MAX LEG_READ_MAX              /* bytes read ahead of requests behind the one under way */
 
 static const struct leg_events leg_events;
 static const struct proto_sink sink;
@@ -94,11 +93,6 @@ static struct stream *first(const struct downstream *d)
 	return container_of(d->streams.next, struct stream, node);
 }
 
-static struct stream *newest(const struct downstream *d)
-{
-	return container_of(d->streams.prev, struct stream, node);
-}
-
 /* It is weft that does not read: what it owes is no fault of the client's. */
 static bool held_back(const struct downstream *d)
 {
@@ -111,9 +105,9 @@ static void too_late(struct downstream *d)
 {
 	if (d->phase == DOWNSTREAM_HEAD && held_back(d)) {
 		head_begins(d);
-	} else if (d->phase == DOWNSTREAM_HEAD && downstream_busy(d) && newest(d)->state == STREAM_HEAD) {
+	} else if (d->phase == DOWNSTREAM_HEAD && downstream_busy(d) && downstream_newest(d)->state == STREAM_HEAD) {
 		stat_add(&d->leg.w->http->stat.head_timeouts, 1);
-		stream_refuse(newest(d), 408, STREAM_CLIENT_MALFORMED, "request's head took too long");
+		stream_refuse(downstream_newest(d), 408, STREAM_CLIENT_MALFORMED, "request's head took too long");
 	} else if (d->phase == DOWNSTREAM_IDLE && d->told) {
 		downstream_farewell(d);
 	} else if (d->phase == DOWNSTREAM_IDLE && d->many) {
@@ -611,30 +605,10 @@ static bool decode(struct downstream *d)
 	return !d->leg.opaque;
 }
 
-/* How much may be read now. Behind a whole request still a little: it tells of a client that goes away. */
-static size_t room(struct downstream *d)
-{
-	struct stream *s;
-
-	struct turns *t = d->leg.ready ? downstream_turns(d) : NULL;
-
-	if (t)
-		t->clogged = d->leg.codec.out.len >= TURNS_OUT_HIGH;
-	if (t && (t->full || t->clogged))
-		return 0;
-	/* Bodies of many streams are held back by their windows, or by what lies here of them. */
-	if (d->phase == DOWNSTREAM_LINGER || !downstream_busy(d) || d->many)
-		return LEG_READ_MAX;
-	s = newest(d);
-	if (s->request_end)
-		return d->leg.in.len < PIPELINED_MAX ? PIPELINED_MAX - d->leg.in.len : 0;
-	return stream_request_room(s);
-}
-
 /* Behind a whole request the client has nothing to say that could not wait a moment; but where others may follow it. */
 static bool waits_for_client(const struct downstream *d)
 {
-	return !downstream_busy(d) || !newest(d)->request_end || d->leg.opaque || d->leg.codec.ops->flags & PROTO_MULTIPLEX;
+	return !downstream_busy(d) || !downstream_newest(d)->request_end || d->leg.opaque || d->leg.codec.ops->flags & PROTO_MULTIPLEX;
 }
 
 static void pump(struct downstream *d)
@@ -653,13 +627,13 @@ static void pump(struct downstream *d)
 		size_t most;
 		ssize_t n;
 
-		if (downstream_busy(d) && !d->many && !l->in.len && stream_request_passes(newest(d))) {
+		if (downstream_busy(d) && !d->many && !l->in.len && stream_request_passes(downstream_newest(d))) {
 			/* As below. */
-			if (l->conn.hup && d->magic && downstream_busy(d) && newest(d)->request_full)
+			if (l->conn.hup && d->magic && downstream_busy(d) && downstream_newest(d)->request_full)
 				downstream_end(d);
 			return;
 		}
-		most = room(d);
+		most = downstream_room(d);
 		n = most ? leg_read(l, &l->in, most) : -EAGAIN;
 
 		/* Its FIN is known though bytes before it are not read: there is no room for them, and nobody to answer. */
@@ -674,39 +648,6 @@ static void pump(struct downstream *d)
 		if (!decode(d) || conn_drained(&l->conn))
 			return;
 	}
-}
-
-void downstream_consumed(struct downstream *d, struct stream *s, size_t n)
-{
-	struct codec *c = &d->leg.codec;
-	struct turns *t = downstream_turns(d);
-
-	if (!n)
-		return;
-	s->unconsumed -= n;
-	if (t)
-		t->held -= n;
-	if (t && t->full && t->held <= TURNS_HELD_LOW) {
-		t->full = false;
-		leg_again(&d->leg);
-	}
-	if (!c->ops->consumed)
-		return;
-	c->ops->consumed(c, s->down_id, n);
-	leg_touch(&d->leg);
-}
-
-void downstream_held(struct downstream *d, struct stream *s, size_t n)
-{
-	struct turns *t = downstream_turns(d);
-
-	if (!d->many)
-		return;
-	s->unconsumed += n;
-	if (!t)
-		return;
-	t->held += n;
-	t->full |= t->held >= TURNS_HELD_HIGH;
 }
 
 void downstream_pump(struct downstream *d)
@@ -754,16 +695,6 @@ static void readable(struct leg *l)
 	downstream_pump(container_of(l, struct downstream, leg));
 }
 
-static void unclog(struct downstream *d)
-{
-	struct turns *t = d->leg.ready ? downstream_turns(d) : NULL;
-
-	if (!t || !t->clogged || d->leg.codec.out.len > TURNS_OUT_LOW)
-		return;
-	t->clogged = false;
-	leg_again(&d->leg);
-}
-
 /* Of thousands only those that have something in out. */
 static void sent_in_turn(struct downstream *d, struct turns *t)
 {
@@ -791,7 +722,7 @@ static void sent(struct leg *l)
 		linger(d);
 		return;
 	}
-	unclog(d);
+	downstream_unclog(d);
 	if (d->leg.ready && downstream_turns(d)) {
 		sent_in_turn(d, downstream_turns(d));
 		return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What downstream.c and downstream_drain.c share. */
+/* What downstream.c, downstream_drain.c and downstream_room.c share. */
 #pragma once
 #include "proxy/downstream.h"
 #include "proxy/stream.h"
@@ -7,6 +7,11 @@
 static inline bool downstream_busy(const struct downstream *d)
 {
 	return !list_empty(&d->streams);
+}
+
+static inline struct stream *downstream_newest(const struct downstream *d)
+{
+	return container_of(d->streams.prev, struct stream, node);
 }
 
 /* From now on; ms 0: for as long as it takes. */
@@ -27,3 +32,9 @@ void downstream_age_begin(struct downstream *d);
 uint64_t downstream_age_due(const struct downstream *d); /* ns of the loop; UINT64_MAX: never */
 void downstream_aged(struct downstream *d);     /* that time has come */
 void downstream_count(struct downstream *d);    /* a request is begun: the last one that the listener allows drains */
+
+/* ---- downstream_room.c ---- */
+
+/* How much may be read now. Behind a whole request still a little: it tells of a client that goes away. */
+size_t downstream_room(struct downstream *d);
+void downstream_unclog(struct downstream *d);   /* the socket took some of its answers */
