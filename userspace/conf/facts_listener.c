@@ -157,7 +157,7 @@ static int check_listener(struct making *m, const struct listener_conf *c)
 		return making_error(m, m->node, "limits.connectionRequests", "not for tcp and udp");
 	if (c->timeouts.grace_ns && !c->timeouts.age_ns)
 		return making_error(m, m->node, "timeouts.connectionGrace", "want connectionAge, behind which it begins");
-	if (c->limits.target_bytes > c->limits.head_bytes)
+	if (!is(c, LISTENER_RPC) && c->limits.target_bytes > c->limits.head_bytes)
 		return making_error(m, m->node, "limits.targetBytes", "want at most headBytes");
 	return check_unused(m, c);
 }
@@ -268,7 +268,7 @@ static void set_listener(struct listener *f, const struct listener_conf *c)
 	f->head_ms = making_ms(c->timeouts.head_ns);
 	f->max_head_bytes = (uint32_t)c->limits.head_bytes;
 	f->max_headers = c->limits.headers;
-	f->max_target_bytes = (uint32_t)c->limits.target_bytes;
+	f->max_target_bytes = (uint32_t)(c->limits.target_bytes < c->limits.head_bytes ? c->limits.target_bytes : c->limits.head_bytes);
 	f->max_connections = c->limits.connections;
 	f->age_ms = making_ms(c->timeouts.age_ns);
 	f->grace_ms = making_ms(c->timeouts.grace_ns);

@@ -238,6 +238,30 @@ static const struct bad bad[] = {
 	{ "telemetry: {tracing: {}}\n", "f:1: telemetry.tracing: traces are not part of this release" },
 };
 
+/* What HTTP alone has is no bound of theirs. */
+static void an_rpc_protocol(void **state)
+{
+	static const struct proto_ops call = { .name = "call", .flags = PROTO_RPC };
+	struct config *c;
+	const struct listener *l;
+
+	(void)state;
+	extension_add(EXTENSION_proto, &call);
+	c = kit_config("listeners:\n"
+		       "- {name: calls, address: \"127.0.0.1:1\", protocol: call, detect: [http], limits: {headBytes: 8KiB, targetBytes: 8KiB}, routes: [{rules: "
+		       "[{backends: [{cluster: a}]}]}]}\n"
+		       "- {name: only, address: \"127.0.0.1:2\", protocol: call, limits: {headBytes: 8KiB}, routes: [{rules: [{backends: "
+		       "[{cluster: a}]}]}]}\n"
+		       "clusters: [{name: a, protocol: call}]\n");
+	l = listener(c, "calls");
+	assert_true(slice_eq_str(l->protocol, "call"));
+	assert_int_equal(l->ndetect, 1);
+	l = listener(c, "only");
+	assert_int_equal(l->max_head_bytes, 8192);
+	assert_int_equal(l->max_target_bytes, 8192);
+	config_free(c);
+}
+
 static void what_is_wrong_is_said(void **state)
 {
 	(void)state;
@@ -254,6 +278,7 @@ int main(void)
 		cmocka_unit_test(blocks),
 		cmocka_unit_test(access_logs),
 		cmocka_unit_test(what_is_wrong_is_said),
+		cmocka_unit_test(an_rpc_protocol),
 	};
 
 	extension_add(EXTENSION_filter, &filter_local_rate_limit);
