@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <llhttp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -25,6 +26,8 @@
 #define IDLE_NS (30 * SEC)
 #define HEAD_NS (10 * SEC)                      /* from the first byte of a request line to the end of its headers */
 #define REST_NS (100 * MSEC)
+#define GOING_TRIES 20                          /* before another weftd is believed to live, so many times */
+#define GOING_MS 100                            /* so long */
 #define LINGER_MAX (1 << 20)                    /* bytes of a refused request that are read and dropped */
 #define HTTP_CONN_MAGIC 0x68747470u
 
@@ -458,12 +461,24 @@ static void on_accept(struct loop_io *io, unsigned events)
 
 static bool unix_alive(const struct sockaddr_un *a)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool alive = fd >= 0 && !connect(fd, (const void *)a, sizeof(*a));
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	/* EAGAIN: its backlog is full. */
+	bool alive = fd >= 0 && (!connect(fd, (const void *)a, sizeof(*a)) || errno == EAGAIN);
 
 	if (fd >= 0)
 		close(fd);
 	return alive;
+}
+
+/* A child of a weftd that was killed, in the middle of a self-test say, may hold its socket for a moment more. */
+static bool unix_stays_alive(const struct sockaddr_un *a)
+{
+	for (int i = 0; i < GOING_TRIES; i++) {
+		if (!unix_alive(a))
+			return false;
+		poll(NULL, 0, GOING_MS);
+	}
+	return true;
 }
 
 static int listen_unix(struct http_server *s, const char *path, struct err *e)
@@ -475,7 +490,7 @@ static int listen_unix(struct http_server *s, const char *path, struct err *e)
 	if (strlen(path) >= sizeof(a.sun_path))
 		return err_add(e, -ENAMETOOLONG, "admin.socket: %s: longer than %zu bytes", path, sizeof(a.sun_path) - 1);
 	strcpy(a.sun_path, path);
-	if (unix_alive(&a))
+	if (unix_stays_alive(&a))
 		return err_add(e, -EADDRINUSE, "admin.socket: %s: another weftd answers there", path);
 	unlink(path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -11,10 +11,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "agent/http_server.h"
 #include "base/clock.h"
@@ -361,6 +363,29 @@ static void test_open_errors(void **state)
 	http_server_close(&other);
 }
 
+/* Of one that was killed a child is left for a moment, which has its socket and never answers. */
+static void test_a_socket_that_goes(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct http_server other;
+	struct err e = { 0 };
+	pid_t pid;
+
+	assert_true(snprintf(a.sun_path, sizeof(a.sun_path), "%s.left", f->path) < (int)sizeof(a.sun_path));
+	assert_int_equal(bind(fd, (void *)&a, sizeof(a)) || listen(fd, 1), 0);
+	pid = fork();
+	if (!pid) {
+		poll(NULL, 0, 100);
+		_exit(0);
+	}
+	close(fd);
+	assert_int_equal(http_server_open(&other, &f->loop, a.sun_path, NULL, handler, f, &e), 0);
+	http_server_close(&other);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static void test_query(void **state)
 {
 	struct slice q = SLICE_LIT("a=1&bb=x%20y+z&c=%zz&d=");
@@ -414,6 +439,7 @@ int main(void)
 		CASE(test_refused), CASE(test_post_by_unix_socket_only), CASE(test_too_long), CASE(test_tcp_wants_a_local_host), CASE(test_slow_reader),
 		CASE(test_pipelined_large), CASE(test_tcp_leaves_room), CASE(slow_head_is_cut_off),
 		CASE(test_many_connections), CASE(test_no_descriptor_left), CASE(test_open_errors),
+		CASE(test_a_socket_that_goes),
 		cmocka_unit_test(test_query),
 	};
 
