@@ -10,6 +10,7 @@ listeners:
 - {name: out, address: "127.0.0.1:30101", protocol: http-proxy}
 services:
 - {name: plain.default, addresses: [10.96.0.1], ports: [{port: 8080, protocol: TCP}], cluster: app}
+- {name: calls.default, addresses: [10.96.0.5], ports: [{port: 8080, protocol: TCP}], cluster: calls}
 - {name: OrderService, addresses: [10.96.0.4], ports: [{port: 8080, protocol: TCP}], cluster: app}
 - {name: routed.default, addresses: [10.96.0.2], ports: [{port: 80, protocol: TCP}], routes: [routed]}
 - {name: circle.default, addresses: [10.96.0.3], ports: [{port: 80, protocol: TCP}], cluster: self}
@@ -17,6 +18,7 @@ routes:
 - {name: routed, rules: [{matches: [{path: {value: /only}}], backends: [{cluster: app}]}]}
 clusters:
 - {name: app, endpoints: [{address: "127.0.0.1:9001"}]}
+- {name: calls, protocol: bolt, endpoints: [{address: "127.0.0.1:9001"}]}
 - {name: self, endpoints: [{address: "127.0.0.1:30101"}]}
 YAML
 PY=/usr/bin/python3                             # Debian's, whose package it is
@@ -78,6 +80,18 @@ def over_http2():
 def what_there_is_not():
     assert "no such service (NR)" in curl("http://nobody.default/")
     assert "no such port (NR)" in curl("http://plain.default:81/")
+
+
+@case
+def what_passes_as_bytes_may_be_anything():
+    c = Client(30101)
+    c.send("CONNECT calls.default:8080 HTTP/1.1\r\nHost: calls.default:8080\r\n\r\n")
+    is_(c.head()[0], 200, "whatever protocol the cluster's hosts speak")
+    c.send("GET /bytes HTTP/1.1\r\nHost: a\r\n\r\n")
+    is_(json.loads(c.response().body)["path"], "/bytes")
+    c = Client(30101)
+    c.send("GET http://calls.default:8080/ HTTP/1.1\r\nHost: a\r\n\r\n")
+    is_(c.response().status, 502, "a request is not")
 
 
 @case

@@ -102,7 +102,6 @@ static void note_bound(struct stream *s)
 		refusal_gave_up(s->w->http, route, s->info.peer, s->w->thread.loop.now_ns);
 }
 
-/* Hashes look at the request as it came, so before it is rewritten. */
 static int prepare_http(struct stream *s, struct slice host)
 {
 	const struct listener *l = downstream_conf(s->down);
@@ -111,6 +110,7 @@ static int prepare_http(struct stream *s, struct slice host)
 	return err ? err : headers_request(s, l, host);
 }
 
+/* Hashes look at the request as it came, so before it is rewritten. */
 static int prepare(struct stream *s)
 {
 	const struct route_rule *r = s->hit.rule;
@@ -130,12 +130,12 @@ static int prepare(struct stream *s)
 	return err || rpc_call(s) ? err : prepare_http(s, host);
 }
 
-/* A cluster that is not there is the pick's to say. */
+/* A cluster that is not there is the pick's to say; what passes as bytes may be anything. */
 static bool speaks(struct stream *s)
 {
 	const struct cluster *c = snapshot_cluster(s->hold->snap, s->backend->cluster);
 
-	return !c || rpc_call_speaks(s, c->conf->protocol);
+	return !c || s->tunnel || rpc_call_speaks(s, c->conf->protocol);
 }
 
 static enum stream_state forward(struct stream *s)

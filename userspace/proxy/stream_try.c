@@ -13,7 +13,6 @@
 #include "proxy/http.h"
 #include "proxy/worker.h"
 
-
 /* ---- the end of a try --------------------------------------------------------------------------------------- */
 
 /* A client that went away says nothing about the host. */
