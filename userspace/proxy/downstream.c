@@ -168,13 +168,8 @@ static void state_give(struct downstream *d)
 	struct codec *c = &d->leg.codec;
 	struct free_state *s = c->state;
 
-	if (!s || (d->magic && c->ops != &proto_http1))
+	if (!s || (d->magic && c->ops != &proto_http1) || c->ops->flags & PROTO_NEEDS_LENGTH)
 		return;
-	if (c->ops->flags & PROTO_NEEDS_LENGTH) {
-		turns_free(s);
-		c->state = NULL;
-		return;
-	}
 	c->state = NULL;
 	if (c->ops != &proto_http1 || h->nfree_states >= HTTP_FREE_STATES) {
 		free(s);
@@ -187,9 +182,14 @@ static void state_give(struct downstream *d)
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
+/* Whoever passes a turn on, when the connection ends by it, still looks at the turns. */
 static void destroy(struct loop_deferred *x)
 {
-	free(container_of(x, struct downstream, leg.more));
+	struct downstream *d = container_of(x, struct downstream, leg.more);
+
+	if (downstream_turns(d))
+		turns_free(d->leg.codec.state);
+	free(d);
 }
 
 static void take_apart(struct downstream *d)
@@ -225,11 +225,24 @@ static bool leave_turn(struct downstream *d, struct stream *s)
 	return whole;
 }
 
+/* One that runs still speaks of the connection: who ended it has had its turn from that one. */
+static bool runs(const struct downstream *d)
+{
+	list_for(x, &d->streams)
+		if (container_of(x, struct stream, node)->running)
+			return true;
+	return false;
+}
+
 void downstream_end(struct downstream *d)
 {
 	d->ending = true;
 	if (d->leg.decoding || !d->magic)
 		return;
+	if (runs(d)) {
+		leg_again(&d->leg);
+		return;
+	}
 	while (downstream_busy(d)) {
 		struct stream *s = first(d);
 
@@ -327,10 +340,14 @@ static void one_of_many_done(struct downstream *d, struct stream *s)
 	if ((s->cut || !s->request_end) && c->ops->put_reset)
 		how = c->ops->put_reset(c, s->down_id, s->cut ? cut_why(s) : PROTO_NONE);
 	if (!leave_turn(d, s) || how == -EPIPE || how == -ECONNRESET) {
-		conn_reset(&d->leg.conn);
+		if (d->magic)
+			conn_reset(&d->leg.conn);
 		downstream_end(d);
 		return;
 	}
+	/* The answer of who came next may have ended the connection. */
+	if (!d->magic)
+		return;
 	leg_touch(&d->leg);
 	if (!downstream_busy(d))
 		downstream_rest(d);
@@ -615,7 +632,13 @@ static void pump(struct downstream *d)
 {
 	struct leg *l = &d->leg;
 
-	if (!d->magic || d->refused || l->decoding)
+	if (!d->magic || l->decoding)
+		return;
+	if (d->ending) {
+		downstream_end(d);
+		return;
+	}
+	if (d->refused)
 		return;
 	if (l->opaque && downstream_busy(d)) {
 		stream_run(first(d));

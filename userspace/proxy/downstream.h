@@ -75,7 +75,7 @@ void downstream_consumed(struct downstream *d, struct stream *s, size_t n); /* o
 /* NULL: its answers may be mixed. */
 static inline struct turns *downstream_turns(const struct downstream *d)
 {
-	return d->leg.codec.ops->flags & PROTO_NEEDS_LENGTH && d->leg.codec.state ? turns_of(d->leg.codec.state) : NULL;
+	return d->leg.codec.state && d->leg.codec.ops->flags & PROTO_NEEDS_LENGTH ? turns_of(d->leg.codec.state) : NULL;
 }
 void downstream_held(struct downstream *d, struct stream *s, size_t n); /* bytes of its body came */
 void downstream_pump(struct downstream *d);     /* there is room again for what the client sends */
