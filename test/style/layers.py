@@ -15,7 +15,8 @@ LINES = [
     ["userspace/event"],
     ["userspace/net", "userspace/model", "userspace/conf"],
     ["userspace/netio", "userspace/proto", "userspace/filter", "userspace/lb", "userspace/registry"],
-    ["userspace/proxy", "userspace/kern", "userspace/client"],
+    ["userspace/client"],
+    ["userspace/proxy", "userspace/kern"],
     ["userspace/agent"],
     ["userspace/daemon", "userspace/cli"],
 ]
