@@ -339,11 +339,11 @@ def a_silent_host_is_asked_and_one_that_answers_lives():
     is_(joined(*t), [b"held"])
     is_(ping.conns, 1)
     fresh(ping)
-    ping.deaf, before = True, metric("weft_http_http2_silent_total")
+    ping.deaf, before = True, metric("weft_http_multiplexed_silent_total")
     ping.on["/ping"] = lambda c, r: None
     why(get("/ping"), 502, "UC")
     is_(ping.all[0].pings, 1)
-    eventually(lambda: metric("weft_http_http2_silent_total") == before + 1)
+    eventually(lambda: metric("weft_http_multiplexed_silent_total") == before + 1)
     is_(len(ping.requests), 1)
 
 
@@ -496,7 +496,7 @@ def a_host_that_floods_is_left():
     flood(lambda: frame(HEADERS, 0, 1) + frame(CONTINUATION, 0, 1) * 1000)
     flood(lambda: frame(0x77, 0, 0, b"x") * 1000)
     flood(lambda: window(0, 1) * 1000)
-    eventually(lambda: metric("weft_http_http2_abuse_total") == 6)
+    eventually(lambda: metric("weft_http_multiplexed_abuse_total") == 6)
 
 
 @case
@@ -505,12 +505,12 @@ def a_host_that_speaks_nonsense_is_left():
     ends(lambda: window(0, 0x7fffffff), FLOW, 1)
     ends(lambda: frame(PUSH, 4, 1, b"\0\0\0\2"), PROTOCOL, 1)
     ends(lambda: frame(HEADERS, 4, 1, b"\xff" * 20), COMPRESSION, 1)
-    eventually(lambda: metric("weft_http_http2_malformed_total") == 4)
+    eventually(lambda: metric("weft_http_multiplexed_malformed_total") == 4)
 
 
 def rows(of, name):
-    """{label: value} of weft_{of}_http2_{name}_total, zeros left out."""
-    found = re.findall(rf'^weft_{of}_http2_{name}_total{{([^}}]*)}} (\d+)$', admin("/metrics"), re.M)
+    """{label: value} of weft_{of}_multiplexed_{name}_total, zeros left out."""
+    found = re.findall(rf'^weft_{of}_multiplexed_{name}_total{{([^}}]*)}} (\d+)$', admin("/metrics"), re.M)
     return {label: int(n) for label, n in found if n != "0"}
 
 
@@ -518,7 +518,7 @@ def rows(of, name):
 def whose_it_was_is_counted():
     for name, owners in (("connects", {"app", "few", "three", "brief", "ping", "one", "late"}), ("resets", {"app", "few", "late", "ping"}), ("goaways", {"app"}),
                          ("silent", {"ping"}), ("abuse", {"app"}), ("malformed", {"app"})):
-        eventually(lambda: sum(rows("cluster_http", name).values()) == metric(f"weft_http_http2_{name}_total") != 0)
+        eventually(lambda: sum(rows("cluster_http", name).values()) == metric(f"weft_http_multiplexed_{name}_total") != 0)
         clusters, hosts_ = rows("cluster_http", name), rows("host", name)
         seen = {re.fullmatch('cluster="(.*)"', x)[1]: n for x, n in clusters.items()}
         assert set(seen) <= owners, (name, seen)

@@ -95,18 +95,18 @@ case_pass a_host_that_does_not_speak_it
 load() { h2load "$@" 2>&1 | grep -E '^requests:' | sed 's/.*done, //'; }
 is "$(load -n 3000 -c 4 -m 20 "$URL/away/hello")" "3000 succeeded, 0 failed, 0 errored, 0 timeout" "no request is lost by GOAWAY, HTTP/2"
 is "$(load --h1 -n 1000 -c 20 "$URL/away/hello")" "1000 succeeded, 0 failed, 0 errored, 0 timeout" "no request is lost by GOAWAY, HTTP/1.1"
-goaways() { [ "$(metric weft_http_http2_goaways_total)" -ge 200 ]; }
+goaways() { [ "$(metric weft_http_multiplexed_goaways_total)" -ge 200 ]; }
 wait_for 60 goaways
 case_pass hosts_that_go_away
 
 # The counters are of a second ago: 48 requests by hand, and 4000 by h2load.
 told() { [ "$(metric weft_http_active)" = 0 ] && [ "$(metric weft_http_requests_total)" -ge "$1" ]; }
 wait_for 60 told 4048
-before=$(metric weft_http_http2_connects_total)
+before=$(metric weft_http_multiplexed_connects_total)
 is "$(load -n 4000 -c 8 -m 10 "$URL/plain/hello")" "4000 succeeded, 0 failed, 0 errored, 0 timeout" "many streams"
 is "$(load -n 4000 -c 8 -m 10 "$URL/safe/hello")" "4000 succeeded, 0 failed, 0 errored, 0 timeout" "many streams over TLS"
 wait_for 60 told 12048
-[ $(($(metric weft_http_http2_connects_total) - before)) -le 4 ] || fail "a worker has one connection to each host"
+[ $(($(metric weft_http_multiplexed_connects_total) - before)) -le 4 ] || fail "a worker has one connection to each host"
 case_pass connections_are_few
 
 # Lines about hosts are one a second, for each worker.

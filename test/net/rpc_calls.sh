@@ -476,13 +476,14 @@ def explained_as_it_is_routed():
 @case
 def goaway_of_a_host_loses_nothing():
     fresh()
-    c = ClientOf()
+    c, told = ClientOf(), metric("weft_http_multiplexed_goaways_total")
     for k in range(20):
         n = [c.call("shop", "buy", body(100, i), timeout=60000) for i in range(20)]
         one.goaway()
         for i, number in enumerate(n):
             a = c.answer(number)
             is_((good(a), a.body), (True, body(100, i)))
+    eventually(lambda: metric("weft_http_multiplexed_goaways_total") > told and metric("weft_http_multiplexed_connects_total") > 0)
     is_(one.wrong, [])
 
 

@@ -3,14 +3,14 @@
 #pragma once
 #include "weft/stat.h"
 
-/* Of connections to hosts in HTTP/2: of each worker, cluster and host. */
-#define HOST_HTTP2_STATS(X)                                                                                       \
-	X(COUNTER, http2_connects, "connections to hosts that came to speak HTTP/2")                                   \
-	X(COUNTER, http2_resets, "streams that their hosts reset, or did not process before they went away")           \
-	X(COUNTER, http2_goaways, "GOAWAYs of hosts")                                                                  \
-	X(COUNTER, http2_silent, "connections to hosts closed because no sign of life came in time")                   \
-	X(COUNTER, http2_abuse, "connections to hosts closed for a flood of frames")                                   \
-	X(COUNTER, http2_malformed, "connections to hosts closed for what breaks a rule of HTTP/2")
+/* Of connections to hosts that carry several requests at once: of each worker, cluster and host. */
+#define HOST_MULTIPLEXED_STATS(X)                                                                                              \
+	X(COUNTER, multiplexed_connects, "connections to hosts that carry several requests at once: HTTP/2, bolt, Dubbo ...")  \
+	X(COUNTER, multiplexed_resets, "requests that their hosts reset, or did not process before they went away")            \
+	X(COUNTER, multiplexed_goaways, "hosts that said they go away: GOAWAY, bolt 100, Dubbo's R")                           \
+	X(COUNTER, multiplexed_silent, "connections to hosts closed because no sign of life came in time")                     \
+	X(COUNTER, multiplexed_abuse, "connections to hosts closed for a flood of frames")                                     \
+	X(COUNTER, multiplexed_malformed, "connections to hosts closed for what breaks a rule of their protocol")
 
 #define HTTP_STATS(X)                                                                                                  \
 	X(COUNTER, requests, "requests begun")                                                                         \
@@ -45,7 +45,7 @@
 	X(COUNTER, connect_failed, "of them those that failed")                                                        \
 	X(GAUGE, upstreams, "connections to hosts")                                                                    \
 	X(GAUGE, idle_upstreams, "of them those that wait for a request")                                              \
-	HOST_HTTP2_STATS(X)                                                                                            \
+	HOST_MULTIPLEXED_STATS(X)                                                                                            \
 	X(COUNTER, records_lost, "lines of the access log that found no room")
 STAT_DECLARE(http_stat, HTTP_STATS);
 
@@ -77,7 +77,7 @@ STAT_DECLARE(route_stat, TRAFFIC_STATS);
 /* Begins as a route's, so that both are counted by the same code. */
 #define CLUSTER_HTTP_STATS(X)                                                                                          \
 	TRAFFIC_STATS(X)                                                                                               \
-	HOST_HTTP2_STATS(X)
+	HOST_MULTIPLEXED_STATS(X)
 STAT_DECLARE(cluster_http_stat, CLUSTER_HTTP_STATS);
 
 /* Of one method of an RPC protocol. */
@@ -130,5 +130,5 @@ STAT_DECLARE(call_stat, CALL_STATS);
 	X(COUNTER, answered, "answers whose head came; of relayed ones, connections made")                             \
 	X(COUNTER, answer_us, "time until then, microseconds")                                                         \
 	X(GAUGE, connections, "connections to it that carry requests, or wait for some")                               \
-	HOST_HTTP2_STATS(X)
+	HOST_MULTIPLEXED_STATS(X)
 STAT_DECLARE(host_stat, HOST_STATS);

@@ -57,7 +57,7 @@ struct route_stat *traffic_row(struct traffic *t, enum traffic_kind kind, uint32
 
 struct cluster_http_stat *traffic_cluster(struct traffic *t, uint32_t slot, struct slice name)
 {
-	_Static_assert(offsetof(struct cluster_http_stat, http2_connects) == sizeof(struct route_stat), "begins as a route's");
+	_Static_assert(offsetof(struct cluster_http_stat, multiplexed_connects) == sizeof(struct route_stat), "begins as a route's");
 	return &container_of(traffic_row(t, TRAFFIC_CLUSTER, slot, name), struct traffic_row, stat)->cluster;
 }
 

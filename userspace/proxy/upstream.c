@@ -491,6 +491,7 @@ static void open_one(struct upstream *u)
 static void open_many(struct upstream *u, const struct proto_ops *ops)
 {
 	u->home->one = false;
+	UPSTREAM_COUNT(u, multiplexed_connects);
 	upstream_many_limits(u->many);
 	if (speak(u, ops, &u->many->limits))
 		upstream_many_opened(u->many);
@@ -513,7 +514,6 @@ void upstream_open(struct upstream *u)
 	} else if (!two) {
 		open_one(u);
 	} else {
-		UPSTREAM_COUNT(u, http2_connects);
 		open_many(u, &proto_http2);
 	}
 }

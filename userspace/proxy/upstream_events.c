@@ -87,7 +87,7 @@ struct upstream_stats upstream_stats(const struct upstream *u)
 
 static void reset_one_of_many(struct upstream *u, struct stream *s, enum proto_why why)
 {
-	UPSTREAM_COUNT(u, http2_resets);
+	UPSTREAM_COUNT(u, multiplexed_resets);
 	upstream_consumed(s, 0);
 	upstream_many_leave(u->many, s);
 	stream_up_reset(s, why, why == PROTO_REFUSED || why == PROTO_DRAINING);
@@ -153,7 +153,7 @@ static void on_goaway(void *arg, uint64_t last, enum proto_why why)
 
 	if (!m)
 		return;
-	UPSTREAM_COUNT(u, http2_goaways);
+	UPSTREAM_COUNT(u, multiplexed_goaways);
 	if (why != PROTO_NONE && calm_may(&u->leg.w->http->failures, u->leg.w->thread.loop.now_ns, &held))
 		log_info("upstream", "cluster %.*s, host %s: GOAWAY behind stream %llu: %s (%u more in the seconds before)",
 			 SLICE_ARG(cluster_conf(u->home->pool->use)->name), addr_text(&m->addr, to), (unsigned long long)last,
@@ -217,9 +217,9 @@ static void note(struct upstream *u)
 	if (!addr)
 		return;
 	if (u->many && c->why == PROTO_ABUSE)
-		UPSTREAM_COUNT(u, http2_abuse);
+		UPSTREAM_COUNT(u, multiplexed_abuse);
 	else if (u->many)
-		UPSTREAM_COUNT(u, http2_malformed);
+		UPSTREAM_COUNT(u, multiplexed_malformed);
 	if (calm_may(&u->leg.w->http->failures, u->leg.w->thread.loop.now_ns, &held))
 		log_info("upstream", "cluster %.*s, host %s: connection closed: %s (%u more in the seconds before)",
 			 SLICE_ARG(cluster_conf(u->home->pool->use)->name), addr_text(addr, to),

@@ -169,7 +169,7 @@ static void on_time(struct timer *t)
 	if (!watched(m) || !conf(m)->pool.ping_ms)
 		return;
 	if (m->asking && due(m) <= now(m)) {
-		UPSTREAM_COUNT(m->up, http2_silent);
+		UPSTREAM_COUNT(m->up, multiplexed_silent);
 		upstream_lost(m->up, PROTO_TIMEOUT);
 		legs_flush(w);
 		return;
