@@ -53,7 +53,7 @@ without(r"^plugins:.*\n")
 # Of two services of one name only one can be.
 text = text.replace("discovery: {registry: k8s, service: orders.default", "discovery: {registry: files, service: orders.files")
 without(r"^    - \{type: RequestMirror.*\n")
-text = text.replace("protocol: bolt", "protocol: http").replace("  mode: auto ", '  mode: "off" ')
+text = text.replace("  mode: auto ", '  mode: "off" ')
 # Names that the example takes for given.
 text = text.replace("clusters:\n", 'clusters:\n- {name: web, endpoints: [{address: "127.0.0.1:9001"}]}\n')
 text = text.replace("/etc/weft/tls/", t + "/tls/").replace("/etc/weft/services.d", t + "/services.d").replace("/var/log/weft/", t + "/log/")
@@ -61,8 +61,9 @@ print(text, end="")
 PY
 weft config check "$T/weft.yaml" > "$T/check.log" 2>&1 || fail "the rest is not good: $(cat "$T/check.log")"
 weftd_start
-like "$(weft listeners)" '^rpc +0\.0\.0\.0:12200 +http +listening' "and runs"
+like "$(weft listeners)" '^rpc +0\.0\.0\.0:12200 +bolt +listening' "and runs"
 is "$(admin /clusters | python3 -c 'import json,sys; print(*sorted(h["address"] for c in json.load(sys.stdin)["clusters"] if c["name"] == "orders" for h in c["hosts"]))')" \
 	"10.0.0.7:8080 10.0.0.8:8080" "its hosts are its own and those of the registry's service"
 like "$(weft explain http GET 'http://a.example:12200/v2/x?debug=1' -H 'x-user: bob' -H 'cookie: group=canary')" 'to orders, weight 90, subset version=v1' "its route is met"
+like "$(weft explain rpc com.example.OrderService:1.0 create)" 'to orders, weight 90, subset version=v1' "and by service and method"
 weftd_stop

@@ -23,6 +23,7 @@ listeners:
 - {name: old, address: "127.0.0.1:8082", protocol: $1, routes: [calls], timeouts: {connectionAge: 300ms}}
 - {name: leaves, address: "127.0.0.1:8084", protocol: $1, routes: [calls]}
 - {name: safe, address: "127.0.0.1:8443", protocol: $1, detect: [http], routes: [calls], tls: {mode: permissive, $certificate}}
+- {name: agreed, address: "127.0.0.1:8445", protocol: $1, routes: [calls], tls: {mode: permissive, alpn: [h2, http/1.1], $certificate}}
 - {name: known, address: "127.0.0.1:8444", protocol: $1, routes: [calls], tls: {$certificate, clientCA: $T/ca.crt, requireClientCertificate: true}}
 routes:
 - name: calls
@@ -81,6 +82,20 @@ def tls_and_plain_on_one_port():
     works(ClientOf(8443, tls=tls(), name="weft.example"))
     works(ClientOf(8443))
     is_(get("/", port=8443).status, 404, "HTTP is known for what it is, and meets no route")
+
+
+@case
+def what_tls_agrees_on_is_spoken():
+    def curl(*how):
+        return subprocess.check_output(["curl", "-s", "--cacert", f"{T}/ca.crt", "--resolve", "weft.example:8445:127.0.0.1", "-o", "/dev/null",
+                                        "-w", "%{http_version} %{http_code}", *how, "https://weft.example:8445/"], text=True)
+    is_([curl("--http2"), curl("--http1.1")], ["2 404", "1.1 404"])
+    works(ClientOf(8445, tls=tls(), name="weft.example"))
+    works(ClientOf(8445))
+    raw = socket.create_connection(("127.0.0.1", 8445))
+    raw.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    raw.settimeout(LIMIT)
+    assert not raw.recv(100).startswith(b"HTTP"), "in clear only what is declared is taken"
 
 
 @case

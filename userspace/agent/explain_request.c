@@ -170,7 +170,13 @@ static bool by_service(struct asker *k)
 
 static bool is_http(const struct listener *l)
 {
-	return slice_eq_str(l->protocol, "http") || slice_eq_str(l->protocol, "http-proxy");
+	bool takes = slice_eq_str(l->protocol, "http") || slice_eq_str(l->protocol, "http-proxy") || slice_eq_str(l->protocol, "auto");
+
+	for (size_t i = 0; i < l->ndetect; i++)
+		takes |= slice_eq_str(l->detect[i], "http");
+	for (size_t i = 0; i < l->tls.nalpn; i++)
+		takes |= slice_eq_str(l->tls.alpn[i], "h2") || slice_eq_str(l->tls.alpn[i], "http/1.1");
+	return takes;
 }
 
 static int by_port(struct asker *k)
@@ -202,7 +208,13 @@ static int by_port(struct asker *k)
 
 static bool is_rpc(const struct listener *l)
 {
-	return slice_eq_str(l->protocol, "auto") || protocol_rpc(l->protocol);
+	bool takes = slice_eq_str(l->protocol, "auto") || protocol_rpc(l->protocol);
+
+	for (size_t i = 0; i < l->ndetect; i++)
+		takes |= protocol_rpc(l->detect[i]) != NULL;
+	for (size_t i = 0; i < l->tls.nalpn; i++)
+		takes |= protocol_alpn(l->tls.alpn[i]) != NULL;
+	return takes;
 }
 
 static int by_kind(struct asker *k)
@@ -212,7 +224,9 @@ static int by_kind(struct asker *k)
 	size_t n = 0;
 
 	for (size_t i = 0; i < set.n; i++) {
-		if (!is_rpc((const struct listener *)set.v[i]))
+		const struct listener *l = (const struct listener *)set.v[i];
+
+		if (!is_rpc(l) || !l->nroutes)
 			continue;
 		any = set.v[i];
 		n++;

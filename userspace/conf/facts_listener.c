@@ -29,11 +29,11 @@ static const struct ip_block *blocks(struct fact *f, const struct conf_list *lis
 
 /* ---- what rows cannot say ------------------------------------------------------------------------------------- */
 
-static bool detects(const struct listener_conf *c, const char *name)
+static bool names(const struct conf_list *list, const char *name)
 {
-	const struct slice *v = c->detect.v;
+	const struct slice *v = list->v;
 
-	for (size_t i = 0; i < c->detect.n; i++)
+	for (size_t i = 0; i < list->n; i++)
 		if (slice_eq_str(v[i], name))
 			return true;
 	return false;
@@ -42,7 +42,9 @@ static bool detects(const struct listener_conf *c, const char *name)
 /* Some of its connections may be. */
 static bool speaks_http(const struct listener_conf *c)
 {
-	return is(c, LISTENER_HTTP) || is(c, LISTENER_AUTO) || (is(c, LISTENER_RPC) && detects(c, "http"));
+	bool told = names(&c->detect, "http") || names(&c->tls.alpn, "h2") || names(&c->tls.alpn, "http/1.1");
+
+	return is(c, LISTENER_HTTP) || is(c, LISTENER_AUTO) || (is(c, LISTENER_RPC) && told);
 }
 
 /* What is chosen must be understood. */
@@ -150,7 +152,7 @@ static int check_listener(struct making *m, const struct listener_conf *c)
 	if (c->capture == CAPTURE_REDIRECT && is(c, LISTENER_UDP))
 		return making_error(m, m->node, "capture", "redirect is for TCP alone; for udp want tproxy");
 	if (offers_other(c))
-		return making_error(m, m->node, "tls.alpn", "want http/1.1, for http also h2, or the name that a protocol has there");
+		return making_error(m, m->node, "tls.alpn", "want h2 (but for http-proxy), http/1.1 or the name that a protocol has there");
 	if (streams(c) && (c->timeouts.age_ns || c->timeouts.grace_ns))
 		return making_error(m, m->node, "timeouts", "connectionAge and connectionGrace are not for tcp and udp");
 	if (streams(c) && c->limits.connection_requests)

@@ -210,7 +210,7 @@ static const struct bad bad[] = {
 	{ ROUTED("tls: {certificates: [{cert: /a, key: /b}], requireClientCertificate: true}"),
 	  "f:5: listeners[0].tls: clientCA is missing: clients' certificates are held against it" },
 	{ ROUTED("tls: {certificates: [{cert: /a, key: /b}], alpn: [h2, http/1.0]}"),
-	  "f:2: listeners[0].tls.alpn: want http/1.1, for http also h2, or the name that a protocol has there" },
+	  "f:2: listeners[0].tls.alpn: want h2 (but for http-proxy), http/1.1 or the name that a protocol has there" },
 	{ ROUTED("tls: {mode: off, certificates: []}"), "f:5: listeners[0].tls.mode: want strict or permissive, not off" },
 	{ ROUTED("filters: [{type: limit}]"), "f:5: listeners[0].filters[0].type: want one of: local-rate-limit, Fault; not limit" },
 	{ ROUTED("filters: [{type: Fault}, {type: local-rate-limit, request: 1}]"),
