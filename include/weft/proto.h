@@ -81,6 +81,11 @@ struct proto_limits {
 	uint32_t frame_bytes;
 	uint32_t streams;                       /* live at once, opened by the peer */
 	uint32_t stream_window, conn_window;    /* bytes a sender may have under way */
+	/*
+	 * bytes of a request's body that go out before the peer is known to have taken the request on: what it
+	 * resets by a GOAWAY (RFC 9113 6.8) had no more; 0: no bound
+	 */
+	uint32_t unsure_body;
 	/* answers to pings and settings that may wait in out */
 	uint32_t control_frames;
 	bool upgrades;                          /* a peer is told that it may offer some (RFC 8441 3) */

@@ -40,6 +40,7 @@ struct end {
 	size_t held;
 	/* Called when a request is complete, or its upgrade is offered; NULL: the test answers. */
 	void (*answer)(struct end *e, struct end_stream *s);
+	void (*more)(struct end *e, struct end_stream *s); /* writable() came; may be NULL */
 	int err;                                /* other than -EAGAIN */
 };
 
@@ -205,6 +206,8 @@ static inline void end_writable(void *arg, uint64_t id)
 
 	assert_always(s && !s->ended);
 	s->writable = true;
+	if (e->more)
+		e->more(e, s);
 }
 
 static inline void end_room(void *arg)

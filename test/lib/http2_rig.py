@@ -128,7 +128,7 @@ class Wire(Stream):
                             self.tx[k] += v - self.first_window if k else 0
                         self.first_window = v
                 self.room.notify_all()
-            self.send(frame(SETTINGS, ACK))
+            self.asked()
         elif kind == PING and not flags & ACK:
             self.pinged(payload)
         elif kind == WINDOW:
@@ -142,6 +142,10 @@ class Wire(Stream):
     def pinged(self, payload):
         self.send(frame(PING, ACK, 0, payload))
 
+    def asked(self):
+        """SETTINGS came."""
+        self.send(frame(SETTINGS, ACK))
+
     def took(self, stream, n, ended=False):
         if self.credit and n:
             self.send(window(0, n) + (b"" if ended else window(stream, n)))
@@ -153,6 +157,7 @@ class Conn2(Wire):
     def __init__(self, host, sock, number):
         super().__init__(sock)
         self.host, self.number, self.requests, self.goaway, self.pings = host, number, {}, None, 0
+        self.settings = 0
 
     def reply(self, r, body=b"ok", status=200, headers=(), trailers=()):
         fields = [(":status", str(status)), *headers]
@@ -167,6 +172,12 @@ class Conn2(Wire):
         self.pings += 1
         if not self.host.deaf:
             super().pinged(payload)
+
+    def asked(self):
+        self.settings += 1
+        self.host.news()
+        if self.settings == 1 or not self.host.mute:
+            super().asked()
 
     def serve(self):
         if self.exactly(len(MAGIC)) != MAGIC:
@@ -237,7 +248,7 @@ class Host2(Host):
     """requests: every head that came; conns: connections so far; all: each of them."""
 
     def __init__(self, port):
-        self.all, self.deaf = [], False
+        self.all, self.deaf, self.mute = [], False, False       # deaf: PING is not answered; mute: nor SETTINGS after the first
         self.hello = lambda c: c.send(settings())
         super().__init__(port)
 

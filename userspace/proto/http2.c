@@ -135,6 +135,8 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *f, void *arg)
 	switch (f->hd.type) {
 	case NGHTTP2_DATA:
 	case NGHTTP2_HEADERS:
+		if (f->hd.type == NGHTTP2_HEADERS && !h->c->server)
+			http2_taken_head_sent(h, f->hd.stream_id);
 		if (f->hd.flags & NGHTTP2_FLAG_END_STREAM)
 			end_sent(h, f->hd.stream_id);
 		break;
@@ -243,6 +245,8 @@ static int decode(struct codec *c, struct buf *in)
 		take(h, in);
 	if (h->failed)
 		buf_drop(in, in->len);
+	else
+		http2_taken_settle(h);
 	return flush(c);
 }
 
@@ -382,6 +386,7 @@ static int init(struct codec *c)
 	pthread_once(&tables_once, tables_make);
 	h->c = c;
 	h->window_credit = HTTP2_FIRST_CREDIT;
+	h->taken.unacked = 1;
 	h->scan.magic = c->server ? sizeof(HTTP2_MAGIC) - 1 : 0;
 	list_init(&h->waiting);
 	http2_memory_init(h);

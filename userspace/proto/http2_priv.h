@@ -34,6 +34,7 @@ struct http2_stream {
 	struct http2_fields *trailers;          /* behind the queue */
 	struct list waits;                      /* put_data took less than it was given */
 	int64_t tx_left;                        /* bytes of Content-Length to come; < 0: it was not said */
+	uint64_t tx_body;                       /* bytes that put_data took */
 	uint64_t head_bytes;                    /* of the head being read, as RFC 9113 6.5.2 counts */
 	uint32_t head_lines;
 	uint32_t reset_code;                    /* for reset_after */
@@ -85,6 +86,17 @@ struct http2_scan {
 	} gaps[HTTP2_GAPS];
 };
 
+/* By numbers of streams, all that are not above it. */
+struct http2_taken {
+	int32_t upto;                           /* the peer took */
+	int32_t heads;                          /* their heads are in out */
+	int32_t wanted;                         /* a body waits to know it of these */
+	int32_t asking;                         /* the SETTINGS sent last ask for; 0: they do not */
+	int32_t told;                           /* those that were acknowledged did */
+	uint32_t unacked;                       /* frames of SETTINGS under way */
+	bool acked;                             /* in what is being read */
+};
+
 struct http2 {
 	struct codec *c;
 	nghttp2_session *session;
@@ -101,6 +113,7 @@ struct http2 {
 	uint32_t control;                       /* answers to control frames in out since it was last empty */
 	uint32_t window_credit;                 /* WINDOW_UPDATEs that what was sent and asked is worth */
 	struct http2_scan scan;
+	struct http2_taken taken;
 	uint32_t pings;                         /* since the last frame of a stream */
 	uint32_t code;                          /* of the last GOAWAY; 0: as c->why says */
 	bool goaway_in, goaway_out;
@@ -162,6 +175,15 @@ void http2_stream_lost(struct http2 *h, struct http2_stream *s, enum proto_why w
 /* Both directions have ended for the core: it does not know the stream any more. */
 void http2_stream_settle(struct http2_stream *s);
 struct http2_stream *http2_stream_of(struct http2 *h, int32_t wire); /* by nghttp2's number; NULL: none of ours */
+
+/* ---- http2_taken.c: which of a client's requests the peer has taken on ---- */
+
+size_t http2_taken_room(const struct http2 *h, const struct http2_stream *s); /* bytes of its body that may go out unknown */
+void http2_taken_ask(struct http2 *h, const struct http2_stream *s); /* more than that are to go */
+void http2_taken_head_sent(struct http2 *h, int32_t wire);
+void http2_taken_upto(struct http2 *h, int32_t upto); /* the peer has said something on that stream */
+void http2_taken_acked(struct http2 *h);        /* SETTINGS of ours were acknowledged */
+void http2_taken_settle(struct http2 *h);       /* all that came was read */
 
 /* ---- http2_read.c, http2_head.c: what comes in ---- */
 

@@ -122,8 +122,10 @@ static void on_ping(struct http2 *h, const nghttp2_frame *f)
 
 static void on_settings(struct http2 *h, const nghttp2_frame *f)
 {
-	if (f->hd.flags & NGHTTP2_FLAG_ACK)
+	if (f->hd.flags & NGHTTP2_FLAG_ACK) {
+		http2_taken_acked(h);
 		return;
+	}
 	http2_tell_waiting(h, NULL);
 	if (!h->c->server)
 		h->c->sink->room(h->c->sink_arg);
@@ -156,6 +158,14 @@ static void on_window(struct http2 *h, const nghttp2_frame *f)
 		http2_tell_waiting(h, s);
 }
 
+/* What a peer says on a stream of ours says that it has it. */
+static bool shows_taken(const struct http2 *h, const nghttp2_frame *f)
+{
+	uint8_t t = f->hd.type;
+
+	return !h->c->server && f->hd.stream_id && (t == NGHTTP2_HEADERS || t == NGHTTP2_DATA || t == NGHTTP2_WINDOW_UPDATE);
+}
+
 int http2_on_frame(nghttp2_session *session, const nghttp2_frame *f, void *arg)
 {
 	struct http2 *h = arg;
@@ -163,6 +173,8 @@ int http2_on_frame(nghttp2_session *session, const nghttp2_frame *f, void *arg)
 	(void)session;
 	if (h->failed)
 		return 0;
+	if (shows_taken(h, f))
+		http2_taken_upto(h, f->hd.stream_id);
 	switch (f->hd.type) {
 	case NGHTTP2_HEADERS:
 		on_headers(h, f);

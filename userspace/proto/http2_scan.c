@@ -7,7 +7,7 @@
 
 #define CREDIT_MAX 10000u                       /* WINDOW_UPDATEs that may be saved up */
 #define CREDIT_HEADERS 2u
-#define PINGS_FREE 2u                           /* between two frames of streams */
+#define PINGS_FREE 2u                           /* and empty SETTINGS, between two frames of streams */
 #define FRAME_HEAD 9u
 #define PRIORITY_BYTES 5u
 
@@ -134,6 +134,13 @@ static uint8_t wanted(const uint8_t *head)
 	return head[3] == NGHTTP2_PRIORITY && frame_length(head) == PRIORITY_BYTES ? FRAME_HEAD + 4 : FRAME_HEAD;
 }
 
+/* Of those that only want an answer a few are no more than careful. */
+static void question(struct http2 *h, uint32_t length)
+{
+	if (length || ++h->pings > PINGS_FREE)
+		http2_glitch(h);
+}
+
 /* Of frames that say little each is odd. */
 static void frame(struct http2 *h, const uint8_t *head)
 {
@@ -162,11 +169,11 @@ static void frame(struct http2 *h, const uint8_t *head)
 		return;
 	case NGHTTP2_SETTINGS:
 		if (!ack && h->scan.settings++)
-			http2_glitch(h);
+			question(h, length);
 		return;
 	case NGHTTP2_PING:
-		if (!ack && ++h->pings > PINGS_FREE)
-			http2_glitch(h);
+		if (!ack)
+			question(h, 0);
 		return;
 	case NGHTTP2_WINDOW_UPDATE:
 		window_update(h);

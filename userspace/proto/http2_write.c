@@ -144,6 +144,17 @@ static void small_window(struct http2 *h, struct http2_stream *s, bool small)
 	s->small = small;
 }
 
+/* Of n bytes those that may go out now. */
+static size_t sure(struct http2 *h, const struct http2_stream *s, size_t n)
+{
+	size_t most = http2_taken_room(h, s);
+
+	if (n <= most)
+		return n;
+	http2_taken_ask(h, s);
+	return most;
+}
+
 ssize_t http2_put_data(struct codec *c, uint64_t id, struct buf *data, bool end)
 {
 	struct http2 *h = http2_of(c);
@@ -159,10 +170,11 @@ ssize_t http2_put_data(struct codec *c, uint64_t id, struct buf *data, bool end)
 	n = window(h, s);
 	if (n)
 		small_window(h, s, n < all && n < HTTP2_SMALL_WINDOW);
-	n = n < all ? n : all;
+	n = sure(h, s, n < all ? n : all);
 	if (n && buf_take(&s->queue, data, n))
 		return -ENOMEM;
 	h->queued += n;
+	s->tx_body += n;
 	s->tx_left -= s->tx_left >= 0 ? (int64_t)n : 0;
 	s->tx_end = end && n == all;
 	if (n < all && !list_linked(&s->waits))
@@ -198,6 +210,12 @@ int http2_put_trailers(struct codec *c, uint64_t id, const struct msg *m)
 	return 0;
 }
 
+/* More waits than there is room for while nothing is sure. */
+static bool may_go_on(struct http2 *h, const struct http2_stream *s)
+{
+	return window(h, s) && sure(h, s, 1);
+}
+
 /* In the order in which they began to wait; the sink's put_data() puts one that gets too little behind the others. */
 void http2_tell_waiting(struct http2 *h, struct http2_stream *only)
 {
@@ -207,7 +225,7 @@ void http2_tell_waiting(struct http2 *h, struct http2_stream *only)
 	list_for(x, &h->waiting) {
 		struct http2_stream *s = container_of(x, struct http2_stream, waits);
 
-		if ((only && s != only) || !window(h, s))
+		if ((only && s != only) || !may_go_on(h, s))
 			continue;
 		list_del(x);
 		list_add_tail(&todo, x);
@@ -216,7 +234,7 @@ void http2_tell_waiting(struct http2 *h, struct http2_stream *only)
 		struct http2_stream *s = container_of(todo.next, struct http2_stream, waits);
 
 		list_del(&s->waits);
-		if (!window(h, s))
+		if (!may_go_on(h, s))
 			list_add_tail(&h->waiting, &s->waits);
 		else if (!s->gone && !h->failed)
 			h->c->sink->writable(h->c->sink_arg, s->id);
@@ -301,6 +319,8 @@ static int submit_request(struct http2 *h, struct http2_stream *s, const struct 
 	assert_always(wire == s->wire);
 	s->tx_end = end;
 	h->window_credit += FRAME_CREDIT;
+	if (s->tx_left > 0)
+		sure(h, s, (uint64_t)s->tx_left < window(h, s) ? (size_t)s->tx_left : window(h, s));
 	return 0;
 }
 

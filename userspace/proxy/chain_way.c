@@ -113,19 +113,6 @@ static bool fixed_length(struct chain *c, enum chain_way way)
 	return proto->flags & PROTO_NEEDS_LENGTH;
 }
 
-static int request_out(struct stream *s, struct buf *b)
-{
-	while (s->retry.keep && !s->retry.lost && b->len) {
-		struct slice d = buf_head(b);
-
-		retry_keep(s, d);
-		if (buf_take(&s->request_body, b, d.n))
-			return -ENOMEM;
-	}
-	buf_move(&s->request_body, b);
-	return 0;
-}
-
 static int response_out(struct stream *s, struct buf *b)
 {
 	int err = 0;
@@ -146,10 +133,13 @@ static int response_out(struct stream *s, struct buf *b)
 static void bytes_out(struct chain *c, enum chain_way way, struct buf *b, bool end)
 {
 	struct passage *p = &c->passage[way];
-	int err;
+	int err = 0;
 
 	p->bytes += b->len;
-	err = way == CHAIN_REQUEST ? request_out(c->s, b) : response_out(c->s, b);
+	if (way == CHAIN_REQUEST)
+		buf_move(&c->s->request_body, b);
+	else
+		err = response_out(c->s, b);
 	p->end_out |= end;
 	if (err) {
 		end_passages(c, way);

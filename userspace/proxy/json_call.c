@@ -71,15 +71,11 @@ static int make_call(struct stream *s, struct buf *out, char *why, size_t wn)
 	return json_dubbo_request(&m, whole(&s->request_body), out, why, wn);
 }
 
-/* The copy that further tries send is of the call, not of the JSON. */
 static void send_instead(struct stream *s, struct buf *call)
 {
 	struct msg *m = &s->request;
 	struct slice bytes = whole(call);
 
-	buf_fini(&s->retry.body);
-	s->retry.lost = false;
-	retry_keep(s, bytes);
 	buf_fini(&s->request_body);
 	m->kind = MSG_REQUEST;
 	m->proto = s->rpc;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/retry.h"
 
+#include <errno.h>
+
 #include "base/buf_pool.h"
 #include "base/clock.h"
 #include "base/rand.h"
@@ -8,6 +10,7 @@
 #include "proxy/grpc_call.h"
 #include "proxy/http.h"
 #include "proxy/stream_priv.h"
+#include "proxy/upstream.h"
 #include "proxy/worker.h"
 #include "weft/str.h"
 
@@ -35,49 +38,64 @@ static bool idempotent(const struct msg *m)
 void retry_start(struct stream *s)
 {
 	struct retry *r = &s->retry;
-	bool again;
 
 	r->idempotent = idempotent(&s->request);
-	again = r->idempotent || s->hit.rule->retries;
-	/* Filters may have let some of it through already. */
-	if (again && s->request_body.len)
-		r->lost |= retry_keep_all(s) != 0;
-	else
-		r->keep = again && !stream_request_whole(s);
+	r->keep = r->idempotent || s->hit.rule->retries;
 	if (grpc_call(s) && s->hit.rule->retries)
 		r->before = grpc_previous_attempts(&s->request);
 }
 
-void retry_keep(struct stream *s, struct slice d)
+static void lose(struct retry *r)
 {
-	struct retry *r = &s->retry;
-
-	if (!r->keep || r->lost || !d.n)
-		return;
-	if (r->body.len + d.n <= RETRY_BODY_MAX && !buf_add(&r->body, d.p, d.n))
-		return;
 	r->lost = true;
 	buf_fini(&r->body);
 }
 
-static int copy(struct buf *to, const struct buf *from)
+/* n bytes of from, behind `at` others. */
+static int copy(struct buf *to, const struct buf *from, size_t at, size_t n)
 {
 	int err = 0;
 
-	for (const struct buf_chunk *c = from->head; c && !err; c = c->next)
-		err = buf_add(to, c->data + c->r, c->w - c->r);
+	for (const struct buf_chunk *c = from->head; c && n && !err; c = c->next) {
+		size_t has = c->w - c->r, skip = at < has ? at : has, k = has - skip < n ? has - skip : n;
+
+		err = k ? buf_add(to, c->data + c->r + skip, k) : 0;
+		at -= skip;
+		n -= k;
+	}
 	return err;
 }
 
-int retry_keep_all(struct stream *s)
+/* What a host took less of the last time is in the copy already. A codec without windows takes all that it is given. */
+void retry_keep(struct stream *s)
+{
+	struct retry *r = &s->retry;
+	size_t here = r->body.len - r->sent, more = s->request_body.len - here, room = RETRY_BODY_MAX - r->body.len;
+
+	if (!r->keep || r->lost || s->request_body.len <= here)
+		return;
+	if (more > room && !(s->up->leg.codec.ops->flags & PROTO_WINDOWS)) {
+		lose(r);
+		return;
+	}
+	if (copy(&r->body, &s->request_body, here, more < room ? more : room))
+		lose(r);
+}
+
+void retry_sent(struct stream *s, size_t n)
 {
 	struct retry *r = &s->retry;
 
-	if (r->keep || s->body_sent || (stream_request_whole(s) && !s->request_body.len))
-		return 0;
-	r->keep = true;
-	r->lost = s->request_body.len > RETRY_BODY_MAX;
-	return r->lost ? 0 : copy(&r->body, &s->request_body);
+	if (!r->keep || r->lost)
+		return;
+	r->sent += n;
+	if (r->sent > r->body.len)
+		lose(r);
+}
+
+void retry_keep_from_now(struct stream *s)
+{
+	s->retry.keep |= !s->body_sent;
 }
 
 static bool replayable(const struct stream *s)
@@ -85,19 +103,23 @@ static bool replayable(const struct stream *s)
 	return !s->body_sent || (s->retry.keep && !s->retry.lost);
 }
 
-/* The copy is complete: it was kept from the first byte on. */
+/* What the host took, from the first byte on, comes before what it did not. */
 int retry_rewind(struct stream *s)
 {
+	struct retry *r = &s->retry;
 	struct buf all = { 0 };
-	int err;
 
 	if (!s->body_sent)
 		return 0;
-	err = copy(&all, &s->retry.body);
-	buf_fini(&s->request_body);
+	if (copy(&all, &r->body, 0, r->sent)) {
+		buf_fini(&all);
+		return -ENOMEM;
+	}
+	buf_move(&all, &s->request_body);
 	buf_move(&s->request_body, &all);
 	s->body_sent = false;
-	return err;
+	r->sent = 0;
+	return 0;
 }
 
 /* ---- conditions --------------------------------------------------------------------------------------------- */

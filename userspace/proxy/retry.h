@@ -23,17 +23,19 @@ struct retry {
 	bool idempotent;
 	bool again;                             /* a dead pooled connection was replaced already */
 	uint8_t refused, drained;               /* times that a host did not take it; that its connection went away before */
-	bool keep;                              /* a copy of the body is being kept */
-	bool lost;                              /* it was longer than that */
+	bool keep;                              /* a copy is kept of the body that hosts are given */
+	bool lost;                              /* one was given more than that */
 	struct cluster_use *use;                /* cluster_retry_end() is due; NULL: not */
-	struct buf body;
+	struct buf body;                        /* its first bytes */
+	size_t sent;                            /* of those a host was given in this try */
 };
 
 /* What became of a try. */
 enum retry_cause { RETRY_CONNECT, RETRY_REFUSED, RETRY_RESET, RETRY_TIMEOUT, RETRY_STATUS };
 
 void retry_start(struct stream *s);             /* the rule is known */
-void retry_keep(struct stream *s, struct slice d); /* bytes of the body on their way, as the host gets them */
+void retry_keep(struct stream *s);              /* s->request_body is about to be given to the codec of s->up, */
+void retry_sent(struct stream *s, size_t n);    /* which took so much of it */
 /* All of the body that came waits to be sent, again. 0 or -ENOMEM. */
 int retry_rewind(struct stream *s);
 /* The policy's word. unsent: the host saw nothing of the request. While the pick of the failed try is not done yet. */
@@ -44,8 +46,7 @@ bool retry_pooled(struct stream *s, bool unsent);
 /* Beside the policy, a few times: may one that a host has not processed, and said so, be sent again? */
 bool retry_refused(struct stream *s);
 bool retry_drained(struct stream *s);           /* the same of a connection that went away, as others' requests went through */
-/* Of a request that a host may refuse after some of its body was sent, all that came so far is kept, too. 0 or -ENOMEM. */
-int retry_keep_all(struct stream *s);
+void retry_keep_from_now(struct stream *s);     /* the host may refuse it after it was given some of the body */
 uint64_t retry_pause_ns(struct stream *s);      /* before the try that is `done` now; full jitter, or as the host asked */
 void retry_end(struct stream *s);               /* gives back the budget */
 void retry_fini(struct stream *s);

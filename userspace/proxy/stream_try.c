@@ -181,8 +181,10 @@ enum stream_state step_send(struct stream *s)
 		return grant(s);
 	s->info.upstream_proto = c->ops;
 	s->up_id = 0;
-	if ((grpc_call(s) && grpc_call_try(s)) || (s->up->many && retry_keep_all(s)))
+	if (grpc_call(s) && grpc_call_try(s))
 		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
+	if (s->up->many)
+		retry_keep_from_now(s);
 	err = c->ops->put_head(c, &s->up_id, &s->request, end);
 	if (err == -EAGAIN || err == -ESHUTDOWN)
 		return no_room(s);

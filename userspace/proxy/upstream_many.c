@@ -9,6 +9,7 @@
 #include "proxy/cluster.h"
 #include "proxy/http.h"
 #include "proxy/pool.h"
+#include "proxy/retry.h"
 #include "proxy/rpc_call.h"
 #include "proxy/stream.h"
 #include "proxy/upstream_priv.h"
@@ -72,6 +73,7 @@ void upstream_many_limits(struct upstream_many *m)
 
 	m->limits.streams = streams_max(m);
 	m->limits.stream_window = STREAM_WINDOW;
+	m->limits.unsure_body = RETRY_BODY_MAX;
 	m->limits.conn_window = all < CONN_WINDOW_MAX ? (uint32_t)all : CONN_WINDOW_MAX;
 }
 

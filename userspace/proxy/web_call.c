@@ -50,7 +50,6 @@ static int add(struct stream *s, struct buf *in, struct slice d, bool end)
 {
 	if (s->chain && !s->request.upgrade.n)
 		return chain_data(s, CHAIN_REQUEST, in, d, end);
-	retry_keep(s, d);
 	return body_keep(&s->request_body, in, d);
 }
 

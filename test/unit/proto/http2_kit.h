@@ -68,6 +68,24 @@ static inline void send_raw(struct pair *p)
 	end_flush(&p->server);
 }
 
+static inline ssize_t put_bytes(struct end *e, uint64_t id, size_t n, bool end)
+{
+	struct buf b = { 0 };
+	ssize_t took;
+
+	while (b.len < n)
+		buf_add(&b, "0123456789abcdef", n - b.len < 16 ? n - b.len : 16);
+	took = e->c.ops->put_data(&e->c, id, &b, end);
+	assert_int_equal(b.len, n - (size_t)took);
+	buf_fini(&b);
+	return took;
+}
+
+static inline struct end_stream *post(struct pair *p)
+{
+	return end_ask(&p->client, end_request(&p->client, "POST", "/"), false);
+}
+
 #define ASK ":method=GET|:scheme=http|:path=/|:authority=a"
 #define POST ":method=POST|:scheme=http|:path=/|:authority=a"
 

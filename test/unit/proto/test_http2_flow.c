@@ -2,24 +2,6 @@
 /* Windows, resets and goaways: what is bounded, what is told, and to whom. */
 #include "http2_kit.h"
 
-static ssize_t put_bytes(struct end *e, uint64_t id, size_t n, bool end)
-{
-	struct buf b = { 0 };
-	ssize_t took;
-
-	while (b.len < n)
-		buf_add(&b, "0123456789abcdef", n - b.len < 16 ? n - b.len : 16);
-	took = e->c.ops->put_data(&e->c, id, &b, end);
-	assert_int_equal(b.len, n - (size_t)took);
-	buf_fini(&b);
-	return took;
-}
-
-static struct end_stream *post(struct pair *p)
-{
-	return end_ask(&p->client, end_request(&p->client, "POST", "/"), false);
-}
-
 /* ---- windows ---- */
 
 static void test_a_sender_waits_for_what_is_consumed(void **state)
