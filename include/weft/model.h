@@ -335,7 +335,7 @@ struct route_rule {
 	const struct hash_policy *hash;
 	size_t nhash;
 	uint8_t upgrades;                       /* UPGRADE_* that pass */
-	/* the method of Dubbo that a request with JSON calls; rpc_method empty: none. version and group may be empty */
+	/* the method of Dubbo or SOFARPC that a request with JSON calls; rpc_method empty: none. version and group may be empty */
 	struct slice rpc_service, rpc_version, rpc_group, rpc_method;
 	const struct name_value *rpc_arguments; /* name (may be empty) and Java type, in order */
 	size_t nrpc_arguments;

@@ -33,3 +33,25 @@ static inline void hex_add(struct buf *b, const char *s)
 		}
 	}
 }
+
+static inline struct slice hex_all(struct buf *b)
+{
+	return b->len ? buf_pull(b, b->len) : (struct slice){ "", 0 };
+}
+
+/* got holds these bytes and no others; then it is emptied. False: what it holds is on stderr. */
+static inline bool hex_is(struct buf *got, const char *hex)
+{
+	struct slice g = hex_all(got), w;
+	struct buf want = { 0 };
+	bool same;
+
+	hex_add(&want, hex);
+	w = hex_all(&want);
+	same = g.n == w.n && !memcmp(g.p, w.p, g.n);
+	for (size_t i = 0; i < g.n && !same; i++)
+		fprintf(stderr, "%02x%s", (uint8_t)g.p[i], i + 1 < g.n ? "" : "\n");
+	buf_fini(&want);
+	buf_fini(got);
+	return same;
+}

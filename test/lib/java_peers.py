@@ -19,15 +19,16 @@ FLAGS = ["-Xmx256m", "-Xss512k", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", 
 
 
 class Jvm:
-    """One program. log: what its libraries print; main: its class, of the class path in $PEERS; settings: system properties."""
+    """One program. log: what its libraries print; main: its class, of the class path `path`, else of that in $PEERS; settings: system
+    properties."""
 
-    def __init__(self, log="java.log", main="weft.peers.Main", **settings):
+    def __init__(self, log="java.log", main="weft.peers.Main", path=None, **settings):
         opened = [f"--add-opens=java.base/{p}=ALL-UNNAMED" for p in OPENED]
         own = [f"-D{k.replace('_', '.')}={v}" for k, v in settings.items()]
-        path = os.path.join(os.environ["T"], log)
+        log = os.path.join(os.environ["T"], log)
         own.append("-Dlogging.path=" + os.environ["T"])
-        self.process = subprocess.Popen(["java", *FLAGS, *opened, *own, "-cp", os.environ["PEERS"], main],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(path, "ab"), text=True)
+        self.process = subprocess.Popen(["java", *FLAGS, *opened, *own, "-cp", path or os.environ["PEERS"], main],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(log, "ab"), text=True)
         self.numbers, self.answers, self.told, self.dead = itertools.count(1), {}, threading.Condition(), False
         threading.Thread(target=self.listen, daemon=True).start()
         self.end(0)

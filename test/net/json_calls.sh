@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# HTTP requests with JSON that become calls of Dubbo by their route: arguments by declared types, values as JSON, what is thrown,
-# what is wrong with a body, errors of hosts, retries. The example is that of docs/rpc.md.
+# HTTP requests with JSON that become calls of Dubbo and SOFARPC by their route: arguments by declared types, values as JSON, what
+# is thrown, what is wrong with a body, errors of hosts, retries. The example is that of docs/rpc.md.
 . "$(dirname "$0")/../lib/net.sh"
+PY=/usr/bin/python3                             # Debian's, whose package python3-h2 is
+$PY -c 'import hpack' 2> /dev/null || skip "python3-h2 is not installed"
 
 sed -n '/^```yaml json$/,/^```$/p' "$SRC/docs/rpc.md" | grep -v '^```' > "$T/weft.yaml"
 cat >> "$T/weft.yaml" <<YAML
@@ -13,9 +15,11 @@ YAML
 
 cat > "$T/json_calls.py" <<'PY'
 import http.client
+import http2_rig as two
 from rpc_rig import *
 
 orders = DubboHost(9001, "orders")
+ships = BoltHost(9002, "ships")
 
 
 def ask(path, body=None, method="POST", **headers):
@@ -33,6 +37,20 @@ def ask(path, body=None, method="POST", **headers):
 def value(v, kind=1):
     """An answer that is these bytes of hessian2."""
     return lambda call: call.conn.send(Dubbo(False, call.id, status=OK, body=bytes([0x90 + kind]) + v).pack())
+
+
+def named(s):
+    """A name among the draft of hessian2 that SOFARPC speaks: short ones have their length in one byte."""
+    return bytes([len(s)]) + s.encode()
+
+
+def sofa(failed=b"F", message=b"N", v=b"N", props=b"N"):
+    fields = b"".join(map(named, ("isError", "errorMsg", "appResponse", "responseProps")))
+    return b"O\xbe" + ANSWER_CLASS.encode() + b"\x94" + fields + b"o\x90" + failed + message + v + props
+
+
+def said(**more):
+    return lambda call: call.answer(body=sofa(**more), fields={})
 
 
 @case
@@ -112,17 +130,104 @@ def bodies_that_are_not_what_the_call_wants():
     is_(orders.calls, [])
 
 
+def in_pieces(path, value):
+    """JSON in chunks: its status and body."""
+    c = http.client.HTTPConnection("127.0.0.1", 8080, timeout=LIMIT)
+    whole = json.dumps(value).encode()
+    c.request("POST", path, (whole[i:i + 1000] for i in range(0, len(whole), 1000)), encode_chunked=True,
+              headers={"Transfer-Encoding": "chunked"})
+    a = c.getresponse()
+    return a.status, a.read()
+
+
 @case
 def a_body_in_pieces_and_a_try_again():
     orders.on["find"] = lambda call: call.answer(body=len(call.args[0])) if len(orders.calls) > 1 else hang_up(call)
     orders.forget()
-    c = http.client.HTTPConnection("127.0.0.1", 8080, timeout=LIMIT)
-    whole = json.dumps(["x" * 40000, 1, True, 1, [], {}]).encode()
-    c.request("POST", "/find", (whole[i:i + 1000] for i in range(0, len(whole), 1000)), encode_chunked=True,
-              headers={"Transfer-Encoding": "chunked"})
-    a = c.getresponse()
-    is_((a.status, a.read()), (200, b"40000"))
+    is_(in_pieces("/find", ["x" * 40000, 1, True, 1, [], {}]), (200, b"40000"))
     is_(len(orders.calls), 2)
+    ships.on["ship"] = lambda call: said(v=b"\x90")(call) if len(ships.calls) > 1 else hang_up(call)
+    ships.forget()
+    is_(in_pieces("/ship", [{"id": "x" * 40000}, []]), (200, b"0"))
+    is_([len(c.body) > 40000 for c in ships.calls], [True, True])
+
+
+@case
+def a_call_of_sofarpc():
+    ships.forget()
+    ships.on["ship"] = said(v=named("shipped"))
+    is_(ask("/ship", {"order": {"id": "a-1", "lines": [1, 2]}, "to": ["Sydney"]}, **{"X-Secret": "1"}), (200, "shipped"))
+    call = ships.calls[-1]
+    is_((call.frame.version, call.frame.cls, call.frame.codec, call.timeout, call.oneway), (1, REQUEST_CLASS, 1, 5000, False))
+    is_(call.fields, {"service": "com.x.Ships:1.0:north", "sofa_head_target_service": "com.x.Ships:1.0:north",
+                      "sofa_head_method_name": "ship", "protocol": "bolt", "type": "sync"})
+    names = "targetAppName", "methodName", "targetServiceUniqueName", "requestProps", "methodArgSigs"
+    props = b"M" + b"".join(map(named, ("protocol", "bolt", "type", "sync"))) + b"z"
+    types = b"Vt\0\x07[stringn\x02" + named("com.x.Order") + named("[Ljava.lang.String;") + b"z"
+    order = b"Mt\0\x0bcom.x.Order" + named("id") + named("a-1") + named("lines") + b"Vn\x02\x91\x92zz"
+    is_(call.body, b"O\xbc" + REQUEST_CLASS.encode() + b"\x95" + b"".join(map(named, names)) + b"o\x90N" + named("ship") +
+        named("com.x.Ships:1.0:north") + props + types + order + b"Vt\0\x07[stringn\x01" + named("Sydney") + b"z")
+    is_(ships.wrong, [])
+
+
+@case
+def values_of_sofarpc():
+    for v, json_ in ((b"N", None), (b"\x97", 7), (b"k\x3f\xc0\0\0", 1.5), (b"w\x80\0\0\0", -(1 << 31)), (b"T", True),
+                     (b"Vn\x02\x90\x91z", [0, 1]), (b"Mt\0\x01a\x01k\x22\0\xffz", {"k": "AP8="}),
+                     (b"O\x93Car\x92\x01a\x01bo\x91\x91J\x01", {"a": 1, "b": None})):
+        ships.on["ship"] = said(v=v)
+        is_(ask("/ship", [{}, None]), (200, json_))
+
+
+@case
+def what_sofarpc_throws_is_an_error():
+    thrown = b"O\xafjava.lang.IllegalStateException\x92" + named("detailMessage") + named("stackTrace") + b"o\x91" + named("bang") + b"Vz"
+    error = {"error": {"class": "java.lang.IllegalStateException", "message": "bang"}}
+    mark = {"sofa_head_response_error": "true"}
+    ships.on["ship"] = lambda call: call.answer(body=sofa(v=thrown, props=b"M" + named("sofa_head_response_error") + named("true") + b"z"), fields=mark)
+    is_(ask("/ship", [{}, None]), (500, error))
+    ships.on["ship"] = said(v=thrown)
+    is_(ask("/ship", [{}, None]), (500, error))
+    ships.on["ship"] = lambda call: call.answer(body=sofa(b"T", named("no such method")), fields=mark)
+    is_(ask("/ship", [{}, None]), (500, {"error": {"message": "no such method"}}))
+
+
+@case
+def errors_of_bolts_hosts():
+    for code, http_, name in ((TIMEOUT, 504, "TIMEOUT"), (BUSY, 503, "SERVER_THREADPOOL_BUSY"), (NO_PROCESSOR, 500, "NO_PROCESSOR"),
+                              (CONNECTION_CLOSED, 502, "CONNECTION_CLOSED"), (99, 500, "a status that bolt does not have")):
+        ships.on["ship"] = status(code)
+        is_(ask("/ship", [{}, None]), (http_, {"error": {"message": name}}))
+    ships.on["ship"] = status(EXCEPTION, b"O\x93a.E\x91" + named("detailMessage") + b"o\x90" + named("bang"))
+    is_(ask("/ship", [{}, None]), (500, {"error": {"class": "a.E", "message": "bang"}}))
+    ships.on["ship"] = status(EXCEPTION, b"nonsense")
+    is_(ask("/ship", [{}, None]), (500, {"error": {"message": "SERVER_EXCEPTION"}}))
+
+
+def raw_answer(**more):
+    return lambda call: call.conn.send(Bolt(ANSWER, call.id, **{"body": sofa(v=b"\x97"), **more}).pack())
+
+
+@case
+def answers_of_bolt_that_are_none():
+    ships.on["ship"] = raw_answer(version=2, crc=True)
+    is_(ask("/ship", [{}, None]), (200, 7))
+    for more in ({"version": 2, "crc": True, "crc_bits": 1}, {"codec": 12}, {"body": b"\x97"}, {"body": b""}, {"body": sofa(v=b"@")},
+                 {"body": sofa(v=b"V" * 65)}, {"body": sofa(v=b"Vt\0\0" + b"\x91" * 600000 + b"z")}):
+        ships.on["ship"] = raw_answer(**more)
+        c = http.client.HTTPConnection("127.0.0.1", 8080, timeout=LIMIT)
+        c.request("POST", "/ship", "[{}, null]")
+        is_(c.getresponse().status, 502, str(more)[:100])
+
+
+@case
+def over_http2():
+    ships.on["ship"] = said(v=named("shipped"))
+    orders.on["all"] = value(hessian([1]))
+    c = two.Client2(8080)
+    for path, body, said_ in (("/ship", b"[{}, null]", b'"shipped"'), ("/all", b"[]", b"[1]")):
+        a = c.answer(c.ask(path, "POST", body=body))
+        is_((a.status, a.get("content-type"), a.body), (200, "application/json", said_))
 
 
 @case
@@ -130,12 +235,13 @@ def the_access_log_has_the_call():
     def lines():
         with open(sys.argv[1]) as f:
             return [json.loads(x) for x in f.read().split("\n")[:-1]]
-    eventually(lambda: any(r["service"] == "shop/com.x.Orders:1.0" and r["rpc_method"] == "find" and r["status"] == 200 for r in lines()))
+    for who in ("shop/com.x.Orders:1.0", "find"), ("com.x.Ships:1.0:north", "ship"):
+        eventually(lambda: any((r["service"], r["rpc_method"], r["status"]) == (*who, 200) for r in lines()))
 
 
 run(sys.argv[2:])
 PY
 weftd_start
-PYTHONPATH=$SRC/test/lib python3 "$T/json_calls.py" "$T/access.log" "$@" || failed=1
+PYTHONPATH=$SRC/test/lib $PY "$T/json_calls.py" "$T/access.log" "$@" || failed=1
 weftd_stop
 [ -z "${failed:-}" ]

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf/facts_priv.h"
 
+#include <stdio.h>
+
 #include "conf/extension_rows.h"
 #include "conf/route_rows.h"
 #include "weft/str.h"
@@ -263,6 +265,24 @@ static int rule_extensions(struct making *m, struct fact *f, struct route_rule *
 	return err;
 }
 
+/* A cluster that other registries bring is not known here: then requests are answered with 502. */
+static int call_backends(struct making *m, const struct route_rule *r, size_t i, const struct conf_node *node)
+{
+	const struct conf_node *at = r->rpc_method.n ? conf_member(node, "backends")->first : NULL;
+	char path[80];
+	int err = 0;
+
+	for (size_t k = 0; at && k < r->nbackends; k++, at = at->next) {
+		const struct cluster_fact *c = table_get(&m->keys[FACT_CLUSTER], r->backends[k].cluster);
+
+		if (!c || slice_eq_str(c->protocol, "bolt") || slice_eq_str(c->protocol, "dubbo"))
+			continue;
+		snprintf(path, sizeof(path), "rules[%zu].backends[%zu].cluster", i, k);
+		err = making_error(m, conf_member(at, "cluster"), path, "rpc wants a cluster whose protocol is bolt or dubbo");
+	}
+	return err;
+}
+
 int make_route_named(struct making *m, struct slice name, const struct conf_node *node, const void *route_conf)
 {
 	static const struct slice any = { "*", 1 };
@@ -286,6 +306,7 @@ int make_route_named(struct making *m, struct slice name, const struct conf_node
 
 		set_rule(&f->fact, &rules[i], rule, at);
 		err = rule_extensions(m, &f->fact, &rules[i], rule, i, at) ?: err;
+		err = call_backends(m, &rules[i], i, at) ?: err;
 	}
 	f->rules = rules;
 	f->nrules = c->rules.n;

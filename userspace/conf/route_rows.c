@@ -286,10 +286,16 @@ static int check_retry(const struct route_retry *t, struct err *e)
 
 static int check_call(const struct route_conf_rule *r, struct err *e)
 {
+	const struct route_argument *v = r->rpc.arguments.v;
+
 	if (!r->rpc.service.n || !r->rpc.method.n)
 		return err_add(e, -EINVAL, "rpc: want service and method");
 	if (!r->backends.n)
 		return err_add(e, -EINVAL, "rpc: only for rules with backends");
+	for (size_t i = 0; i < r->rpc.arguments.n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (v[i].name.n && slice_eq(v[i].name, v[k].name))
+				return err_add(e, -EINVAL, "rpc.arguments: %.*s is given twice", SLICE_ARG(v[i].name));
 	return 0;
 }
 
@@ -545,8 +551,8 @@ static const struct conf_item argument_rows[] = {
 static const struct conf_item call_rows[] = {
 	CONF_LINE_ITEM(struct route_call, line),
 	CONF_ITEM(struct route_call, service, "service", STRING, .max = 1024, .check = check_java_name, .help = "the interface"),
-	CONF_ITEM(struct route_call, version, "version", STRING, .max = 256, .help = "of the service; not given: none"),
-	CONF_ITEM(struct route_call, group, "group", STRING, .max = 256, .help = "of the service; not given: none"),
+	CONF_ITEM(struct route_call, version, "version", STRING, .max = 256, .help = "of the service; not given: none, with bolt 1.0"),
+	CONF_ITEM(struct route_call, group, "group", STRING, .max = 256, .help = "of the service, with bolt its uniqueId; not given: none"),
 	CONF_ITEM(struct route_call, method, "method", STRING, .max = 256, .check = check_java_name, .help = "that is called"),
 	CONF_ITEMS(struct route_call, arguments, "arguments", STRUCT, struct route_argument, .rows = argument_rows,
 		   .help = "in their order; the body is an array of them, or an object with their names"),
@@ -567,7 +573,7 @@ static const struct conf_item rule_rows[] = {
 	CONF_ITEMS(struct route_conf_rule, upgrades, "upgrades", ENUM, uint8_t, .names = upgrade_words,
 		   .help = "protocols that a client may change to; not given: websocket"),
 	CONF_ITEM(struct route_conf_rule, rpc, "rpc", STRUCT, .rows = call_rows,
-		  .help = "the method that a request with JSON calls, of backends with protocol dubbo (docs/rpc.md)"),
+		  .help = "the method that a request with JSON calls, of backends with protocol bolt or dubbo (docs/rpc.md)"),
 	CONF_END
 };
 

@@ -115,17 +115,20 @@ static bool take(struct slice *s, struct slice *out)
 	return true;
 }
 
-/* What routes look for. The first that is not empty, each. */
+/* What routes look for, and an answer's word for what was thrown. The first that is not empty, each. */
 struct named {
-	struct slice service, target, method;
+	struct slice service, target, method, error;
 };
 
 static void note(struct named *names, struct slice name, struct slice value)
 {
-	static const char target[] = "sofa_head_target_service", method[] = "sofa_head_method_name", service[] = "service";
+	static const char target[] = "sofa_head_target_service", error[] = "sofa_head_response_error", method[] = "sofa_head_method_name",
+			  service[] = "service";
 
 	if (name.n == sizeof(target) - 1 && !names->target.n && !memcmp(name.p, target, name.n))
 		names->target = value;
+	else if (name.n == sizeof(error) - 1 && !names->error.n && !memcmp(name.p, error, name.n))
+		names->error = value;
 	else if (name.n == sizeof(method) - 1 && !names->method.n && !memcmp(name.p, method, name.n))
 		names->method = value;
 	else if (name.n == sizeof(service) - 1 && !names->service.n && !memcmp(name.p, service, name.n))
@@ -172,6 +175,10 @@ const char *bolt_head_read(struct msg *m, const struct bolt_fixed *f, uint32_t h
 	if (f->type == BOLT_RESPONSE) {
 		m->wire_status = f->status;
 		m->status = bolt_status_http(f->status);
+		if (f->status != BOLT_SUCCESS)
+			m->reason = slice_str(bolt_status_text(f->status));
+		else if (slice_eq_str(names.error, "true"))
+			m->flags |= MSG_EXCEPTION;
 		return detail;
 	}
 	m->service = names.service.n ? names.service : names.target.n ? names.target : m->class_name;
@@ -232,20 +239,34 @@ int bolt_vars_write(const struct bolt_vars *v, struct buf *out)
 
 /* ---- status ------------------------------------------------------------------------------------------------- */
 
+struct status {
+	int wire, http;
+	const char *text;
+};
+
+static const struct status *status_of(int wire)
+{
+	static const struct status all[] = {
+#define STATUS_ROW_(NAME, number, http, text) { number, http, text },
+		BOLT_STATUSES(STATUS_ROW_)
+#undef STATUS_ROW_
+	};
+	static const struct status other = { -1, 500, "a status that bolt does not have" };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].wire == wire)
+			return &all[i];
+	return &other;
+}
+
 int bolt_status_http(int wire)
 {
-	switch (wire) {
-	case BOLT_SUCCESS:
-		return 200;
-	case BOLT_BUSY:
-		return 503;
-	case BOLT_TIMEOUT:
-		return 504;
-	case BOLT_CONNECTION_CLOSED:
-		return 502;
-	default:
-		return 500;
-	}
+	return status_of(wire)->http;
+}
+
+const char *bolt_status_text(int wire)
+{
+	return status_of(wire)->text;
 }
 
 /* What Java makes of each: docs/rpc.md. */

@@ -6,15 +6,17 @@
 
 enum bolt_type { BOLT_RESPONSE, BOLT_REQUEST, BOLT_ONEWAY };
 enum bolt_command { BOLT_HEARTBEAT = 0, BOLT_CALL = 1, BOLT_ANSWER = 2, BOLT_GOAWAY = 100 };
+/* X(NAME, number, HTTP's status that stands for it, what Java calls it) */
+#define BOLT_STATUSES(X)                                                                                               \
+	X(SUCCESS, 0, 200, "SUCCESS") X(ERROR, 1, 500, "ERROR") X(SERVER_EXCEPTION, 2, 500, "SERVER_EXCEPTION")        \
+	X(UNKNOWN, 3, 500, "UNKNOWN") X(BUSY, 4, 503, "SERVER_THREADPOOL_BUSY") X(ERROR_COMM, 5, 500, "ERROR_COMM")    \
+	X(NO_PROCESSOR, 6, 500, "NO_PROCESSOR") X(TIMEOUT, 7, 504, "TIMEOUT") X(SEND_ERROR, 8, 500, "CLIENT_SEND_ERROR") \
+	X(CODEC_EXCEPTION, 9, 500, "CODEC_EXCEPTION") X(CONNECTION_CLOSED, 16, 502, "CONNECTION_CLOSED")               \
+	X(SERIAL_EXCEPTION, 17, 500, "SERVER_SERIAL_EXCEPTION") X(DESERIAL_EXCEPTION, 18, 500, "SERVER_DESERIAL_EXCEPTION")
 enum bolt_status {
-	BOLT_SUCCESS = 0,
-	BOLT_SERVER_EXCEPTION = 2,
-	BOLT_UNKNOWN = 3,
-	BOLT_BUSY = 4,
-	BOLT_NO_PROCESSOR = 6,
-	BOLT_TIMEOUT = 7,
-	BOLT_CODEC_EXCEPTION = 9,
-	BOLT_CONNECTION_CLOSED = 16,
+#define BOLT_STATUS_ENUM_(NAME, number, http, text) BOLT_##NAME = number,
+	BOLT_STATUSES(BOLT_STATUS_ENUM_)
+#undef BOLT_STATUS_ENUM_
 };
 
 #define BOLT_FIXED_MAX 24u
@@ -79,4 +81,5 @@ int bolt_vars_measure(const struct bolt_vars *v, struct bolt_fixed *f);
 int bolt_vars_write(const struct bolt_vars *v, struct buf *out); /* 0 or -ENOMEM */
 
 int bolt_status_http(int wire);                 /* what of HTTP's it means */
+const char *bolt_status_text(int wire);         /* Java's name for it */
 int bolt_status_wire(int http);

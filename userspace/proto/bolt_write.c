@@ -205,7 +205,7 @@ static void fill(struct bolt_fixed *f, const struct msg *m, bool ours)
 	f->status = (uint16_t)(ours && m->wire_status >= 0 ? m->wire_status : bolt_status_wire(m->status));
 }
 
-/* A request of another protocol says in fields what bolt's says in headers. */
+/* A request that came as no frame says in fields what bolt's says in headers. */
 static void add_named(struct bolt_vars *v, const struct msg *m, const char *name, struct slice value)
 {
 	if (value.n && !msg_find(m, slice_str(name)))
@@ -221,7 +221,7 @@ static int put_message(struct codec *c, uint64_t id, const struct msg *m, struct
 		begin(bolt_of(c), id, f);
 		return put_raw(c, f, m->raw);
 	}
-	if (m->proto != c->ops && m->kind != MSG_RESPONSE) {
+	if ((m->proto != c->ops || !m->raw.n) && m->kind != MSG_RESPONSE) {
 		add_named(&v, m, "service", m->service);
 		add_named(&v, m, "sofa_head_method_name", m->rpc_method);
 	}

@@ -55,7 +55,7 @@ static int put_answer(struct codec *c, const struct frame_answer *a)
 {
 	unsigned status = (unsigned)(a->wire == MSG_NO_STATUS ? wire_status(a->status) : a->wire);
 	struct buf body = { 0 };
-	int err = hessian_put_string(&body, a->text);
+	int err = hessian_put_string(&(struct hessian_out){ .buf = &body }, a->text);
 
 	if (!err)
 		err = put_frame_head(frames_out(c), DUBBO_HESSIAN2, status, a->number, body.len);

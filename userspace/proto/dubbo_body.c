@@ -46,7 +46,7 @@ static int string(struct reading *r, struct slice *s)
 	p = msg_alloc(r->m, s->n);
 	if (!p)
 		return -ENOMEM;
-	*s = (struct slice){ p, hessian_join(*s, p) };
+	*s = (struct slice){ p, hessian_join(&r->h, *s, p) };
 	return 0;
 }
 
@@ -440,6 +440,7 @@ static bool is_made(const struct dubbo_map *map, const struct msg_header *h)
 int dubbo_write_map(const struct msg *m, struct buf *out)
 {
 	const struct dubbo_map *map = m->priv;
+	struct hessian_out o = { .buf = out };
 	int err = buf_add(out, map->open.p, map->open.n);
 
 	for (const struct dubbo_kept *k = map->kept; k && !err; k = k->next)
@@ -447,9 +448,9 @@ int dubbo_write_map(const struct msg *m, struct buf *out)
 	for (uint32_t i = 0; i < m->nheaders && !err; i++) {
 		if (is_made(map, &m->headers[i]))
 			continue;
-		err = hessian_put_string(out, m->headers[i].name);
+		err = hessian_put_string(&o, m->headers[i].name);
 		if (!err)
-			err = hessian_put_string(out, m->headers[i].value);
+			err = hessian_put_string(&o, m->headers[i].value);
 	}
-	return err ? err : hessian_put_end(out);
+	return err ? err : hessian_put_end(&o);
 }

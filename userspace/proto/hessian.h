@@ -6,6 +6,9 @@
  *
  * Text is UTF-8 whose length counts UTF-16 units: beyond U+FFFF Java writes two surrogates of three bytes each. They are
  * read as they are; four bytes in one piece, which others write, count as two units.
+ *
+ * SOFARPC speaks an older draft (Hessian 2 of caucho.com in 2006, as sofa-hessian 3 has it): numbers, text and bytes nearly the
+ * same, other heads of all that holds values. It is read and written where `draft` is set.
  */
 #pragma once
 #include "weft/types.h"
@@ -36,7 +39,7 @@ enum hessian_kind {
 };
 
 struct hessian_class {
-	uint32_t at;                            /* offset of its name in the input */
+	uint32_t at, names;                     /* offsets in the input: of its name, of its fields' names */
 	uint32_t fields;
 };
 
@@ -47,6 +50,7 @@ struct hessian_class {
 struct hessian {
 	struct slice in;
 	size_t at;
+	bool draft;                             /* hessian_init() says no */
 	uint32_t nclasses;
 	struct hessian_class classes[HESSIAN_CLASSES];
 };
@@ -66,7 +70,8 @@ int hessian_date(struct hessian *h, int64_t *ms); /* since 1970, UTC */
  */
 int hessian_string(struct hessian *h, struct slice *s, bool *parts);
 int hessian_binary(struct hessian *h, struct slice *s, bool *parts);
-size_t hessian_join(struct slice s, char *out); /* out holds s.n bytes; returns how many it took */
+/* out holds s.n bytes; returns how many it took */
+size_t hessian_join(const struct hessian *h, struct slice s, char *out);
 /* The opening of a map: its pairs follow, then HESSIAN_END, which hessian_end() takes. Its type is passed over. */
 int hessian_map(struct hessian *h);
 /* The same of a list. *n: values, or -1 = until HESSIAN_END. */
@@ -74,25 +79,34 @@ int hessian_list(struct hessian *h, int64_t *n);
 /* Of an object: definitions before it are taken, its fields' values follow in the order of the names. */
 int hessian_object(struct hessian *h, const struct hessian_class **class);
 bool hessian_end(struct hessian *h);
-/* Name of a class and then of its fields: i 0 is the class itself. p NULL: there are not so many, or it is in parts. */
-struct slice hessian_name(const struct hessian *h, const struct hessian_class *class, uint32_t i);
+/* names: reads the names of its fields, one string each. */
+void hessian_fields(struct hessian *names, const struct hessian *h, const struct hessian_class *class);
+/* p NULL: it is in parts. */
+struct slice hessian_class_name(const struct hessian *h, const struct hessian_class *class);
+int hessian_ref(struct hessian *h, uint32_t *i); /* the value that began as the i-th of those that hold others, from 0 */
 
-/* ---- writing: shortest forms, to the end of b; 0 or -ENOMEM (b may hold a part then) ------------------------- */
+/* ---- writing: shortest forms, to the end of its buf; 0 or -ENOMEM (that may hold a part then) -------------- */
 
-int hessian_put_null(struct buf *b);
-int hessian_put_bool(struct buf *b, bool v);
-int hessian_put_int(struct buf *b, int32_t v);
-int hessian_put_long(struct buf *b, int64_t v);
-int hessian_put_double(struct buf *b, double v);
-int hessian_put_date(struct buf *b, int64_t ms); /* since 1970, UTC */
+struct hessian_out {
+	struct buf *buf;
+	bool draft;
+};
+
+int hessian_put_null(struct hessian_out *o);
+int hessian_put_bool(struct hessian_out *o, bool v);
+int hessian_put_int(struct hessian_out *o, int32_t v);
+int hessian_put_long(struct hessian_out *o, int64_t v);
+int hessian_put_double(struct hessian_out *o, double v);
+int hessian_put_date(struct hessian_out *o, int64_t ms); /* since 1970, UTC */
 /* UTF-8, surrogates of three bytes among it; any other byte is taken for a Latin-1 letter. */
-int hessian_put_string(struct buf *b, struct slice s);
-int hessian_put_binary(struct buf *b, struct slice s);
-/* n values follow. type "" = untyped. */
-int hessian_put_list(struct buf *b, struct slice type, uint32_t n);
+int hessian_put_string(struct hessian_out *o, struct slice s);
+int hessian_put_binary(struct hessian_out *o, struct slice s);
+/* n values follow, then hessian_put_list_end(), which 2.0 has no bytes for. type "" = untyped. */
+int hessian_put_list(struct hessian_out *o, struct slice type, uint32_t n);
+int hessian_put_list_end(struct hessian_out *o);
 /* Pairs follow, then hessian_put_end(). type "" = untyped. */
-int hessian_put_map(struct buf *b, struct slice type);
-int hessian_put_end(struct buf *b);
+int hessian_put_map(struct hessian_out *o, struct slice type);
+int hessian_put_end(struct hessian_out *o);
 /* A class, numbered from 0 in order; the names of its fields follow as strings. Then objects of it, whose values follow. */
-int hessian_put_class(struct buf *b, struct slice name, uint32_t fields);
-int hessian_put_object(struct buf *b, uint32_t class);
+int hessian_put_class(struct hessian_out *o, struct slice name, uint32_t fields);
+int hessian_put_object(struct hessian_out *o, uint32_t class);

@@ -14,7 +14,7 @@ bool rpc_call_speaks(struct stream *s, struct slice cluster_protocol)
 
 	s->rpc = cluster_protocol.n ? protocol_rpc(cluster_protocol) : own;
 	if (json_call(s))
-		return slice_eq_str(cluster_protocol, "dubbo");
+		return json_call_speaks(cluster_protocol);
 	return s->rpc == own;
 }
 

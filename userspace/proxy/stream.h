@@ -67,7 +67,7 @@ struct stream {
 	bool flushing;                          /* FLUSH waits for the codec to serialise */
 	bool serialised;                        /* it has: flush_at is known */
 	bool picked;                            /* pick_done() is due */
-	bool json_asked, json_answered;         /* of a call with JSON: the request, the answer was made the other */
+	bool json_answered;                     /* of a call with JSON: the answer was made that */
 	uint8_t web;                            /* enum grpc_kind of its answer, for gRPC-Web */
 	bool web_text;                          /* its body comes as base64 */
 	struct grpc_web_text web_in;            /* of that body */
@@ -94,6 +94,7 @@ struct stream {
 	struct route_hit hit;                   /* rule NULL: none */
 	const struct route_backend *backend;
 	const struct proto_ops *rpc;            /* spoken with its hosts; NULL: HTTP */
+	struct msg *call;                       /* of a call with JSON: what hosts are told instead of the request; NULL: not yet */
 	struct slice client_proto;              /* "http" or "https", as the client spoke to the first trusted hop */
 	struct slice set_cookie;                /* the response shall have it; empty: none */
 	struct cluster_ask ask;

@@ -308,10 +308,10 @@ enum stream_state step_pick(struct stream *s)
 {
 	int err;
 
-	if (json_call(s) && !s->json_asked) {
+	if (json_call(s) && !s->call) {
 		enum stream_state next = json_call_ask(s);
 
-		if (next != STREAM_BLOCKED || !s->json_asked)
+		if (next != STREAM_BLOCKED || !s->call)
 			return next;
 	}
 	if (rpc_call_collects(s))

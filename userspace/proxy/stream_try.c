@@ -185,7 +185,7 @@ enum stream_state step_send(struct stream *s)
 		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");
 	if (s->up->many)
 		retry_keep_from_now(s);
-	err = c->ops->put_head(c, &s->up_id, &s->request, end);
+	err = c->ops->put_head(c, &s->up_id, s->call ? s->call : &s->request, end);
 	if (err == -EAGAIN || err == -ESHUTDOWN)
 		return no_room(s);
 	if (err)

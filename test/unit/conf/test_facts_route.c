@@ -243,11 +243,23 @@ static const struct bad bad[] = {
 	{ RULE("{backends: [{cluster: c}], rpc: {service: a.B, method: m, arguments: [{type: java.util.List<a.B>}]}}"),
 	  AT ".rpc.arguments[0].type: want a type as Java has it, such as int, java.lang.String or long[], without <>" },
 	{ RULE("{backends: [{cluster: c}], rpc: {service: a.B, method: m, arguments: [{name: x}]}}"), AT ".rpc.arguments[0]: type is missing" },
+	{ RULE("{backends: [{cluster: c}], rpc: {service: a.B, method: m, arguments: [{name: x, type: int}, {type: int}, {name: x, type: long}]}}"),
+	  AT ": rpc.arguments: x is given twice" },
 	{ RULE("{filters: [{type: DirectResponse, status: 200}], rpc: {service: a.B, method: m}}"),
 	  AT ": rpc: only for rules with backends" },
 };
 
-static void a_method_of_dubbo(void **state)
+static const char of_http[] = "clusters:\n"
+			      "- {name: d, protocol: http2}\n"
+			      "routes:\n"
+			      "- name: r\n"
+			      "  rules:\n"
+			      "  - rpc: {service: a.B, method: m}\n"
+			      "    backends:\n"
+			      "    - {cluster: c}\n"
+			      "    - {cluster: d}\n";
+
+static void a_method_that_is_called(void **state)
 {
 	struct config *c = kit_config("routes: [{name: r, rules: [{backends: [{cluster: c}], rpc: {service: a.B_1, version: \"1.0\", group: g, "
 				      "method: m$x, arguments: [{name: z, type: int}, {type: \"a.C[][]\"}]}}, {backends: [{cluster: c}]}]}]\n");
@@ -260,6 +272,7 @@ static void a_method_of_dubbo(void **state)
 	assert_true(!r->rpc_arguments[1].name.n && slice_eq_str(r->rpc_arguments[1].value, "a.C[][]"));
 	assert_true(!r[1].rpc_method.n && !r[1].nrpc_arguments);
 	config_free(c);
+	kit_config_says(of_http, "f:9: routes[0].rules[0].backends[1].cluster: rpc wants a cluster whose protocol is bolt or dubbo");
 }
 
 static void what_is_wrong_is_said(void **state)
@@ -276,7 +289,7 @@ int main(void)
 		cmocka_unit_test(what_is_done),
 		cmocka_unit_test(what_is_left_out),
 		cmocka_unit_test(what_is_wrong_is_said),
-		cmocka_unit_test(a_method_of_dubbo),
+		cmocka_unit_test(a_method_that_is_called),
 	};
 
 	extension_add(EXTENSION_filter, &filter_local_rate_limit);

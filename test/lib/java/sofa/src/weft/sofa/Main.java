@@ -15,6 +15,12 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Date;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
@@ -23,7 +29,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * SOFARPC, provider and consumer, over bolt; commands and answers as those of weft.peers: listen (port, name), call (port, kind,
- * n, what), fired. kind: sync, future, callback, oneway, generic.
+ * n, what), all (port), fired. kind: sync, future, callback, oneway, generic.
  */
 public final class Main {
 	private static final ObjectMapper JSON = new ObjectMapper();
@@ -57,10 +63,16 @@ public final class Main {
 	private static void carryOut(Map<String, Object> in, Map<String, Object> out) throws Exception {
 		switch ((String) in.get("do")) {
 		case "listen":
-			listen((Integer) in.get("port"), (String) in.get("name"));
+			listen((Integer) in.get("port"), (String) in.get("name"), (String) in.getOrDefault("version", "1.0"),
+				(String) in.get("uniqueId"));
 			break;
 		case "call":
 			out.put("got", call((Integer) in.get("port"), (String) in.get("kind"), (Integer) in.get("n"), (String) in.get("what")));
+			break;
+		case "all":
+			refer(Shop.class, (Integer) in.get("port"), "sync").all(true, (byte) -128, (short) 300, 70000, 1L << 40, 1.5f, 0.1, 'x', 7, "hi",
+				new Date(1000), new ArrayList<>(Arrays.asList(1, "two", null, 1L << 31)), new HashMap<>(Map.of("k", 2.0)),
+				new int[] {1, 2}, null, null, null);
 			break;
 		case "fired":
 			out.put("fired", FIRED.get());
@@ -70,22 +82,74 @@ public final class Main {
 		}
 	}
 
-	private static void listen(int port, String name) {
+	private static void listen(int port, String name, String version, String uniqueId) {
 		ServerConfig server = new ServerConfig().setProtocol("bolt").setHost("127.0.0.1").setPort(port).setDaemon(true);
-		new ProviderConfig<Shop>().setInterfaceId(Shop.class.getName()).setServer(server).setRegister(false)
-			.setRepeatedExportLimit(-1).setRef(new Shop() {
-			@Override
-			public String buy(String what) {
-				if (what.equals("throw"))
-					throw new IllegalStateException("thrown by " + name);
-				return name + " " + what;
-			}
+		ProviderConfig<Shop> provider = new ProviderConfig<Shop>().setInterfaceId(Shop.class.getName()).setServer(server).setRegister(false)
+			.setVersion(version).setRepeatedExportLimit(-1).setRef(new Host(name));
+		if (uniqueId != null)
+			provider.setUniqueId(uniqueId);
+		provider.export();
+	}
 
-			@Override
-			public void fire(String what) {
-				FIRED.incrementAndGet();
-			}
-		}).export();
+	private static final class Host implements Shop {
+		final String name;
+
+		Host(String name) {
+			this.name = name;
+		}
+
+		@Override
+		public String buy(String what) {
+			if (what.equals("throw"))
+				throw new IllegalStateException("thrown by " + name);
+			if (what.equals("silent"))
+				sleep();
+			return name + " " + what;
+		}
+
+		@Override
+		public void fire(String what) {
+			FIRED.incrementAndGet();
+		}
+
+		@Override
+		public Map<String, Object> all(boolean flag, byte small, short middle, int number, long big, float part, double real, char letter,
+			Integer boxed, String text, Date date, List<Object> list, Map<String, Object> map, int[] numbers, String[] words, Order order,
+			Object any) {
+			Object[] values = {flag, small, middle, number, big, part, real, letter, boxed, text, date, list, map, numbers, words, order, any};
+			List<String> classes = new ArrayList<>();
+			for (Object v : values)
+				classes.add(v == null ? null : v.getClass().getSimpleName());
+			Map<String, Object> out = new LinkedHashMap<>();
+			out.put("values", new ArrayList<>(Arrays.asList(values)));
+			out.put("classes", classes);
+			return out;
+		}
+
+		@Override
+		public Map<String, Object> ask(String does, byte[] body) {
+			Map<String, Object> out = new LinkedHashMap<>();
+			out.put("host", name);
+			out.put("does", buy(does).substring(name.length() + 1));
+			out.put("body", body);
+			return out;
+		}
+
+		@Override
+		public Order change(Order order) {
+			order.id += " of " + name;
+			order.state = Order.State.SENT;
+			return order;
+		}
+	}
+
+	/** As long as this program runs: nobody waits for an answer any more. */
+	private static void sleep() {
+		try {
+			Thread.sleep(Long.MAX_VALUE);
+		} catch (InterruptedException e) {
+			throw new IllegalStateException(e);
+		}
 	}
 
 	private static <T> T refer(Class<T> type, int port, String kind) {

@@ -8,27 +8,8 @@
 #include <errno.h>
 
 #include "lib/hex.h"
-#include "proto/json_dubbo.h"
+#include "proto/json_rpc.h"
 #include "weft/str.h"
-
-static struct slice text(struct buf *b)
-{
-	return b->len ? buf_pull(b, b->len) : (struct slice){ "", 0 };
-}
-
-static void expect(struct buf *got, const char *hex)
-{
-	struct buf want = { 0 };
-
-	hex_add(&want, hex);
-	if (!slice_eq(text(got), text(&want))) {
-		for (size_t i = 0; i < got->len; i++)
-			fprintf(stderr, "%02x", (uint8_t)text(got).p[i]);
-		fail_msg(" is not what %s is", hex);
-	}
-	buf_fini(&want);
-	buf_fini(got);
-}
 
 #define TAIL "48 04'path' 01'S' 09'interface' 01'S' 5a"
 
@@ -79,7 +60,7 @@ static void test_types(void **state)
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		assert_int_equal(request(t[i].type, t[i].json, &b, why), 0);
 		snprintf(hex, sizeof(hex), "05'2.0.2' 01'S' 05'0.0.0' 01'm' %s " TAIL, t[i].hex);
-		expect(&b, hex);
+		assert_true(hex_is(&b, hex));
 	}
 }
 
@@ -92,8 +73,8 @@ static void test_names(void **state)
 
 	(void)state;
 	assert_int_equal(json_dubbo_request(&m, SLICE_LIT("{\"b\": {}, \"a\": 1}"), &b, why, sizeof(why)), 0);
-	expect(&b, "05'2.0.2' 01'S' 03'1.0' 01'm' 06'ILa/B;' 91 4d 03'a.B' 5a"
-		   "48 04'path' 01'S' 09'interface' 01'S' 07'version' 03'1.0' 05'group' 01'g' 5a");
+	assert_true(hex_is(&b, "05'2.0.2' 01'S' 03'1.0' 01'm' 06'ILa/B;' 91 4d 03'a.B' 5a"
+		   "48 04'path' 01'S' 09'interface' 01'S' 07'version' 03'1.0' 05'group' 01'g' 5a"));
 	m.n = 0;
 	assert_int_equal(json_dubbo_request(&m, SLICE_LIT(""), &b, why, sizeof(why)), 0);
 	buf_fini(&b);
@@ -134,8 +115,8 @@ static void test_refused(void **state)
 		assert_string_equal(why, t[i].why);
 		buf_fini(&b);
 	}
-	memset(deep, '[', JSON_DUBBO_DEPTH + 3);
-	memset(deep + JSON_DUBBO_DEPTH + 3, ']', JSON_DUBBO_DEPTH + 3);
+	memset(deep, '[', JSON_RPC_DEPTH + 3);
+	memset(deep + JSON_RPC_DEPTH + 3, ']', JSON_RPC_DEPTH + 3);
 	assert_int_equal(request("java.lang.Object", deep, &b, why), -EINVAL);
 	assert_string_equal(why, "argument 1, arg: want fewer values inside one another");
 	buf_fini(&b);
@@ -147,11 +128,11 @@ static void answer(const char *hex, int err, int status, const char *json)
 	int got;
 
 	hex_add(&body, hex);
-	assert_int_equal(json_dubbo_response(text(&body), &out, &got), err);
+	assert_int_equal(json_dubbo_response(hex_all(&body), &out, &got), err);
 	if (!err) {
 		assert_int_equal(got, status);
-		if (!slice_eq_str(text(&out), json))
-			fail_msg("got %.*s, want %s", SLICE_ARG(text(&out)), json);
+		if (!slice_eq_str(hex_all(&out), json))
+			fail_msg("got %.*s, want %s", SLICE_ARG(hex_all(&out)), json);
 	}
 	buf_fini(&body);
 	buf_fini(&out);
@@ -211,7 +192,7 @@ static void test_bounds(void **state)
 	answer("91 40", -EPROTO, 0, NULL);
 	answer("91 48 78 90 5a", -EPROTO, 0, NULL);
 	answer("91 7a 90", -EPROTO, 0, NULL);
-	for (int i = 0; i < JSON_DUBBO_DEPTH + 1; i++)
+	for (int i = 0; i < JSON_RPC_DEPTH + 1; i++)
 		strcat(deep, "79");
 	strcat(deep, "90");
 	answer(deep, -EOVERFLOW, 0, NULL);
@@ -235,11 +216,11 @@ static void test_error(void **state)
 	struct buf b = { 0 };
 
 	(void)state;
-	assert_int_equal(json_dubbo_error(SLICE_LIT("no \"x\"\n"), &b), 0);
-	assert_true(slice_eq_str(text(&b), "{\"error\":{\"message\":\"no \\\"x\\\"\\n\"}}"));
+	assert_int_equal(json_rpc_error(SLICE_LIT("no \"x\"\n"), &b), 0);
+	assert_true(slice_eq_str(hex_all(&b), "{\"error\":{\"message\":\"no \\\"x\\\"\\n\"}}"));
 	buf_fini(&b);
-	assert_int_equal(json_dubbo_error(SLICE_LIT("\xff"), &b), 0);
-	assert_true(slice_eq_str(text(&b), "{\"error\":{\"message\":\"an error without readable words\"}}"));
+	assert_int_equal(json_rpc_error(SLICE_LIT("\xff"), &b), 0);
+	assert_true(slice_eq_str(hex_all(&b), "{\"error\":{\"message\":\"an error without readable words\"}}"));
 	buf_fini(&b);
 }
 

@@ -1,29 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proto/json_dubbo.h"
+#include "proto/json_rpc_priv.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "proto/hessian.h"
 #include "weft/str.h"
-
-enum { THREW, VALUE, NOTHING, THREW_WITH, VALUE_WITH, NOTHING_WITH }; /* what an answer begins with */
-
-/* What a reference may mean. */
-struct ref {
-	json_t *v;
-	bool open;                              /* its end was not reached yet */
-};
-
-struct reading {
-	struct hessian h;
-	struct ref *refs;                       /* in the order they began */
-	size_t nrefs, room;
-};
-
-static json_t *value(struct reading *r, unsigned depth, int *err);
 
 /* ---- text --------------------------------------------------------------------------------------------------- */
 
@@ -54,7 +36,7 @@ static size_t to_utf8(struct slice s, char *out)
 }
 
 /* The next string, as UTF-8, in memory of its own. */
-static char *text(struct reading *r, size_t *n, int *err)
+static char *text(struct json_reading *r, size_t *n, int *err)
 {
 	struct slice s;
 	bool parts;
@@ -67,12 +49,12 @@ static char *text(struct reading *r, size_t *n, int *err)
 		return NULL;
 	}
 	if (parts)
-		s = (struct slice){ p, hessian_join(s, p) };
+		s = (struct slice){ p, hessian_join(&r->h, s, p) };
 	*n = to_utf8(s, p);
 	return p;
 }
 
-static json_t *text_value(struct reading *r, int *err)
+static json_t *text_value(struct json_reading *r, int *err)
 {
 	size_t n;
 	char *p = text(r, &n, err);
@@ -84,7 +66,7 @@ static json_t *text_value(struct reading *r, int *err)
 	return v;
 }
 
-static json_t *binary_value(struct reading *r, int *err)
+static json_t *binary_value(struct json_reading *r, int *err)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	struct slice s;
@@ -98,7 +80,7 @@ static json_t *binary_value(struct reading *r, int *err)
 	raw = malloc(s.n + 1);
 	out = o = malloc((s.n + 2) / 3 * 4 + 1);
 	if (raw && parts)
-		s = (struct slice){ raw, hessian_join(s, raw) };
+		s = (struct slice){ raw, hessian_join(&r->h, s, raw) };
 	for (size_t i = 0; raw && out && i < s.n; i += 3) {
 		const uint8_t *p = (const uint8_t *)s.p + i;
 		unsigned n = s.n - i < 3 ? (unsigned)(s.n - i) : 3;
@@ -118,25 +100,25 @@ static json_t *binary_value(struct reading *r, int *err)
 
 /* ---- what holds values -------------------------------------------------------------------------------------- */
 
-static int remember(struct reading *r, json_t *v)
+static int remember(struct json_reading *r, json_t *v)
 {
 	if (!v)
 		return -ENOMEM;
 	if (r->nrefs == r->room) {
 		size_t room = r->room ? 2 * r->room : 64;
-		struct ref *refs = realloc(r->refs, room * sizeof(*refs));
+		struct json_ref *refs = realloc(r->refs, room * sizeof(*refs));
 
 		if (!refs)
 			return -ENOMEM;
 		r->refs = refs;
 		r->room = room;
 	}
-	r->refs[r->nrefs++] = (struct ref){ json_incref(v), true };
+	r->refs[r->nrefs++] = (struct json_ref){ json_incref(v), true };
 	return 0;
 }
 
 /* Keys that are no text are written as one, if they hold nothing. */
-static char *key(struct reading *r, int *err)
+static char *key(struct json_reading *r, int *err)
 {
 	enum hessian_kind kind = hessian_peek(&r->h);
 	size_t n;
@@ -153,7 +135,7 @@ static char *key(struct reading *r, int *err)
 		*err = -EPROTO;
 		return NULL;
 	}
-	v = value(r, 0, err);
+	v = json_rpc_value(r, 0, err);
 	s = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
 	if (v && !s)
 		*err = -ENOMEM;
@@ -166,13 +148,13 @@ static int set(json_t *o, const char *k, json_t *v)
 	return json_object_set_new(o, k, v) ? -EPROTO : 0;
 }
 
-static int map_values(struct reading *r, json_t *o, unsigned depth)
+static int map_values(struct json_reading *r, json_t *o, unsigned depth)
 {
 	int err = hessian_map(&r->h);
 
 	while (!err && !hessian_end(&r->h)) {
 		char *k = key(r, &err);
-		json_t *v = k ? value(r, depth + 1, &err) : NULL;
+		json_t *v = k ? json_rpc_value(r, depth + 1, &err) : NULL;
 
 		if (!err)
 			err = set(o, k, v);
@@ -181,25 +163,19 @@ static int map_values(struct reading *r, json_t *o, unsigned depth)
 	return err;
 }
 
-static int object_values(struct reading *r, json_t *o, unsigned depth)
+static int object_values(struct json_reading *r, json_t *o, unsigned depth)
 {
 	const struct hessian_class *class;
 	int err = hessian_object(&r->h, &class);
-	struct reading names;
+	struct json_reading names;
 
 	if (err)
 		return err;
-	/* The fields' names stand one behind the other where the class was defined. */
-	names.h.in = r->h.in;
-	names.h.at = class->at;
-	names.h.nclasses = 0;
-	err = hessian_skip(&names.h);
-	if (!err)
-		err = hessian_skip(&names.h);
+	hessian_fields(&names.h, &r->h, class);
 	for (uint32_t i = 0; !err && i < class->fields; i++) {
 		size_t n;
 		char *k = text(&names, &n, &err);
-		json_t *v = k ? value(r, depth + 1, &err) : NULL;
+		json_t *v = k ? json_rpc_value(r, depth + 1, &err) : NULL;
 
 		if (k)
 			k[n] = '\0';
@@ -210,13 +186,13 @@ static int object_values(struct reading *r, json_t *o, unsigned depth)
 	return err;
 }
 
-static int list_values(struct reading *r, json_t *list, unsigned depth)
+static int list_values(struct json_reading *r, json_t *list, unsigned depth)
 {
 	int64_t n;
 	int err = hessian_list(&r->h, &n);
 
 	while (!err && n && !(n < 0 && hessian_end(&r->h))) {
-		json_t *v = value(r, depth + 1, &err);
+		json_t *v = json_rpc_value(r, depth + 1, &err);
 
 		if (!err)
 			err = json_array_append_new(list, v) ? -ENOMEM : 0;
@@ -225,12 +201,12 @@ static int list_values(struct reading *r, json_t *list, unsigned depth)
 	return err;
 }
 
-static json_t *holder(struct reading *r, enum hessian_kind kind, unsigned depth, int *err)
+static json_t *holder(struct json_reading *r, enum hessian_kind kind, unsigned depth, int *err)
 {
 	json_t *v = kind == HESSIAN_LIST ? json_array() : json_object();
 	size_t i = r->nrefs;
 
-	*err = depth >= JSON_DUBBO_DEPTH ? -EOVERFLOW : remember(r, v);
+	*err = depth >= JSON_RPC_DEPTH ? -EOVERFLOW : remember(r, v);
 	if (!*err)
 		*err = kind == HESSIAN_LIST ? list_values(r, v, depth) : kind == HESSIAN_MAP ? map_values(r, v, depth) : object_values(r, v, depth);
 	if (!*err) {
@@ -242,20 +218,19 @@ static json_t *holder(struct reading *r, enum hessian_kind kind, unsigned depth,
 }
 
 /* A value inside itself is null: JSON has no other word for it. */
-static json_t *reference(struct reading *r, int *err)
+static json_t *reference(struct json_reading *r, int *err)
 {
-	int32_t i;
+	uint32_t i;
 
-	r->h.at++;
-	*err = hessian_int(&r->h, &i);
-	if (!*err && (i < 0 || (size_t)i >= r->nrefs))
+	*err = hessian_ref(&r->h, &i);
+	if (!*err && i >= r->nrefs)
 		*err = -EPROTO;
 	return *err ? NULL : r->refs[i].open ? json_null() : json_incref(r->refs[i].v);
 }
 
 /* ---- any value ---------------------------------------------------------------------------------------------- */
 
-static json_t *number_value(struct reading *r, enum hessian_kind kind, int *err)
+static json_t *number_value(struct json_reading *r, enum hessian_kind kind, int *err)
 {
 	int64_t n = 0;
 	double d = 0;
@@ -268,7 +243,7 @@ static json_t *number_value(struct reading *r, enum hessian_kind kind, int *err)
 	return *err ? NULL : json_integer(n);
 }
 
-static json_t *value(struct reading *r, unsigned depth, int *err)
+json_t *json_rpc_value(struct json_reading *r, unsigned depth, int *err)
 {
 	enum hessian_kind kind = hessian_peek(&r->h);
 	bool b = false;
@@ -323,14 +298,14 @@ static int write_piece(const char *p, size_t n, void *arg)
 
 static int write_json(const json_t *v, struct buf *out)
 {
-	struct writing w = { out, JSON_DUBBO_MAX, 0 };
+	struct writing w = { out, JSON_RPC_MAX, 0 };
 
 	if (json_dump_callback(v, write_piece, &w, JSON_ENCODE_ANY | JSON_COMPACT))
 		return w.err ? w.err : -EPROTO;
 	return 0;
 }
 
-int json_dubbo_error(struct slice message, struct buf *out)
+int json_rpc_error(struct slice message, struct buf *out)
 {
 	char *s = malloc(message.n + 1);
 	json_t *v = NULL;
@@ -339,59 +314,35 @@ int json_dubbo_error(struct slice message, struct buf *out)
 	if (!s)
 		return -ENOMEM;
 	v = json_pack("{s{ss%}}", "error", "message", s, to_utf8(message, s));
-	err = v ? write_json(v, out) : json_dubbo_error(SLICE_LIT("an error without readable words"), out);
+	err = v ? write_json(v, out) : json_rpc_error(SLICE_LIT("an error without readable words"), out);
 	json_decref(v);
 	free(s);
 	return err;
 }
 
-/* What was thrown: its class and words, where it has some. */
-static json_t *thrown(struct reading *r, int *err)
+json_t *json_rpc_thrown(const struct hessian *at, json_t *take_v)
 {
-	struct hessian h = r->h;
+	const json_t *message = json_object_get(take_v, "detailMessage");
 	const struct hessian_class *class;
 	struct slice name = { "", 0 };
-	json_t *v = value(r, 0, err), *out, *message;
+	struct hessian h = *at;
+	json_t *out;
 
-	if (!*err && hessian_peek(&h) == HESSIAN_OBJECT && !hessian_object(&h, &class))
-		name = hessian_name(&h, class, 0);
-	message = v ? json_object_get(v, "detailMessage") : NULL;
-	out = *err ? NULL : json_pack("{s{ss%sO}}", "error", "class", name.p ? name.p : "", name.p ? name.n : 0, "message",
-				      message ? message : json_null());
-	json_decref(v);
-	if (!*err && !out)
-		*err = -EPROTO;
+	if (hessian_peek(&h) == HESSIAN_OBJECT && !hessian_object(&h, &class))
+		name = hessian_class_name(&h, class);
+	out = json_pack("{s{ss%sO}}", "error", "class", name.p ? name.p : "", name.p ? name.n : 0, "message",
+			message ? message : json_null());
+	json_decref(take_v);
 	return out;
 }
 
-static json_t *answer(struct reading *r, int *status, int *err)
+int json_rpc_finish(struct json_reading *r, json_t *take_v, int err, struct buf *out)
 {
-	int32_t tag = 0;
-
-	*err = hessian_int(&r->h, &tag);
-	*status = tag == THREW || tag == THREW_WITH ? 500 : 200;
-	if (*err || tag < THREW || tag > NOTHING_WITH) {
-		*err = -EPROTO;
-		return NULL;
-	}
-	if (*status == 500)
-		return thrown(r, err);
-	return tag == NOTHING || tag == NOTHING_WITH ? json_null() : value(r, 0, err);
-}
-
-int json_dubbo_response(struct slice body, struct buf *out, int *status)
-{
-	struct reading r = { 0 };
-	json_t *v;
-	int err;
-
-	hessian_init(&r.h, body);
-	v = answer(&r, status, &err);
 	if (!err)
-		err = v ? write_json(v, out) : -ENOMEM;
-	json_decref(v);
-	for (size_t i = 0; i < r.nrefs; i++)
-		json_decref(r.refs[i].v);
-	free(r.refs);
+		err = take_v ? write_json(take_v, out) : -ENOMEM;
+	json_decref(take_v);
+	for (size_t i = 0; i < r->nrefs; i++)
+		json_decref(r->refs[i].v);
+	free(r->refs);
 	return err == -ENODATA ? -EPROTO : err;
 }

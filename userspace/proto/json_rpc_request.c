@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proto/json_dubbo.h"
+#include "proto/json_rpc_priv.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
 #include "proto/grpc_web.h"
-#include "proto/hessian.h"
 #include "weft/str.h"
 
 /* What JSON has to be for a declared type, and what becomes of it. */
@@ -71,9 +69,9 @@ static struct type type_of(struct slice name)
 
 /* ---- names -------------------------------------------------------------------------------------------------- */
 
-/* "[Ljava/lang/String;" */
-static int put_descriptor(struct buf *b, struct slice type)
+int json_rpc_type(struct buf *b, struct slice type, bool slashed)
 {
+	bool inside = slashed || is_array(type);
 	struct type t;
 	int err = 0;
 
@@ -82,12 +80,12 @@ static int put_descriptor(struct buf *b, struct slice type)
 		err = buf_add(b, "[", 1);
 	}
 	t = type_of(type);
-	if (err || t.letter)
+	if (err || (inside && t.letter))
 		return err ? err : buf_add(b, &t.letter, 1);
-	err = buf_add(b, "L", 1);
+	err = inside ? buf_add(b, "L", 1) : 0;
 	for (size_t i = 0; i < type.n && !err; i++)
-		err = buf_add(b, type.p[i] == '.' ? "/" : type.p + i, 1);
-	return err ? err : buf_add(b, ";", 1);
+		err = buf_add(b, slashed && type.p[i] == '.' ? "/" : type.p + i, 1);
+	return err || !inside ? err : buf_add(b, ";", 1);
 }
 
 /* "[int" of hessian's lists. */
@@ -113,7 +111,7 @@ static struct slice whole(struct buf *b)
 
 /* One argument on its way, for words about it. */
 struct making {
-	struct buf *out;
+	struct hessian_out *out;
 	char *why;
 	size_t wn;
 	const char *at;                         /* "argument 1 (name)" */
@@ -125,9 +123,9 @@ static int wrong(const struct making *m, const char *want)
 	return -EINVAL;
 }
 
-static int put_text(struct buf *b, const json_t *v)
+static int put_text(struct hessian_out *o, const json_t *v)
 {
-	return hessian_put_string(b, (struct slice){ json_string_value(v), json_string_length(v) });
+	return hessian_put_string(o, (struct slice){ json_string_value(v), json_string_length(v) });
 }
 
 static int put_any(const struct making *m, const json_t *v, unsigned depth);
@@ -138,7 +136,7 @@ static int put_list(const struct making *m, const json_t *v, struct slice type, 
 
 	for (size_t i = 0; i < json_array_size(v) && !err; i++)
 		err = put_any(m, json_array_get(v, i), depth + 1);
-	return err;
+	return err ? err : hessian_put_list_end(m->out);
 }
 
 static int put_map(const struct making *m, const json_t *v, struct slice type, unsigned depth)
@@ -159,7 +157,7 @@ static int put_any(const struct making *m, const json_t *v, unsigned depth)
 	struct slice untyped = { "", 0 };
 	json_int_t n = json_integer_value(v);
 
-	if (depth > JSON_DUBBO_DEPTH)
+	if (depth > JSON_RPC_DEPTH)
 		return wrong(m, "fewer values inside one another");
 	switch (json_typeof(v)) {
 	case JSON_NULL:
@@ -192,7 +190,7 @@ static int put_array(const struct making *m, const json_t *v, struct slice eleme
 	for (size_t i = 0; !err && i < json_array_size(v); i++)
 		err = put_typed(m, json_array_get(v, i), element, depth + 1);
 	buf_fini(&name);
-	return err;
+	return err ? err : hessian_put_list_end(m->out);
 }
 
 static int put_number(const struct making *m, const json_t *v, const struct type *t)
@@ -224,7 +222,7 @@ static int put_typed(const struct making *m, const json_t *v, struct slice name,
 {
 	struct type t = type_of(name);
 
-	if (depth > JSON_DUBBO_DEPTH)
+	if (depth > JSON_RPC_DEPTH)
 		return wrong(m, "fewer values inside one another");
 	if (json_is_null(v))
 		return t.letter ? wrong(m, "a value: the type is none that may be null") : hessian_put_null(m->out);
@@ -253,7 +251,7 @@ static int put_typed(const struct making *m, const json_t *v, struct slice name,
 	}
 }
 
-/* ---- the body ----------------------------------------------------------------------------------------------- */
+/* ---- arguments ----------------------------------------------------------------------------------------------- */
 
 static const json_t *argument_of(const json_t *all, const struct json_argument *a, size_t i)
 {
@@ -266,7 +264,7 @@ static const json_t *argument_of(const json_t *all, const struct json_argument *
 	return v;
 }
 
-static int put_arguments(const struct json_method *m, const json_t *all, struct buf *out, char *why, size_t wn)
+int json_rpc_arguments(const struct json_method *m, const json_t *all, struct hessian_out *out, char *why, size_t wn)
 {
 	int err = 0;
 
@@ -282,49 +280,7 @@ static int put_arguments(const struct json_method *m, const json_t *all, struct 
 	return err;
 }
 
-static int put_pair(struct buf *out, const char *name, struct slice value)
-{
-	int err = value.n ? hessian_put_string(out, slice_str(name)) : 0;
-
-	return err || !value.n ? err : hessian_put_string(out, value);
-}
-
-static int put_names(const struct json_method *m, struct buf *out)
-{
-	struct buf types = { 0 };
-	int err = hessian_put_string(out, SLICE_LIT("2.0.2"));
-
-	for (size_t i = 0; i < m->n && !err; i++)
-		err = put_descriptor(&types, m->arguments[i].type);
-	if (!err)
-		err = hessian_put_string(out, m->service);
-	if (!err)
-		err = hessian_put_string(out, m->version.n ? m->version : SLICE_LIT("0.0.0"));
-	if (!err)
-		err = hessian_put_string(out, m->name);
-	if (!err)
-		err = hessian_put_string(out, whole(&types));
-	buf_fini(&types);
-	return err;
-}
-
-static int put_attachments(const struct json_method *m, struct buf *out)
-{
-	int err = hessian_put_map(out, (struct slice){ "", 0 });
-
-	if (!err)
-		err = put_pair(out, "path", m->service);
-	if (!err)
-		err = put_pair(out, "interface", m->service);
-	if (!err)
-		err = put_pair(out, "version", m->version);
-	if (!err)
-		err = put_pair(out, "group", m->group);
-	return err ? err : hessian_put_end(out);
-}
-
-/* *all NULL: there are no arguments. */
-static int parse(const struct json_method *m, struct slice json, json_t **all, char *why, size_t wn)
+int json_rpc_parse(const struct json_method *m, struct slice json, json_t **all, char *why, size_t wn)
 {
 	json_error_t e;
 	size_t n;
@@ -343,20 +299,4 @@ static int parse(const struct json_method *m, struct slice json, json_t **all, c
 	snprintf(why, wn, "body has %zu arguments, want %zu", n, m->n);
 	json_decref(*all);
 	return -EINVAL;
-}
-
-int json_dubbo_request(const struct json_method *m, struct slice json, struct buf *out, char *why, size_t wn)
-{
-	json_t *all;
-	int err = parse(m, json, &all, why, wn);
-
-	if (err)
-		return err;
-	err = put_names(m, out);
-	if (!err)
-		err = put_arguments(m, all, out, why, wn);
-	if (!err)
-		err = put_attachments(m, out);
-	json_decref(all);
-	return err;
 }
