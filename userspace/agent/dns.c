@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/dns_channel.h"
+#include "net/dns_channel.h"
 #include "base/clock.h"
 #include "base/magic.h"
 #include "base/mem.h"

@@ -7,7 +7,7 @@
 #pragma once
 #include "base/list.h"
 #include "proxy/leg.h"
-#include "proxy/odd.h"
+#include "base/odd.h"
 #include "proxy/turns.h"
 
 struct arrival;

@@ -6,7 +6,7 @@
 #pragma once
 #include "event/timer.h"
 #include "net/addr.h"
-#include "proxy/odd.h"
+#include "base/odd.h"
 #include "proxy/upstream.h"
 
 struct cluster_fact;

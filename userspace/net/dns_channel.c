@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/dns_channel.h"
+#include "net/dns_channel.h"
 
 #include <ares.h>
 #include <errno.h>
