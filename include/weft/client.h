@@ -27,7 +27,12 @@ struct client_ask {
 	size_t nheaders;
 	struct slice body;                      /* whole; with stream, only the first bytes */
 	uint32_t timeout_ms;                    /* until the end; 0 = 10 s, for a stream: none */
-	uint32_t idle_ms;                       /* without a byte; 0 = none */
+	uint32_t idle_ms;                       /* without a byte of the answer; 0 = none */
+	/*
+	 * agent, gRPC stream: a PING after so long without any byte, and so long for its answer;
+	 * 0 = 5 min. Servers end a connection that asks oftener than they like.
+	 */
+	uint32_t ping_ms;
 	/* bytes of answer; 0 = 1 MiB, for a stream: none. Over it: -EMSGSIZE */
 	uint32_t max_body;
 	bool stream;                            /* client_send() will follow */
@@ -104,4 +109,9 @@ struct client_watch *client_watch_start(struct client *owner, const struct clien
 					const struct client_backoff *b, void *arg);
 /* to send or pause; NULL between two tries */
 struct client_call *client_watch_call(struct client_watch *w);
+/*
+ * What the call under way brings is of no use: it is cancelled, and made again after the wait. words
+ * say why, for logs and views. Nothing happens between two tries.
+ */
+void client_watch_again(struct client_watch *w, const char *words);
 void client_watch_stop(struct client_watch *w); /* no event follows; NULL is allowed */

@@ -34,6 +34,8 @@ struct client {
 	const struct client_ops *ops;
 	struct loop *loop;
 	void *carrier;                          /* what ops need to know of it */
+	const char *name;                       /* for log lines, kept by who made it; NULL: nobody in particular */
+	uint64_t rewatches;                     /* tries of its watches, but for the first ones */
 	struct list things;                     /* under way, oldest first */
 	unsigned ncalls, max_calls;             /* 0: as many as it likes */
 };
