@@ -10,6 +10,7 @@
  * that a plugin can notice raises it and leaves a line here.
  *	1	first: five kinds
  *	2	proto.h: data() says where its bytes lie; model.h: protocols of listeners, balancers by name
+ *	3	registry.h: a client of its own; client.h: ping_ms
  */
 #pragma once
 #include "weft/buf.h"
@@ -28,7 +29,7 @@
 #include "weft/str.h"
 #include "weft/types.h"
 
-#define WEFT_ABI 2
+#define WEFT_ABI 3
 
 struct weft_plugin {
 	uint32_t abi;                           /* first: it protects the rest */

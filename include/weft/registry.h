@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Registry: a source of facts. It emits them in transactions to its sink, and is told what became of each. It runs in
- * the agent, on the control thread, and must not block it. Reconnecting and resuming are its own affair.
+ * the agent, on the control thread, and must not block it. It asks others through its client (client.h), whose watches reconnect and resume.
  */
 #pragma once
 #include "weft/conf.h"
 #include "weft/err.h"
 #include "weft/model.h"
 
+struct client;
 struct registry;
 
 /* What became of one transaction. A transaction is taken whole or refused whole. */
@@ -70,6 +71,8 @@ struct registry {
 	void *state;                            /* of state_size */
 	const struct registry_sink *sink;
 	void *sink_arg;
+	/* For client.h; what is under way at stop() ends without an event. NULL for `weft config check` (faults). */
+	struct client *client;
 };
 
 /*

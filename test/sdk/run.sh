@@ -33,7 +33,7 @@ for header in include/weft/*.h; do
 	done
 done
 
-for kind in memo net_identity proto_note filter_key lb_two registry_one other_abi; do
+for kind in memo net_identity proto_note filter_key lb_two registry_one registry_poll other_abi; do
 	so=$out/$kind.so more=
 	[ $kind = other_abi ] && more=-Wno-override-init
 	if ! err=$($plugin $more -o "$so" "$out/$kind.c" 2>&1); then

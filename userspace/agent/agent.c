@@ -414,11 +414,13 @@ static int start(struct agent *a, struct err *e)
 	open_pods(a);
 	discovery_init(&a->discovery, &a->hub);
 	err = dns_init(&a->dns, &a->loop, &a->hub, NULL, e);
+	if (!err)
+		err = http_carrier_init(&a->carrier, &a->loop, NULL, e);
 	if (err)
 		return err;
 	a->publish.published = on_published;
 	a->publish.arg = a;
-	err = sources_start(&a->sources, &a->loop, &a->hub, a->config, e);
+	err = sources_start(&a->sources, &a->loop, &a->hub, &a->carrier, a->config, e);
 	if (err)
 		return err;
 	publish_now(&a->publish);
@@ -446,6 +448,7 @@ static void stop(struct agent *a)
 	if (a->loop.magic)
 		loop_once(&a->loop, 0);         /* what was deferred */
 	kern_close(a->kern);
+	http_carrier_fini(&a->carrier);
 	states_fini(&a->states);
 	publish_fini(&a->publish);
 	doors_fini(&a->doors);

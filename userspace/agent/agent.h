@@ -55,6 +55,7 @@ struct agent {
 	struct publish publish;
 	struct hub hub;
 	struct secrets secrets;
+	struct http_carrier carrier;            /* of what parts of the agent ask others */
 	struct sources sources;
 	struct states states;
 	struct health health;

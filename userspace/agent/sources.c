@@ -23,6 +23,7 @@ struct watch {
 struct source {
 	struct registry registry;
 	struct hub_source hub;
+	struct client client;
 	struct loop *loop;
 	struct list watches;
 	struct timer timer;
@@ -119,6 +120,11 @@ static struct source *source_new(struct sources *all, struct slice name, const c
 	s->registry.sink = &hub_sink;
 	s->registry.sink_arg = &s->hub;
 	list_init(&s->watches);
+	if (all->carrier) {
+		http_client_init(&s->client, all->carrier);
+		s->client.name = s->name;
+		s->registry.client = &s->client;
+	}
 	hub_add(all->hub, &s->hub, s->name, type, &s->registry);
 	return s;
 }
@@ -127,6 +133,7 @@ static void source_free(struct source *s)
 {
 	if (s->running && s->registry.ops->stop)
 		s->registry.ops->stop(&s->registry);
+	client_fini(&s->client);
 	timer_disarm(s->loop, &s->timer);
 	list_for(p, &s->watches)
 		watch_end(container_of(p, struct watch, node));
@@ -177,12 +184,13 @@ static int start_one(struct sources *all, const struct config *from, const struc
 	return 0;
 }
 
-int sources_start(struct sources *s, struct loop *l, struct hub *hub, const struct config *c, struct err *e)
+int sources_start(struct sources *s, struct loop *l, struct hub *hub, struct http_carrier *carrier, const struct config *c,
+		  struct err *e)
 {
 	const struct config_registry *r = c->registries.v;
 	int err;
 
-	*s = (struct sources){ .loop = l, .hub = hub };
+	*s = (struct sources){ .loop = l, .hub = hub, .carrier = carrier };
 	err = give_own(s, c, e);
 	for (size_t i = 0; !err && i < c->registries.n; i++)
 		err = start_one(s, c, &r[i], e);
@@ -250,6 +258,13 @@ static struct source *source_of_name(const struct sources *s, struct slice name)
 			return s->v[i];
 	}
 	return NULL;
+}
+
+const struct client *sources_client(const struct sources *s, const char *name)
+{
+	const struct source *of = source_of_name(s, slice_str(name));
+
+	return of ? of->registry.client : NULL;
 }
 
 static void mark_leaving(struct sources *s, const struct config *c)

@@ -5,6 +5,7 @@
 #include "agent/http_server.h"
 
 struct agent;
+struct buf;
 struct stat_desc;
 
 /* Answers with v and drops it; NULL: out of memory, 500. */
@@ -24,7 +25,10 @@ typedef void view_fn(struct agent *a, const struct http_request *rq, struct http
 /* view_process.c */
 view_fn view_version, view_plugins, view_ready, view_live, view_stats, view_metrics, view_reload;
 /* view_model.c */
-view_fn view_config, view_snapshot, view_services, view_clusters, view_registries, view_certificates;
+view_fn view_config, view_snapshot, view_services, view_clusters, view_certificates;
+/* view_registries.c */
+view_fn view_registries;
+void view_watch_metrics(struct agent *a, struct buf *b);
 /* view_routes.c, view_explain_http.c */
 view_fn view_routes, view_explain_http;
 /* view_listeners.c, view_methods.c, view_overload.c */

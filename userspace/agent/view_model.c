@@ -286,26 +286,6 @@ void view_clusters(struct agent *a, const struct http_request *rq, struct http_r
 
 /* ---- registries --------------------------------------------------------------------------------------------- */
 
-void view_registries(struct agent *a, const struct http_request *rq, struct http_response *rs)
-{
-	json_t *list = json_array();
-
-	(void)rq;
-	list_for(p, &a->hub.sources) {
-		const struct hub_source *s = container_of(p, struct hub_source, node);
-		const char *state = s->health_words    ? s->health_words
-				    : s->refusal_words ? s->refusal_words
-				    : s->synced	       ? "well"
-						       : "waiting for the first full state";
-
-		json_array_append_new(list, json_pack("{ss ss sb sb sI sI sI so}", "name", s->name, "type", s->type, "synced",
-						      s->synced, "ok", !s->health_words && !s->refusal_words, "version",
-						      (json_int_t)s->version, "taken", (json_int_t)s->taken, "refused",
-						      (json_int_t)s->refused, "message", dump_text(slice_str(state))));
-	}
-	view_json(rs, json_pack("{so}", "registries", list));
-}
-
 void view_certificates(struct agent *a, const struct http_request *rq, struct http_response *rs)
 {
 	(void)rq;

@@ -83,7 +83,7 @@ struct stat_set {
 	const void *values;
 };
 
-#define SETS 15
+#define SETS 16
 
 static void all_sets(struct agent *a, struct stat_set out[SETS])
 {
@@ -102,6 +102,7 @@ static void all_sets(struct agent *a, struct stat_set out[SETS])
 	out[12] = (struct stat_set){ &factory_stat_desc, &a->factory.stat };
 	out[13] = (struct stat_set){ &discovery_stat_desc, &a->discovery.stat };
 	out[14] = (struct stat_set){ &plugin_stat_desc, &plugins.stat };
+	out[15] = (struct stat_set){ &client_stat_desc, &a->carrier.stat };
 }
 
 void view_stats(struct agent *a, const struct http_request *rq, struct http_response *rs)
@@ -212,6 +213,7 @@ void view_metrics(struct agent *a, const struct http_request *rq, struct http_re
 	tally_metrics(&a->tally, &rs->body);
 	put_reasons(a, &rs->body);
 	put_services(a, &rs->body);
+	view_watch_metrics(a, &rs->body);
 }
 
 /* ---- reload ------------------------------------------------------------------------------------------------- */

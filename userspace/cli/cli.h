@@ -42,6 +42,7 @@ int explain_rpc(struct cli *c);                 /* "explain rpc ..." */
 int verb_status(struct cli *c);
 int verb_services(struct cli *c);
 int verb_clusters(struct cli *c);
+int verb_registries(struct cli *c);
 int verb_routes(struct cli *c);
 int verb_listeners(struct cli *c);
 int verb_methods(struct cli *c);

@@ -150,6 +150,23 @@ int verb_services(struct cli *c)
 	return show_flat(c, "/services", "services", "ports", columns);
 }
 
+int verb_registries(struct cli *c)
+{
+	static const struct column columns[] = {
+		{ "REGISTRY", "name", COLUMN_TEXT, false },
+		{ "TYPE", "type", COLUMN_TEXT, false },
+		{ "SYNCED", "synced", COLUMN_TEXT, false },
+		{ "VERSION", "version", COLUMN_COUNT, true },
+		{ "TAKEN", "taken", COLUMN_COUNT, false },
+		{ "REFUSED", "refused", COLUMN_COUNT, false },
+		{ "STATE", "message", COLUMN_TEXT, false },
+		{ "WATCHING", "watching", COLUMN_TEXT, false },
+		{ 0 },
+	};
+
+	return show_rows(c, "/registries", "registries", columns);
+}
+
 int verb_clusters(struct cli *c)
 {
 	static const struct column columns[] = {

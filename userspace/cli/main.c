@@ -12,6 +12,7 @@ const struct verb verbs[] = {
 	{ "status", "", "is it ready, and what is it doing", "weft status", verb_status },
 	{ "services", "[NAME]", "services with their addresses, backends and counters", "weft services -o wide", verb_services },
 	{ "clusters", "[NAME]", "clusters with their hosts", "weft clusters web", verb_clusters },
+	{ "registries", "[NAME]", "where facts come from: what was taken, whom registries watch, what fails", "weft registries", verb_registries },
 	{ "listeners", "[NAME]", "listeners: open or why not, and what they count", "weft listeners -o wide", verb_listeners },
 	{ "methods", "[SERVICE/METHOD]", "methods of gRPC that were called, and what they count", "weft methods -o wide", verb_methods },
 	{ "overload", "[NAME]", "how full the proxy is: memory, connections, descriptors", "weft overload", verb_overload },

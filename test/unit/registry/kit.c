@@ -45,7 +45,7 @@ void world_start(struct world *w, const char *own)
 	snprintf(text, sizeof(text), "registries: [{name: files, type: file, path: %s}]\n%s", w->path, own ? own : "");
 	if (config_load_text(slice_str(text), "weft.yaml", choices, &w->config, &errors))
 		fail_msg("%s", errors.text[0]);
-	if (sources_start(&w->sources, &w->loop, &w->hub, w->config, &e))
+	if (sources_start(&w->sources, &w->loop, &w->hub, NULL, w->config, &e))
 		fail_msg("%s", err_text(&e));
 }
 
