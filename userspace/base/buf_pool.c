@@ -92,9 +92,10 @@ struct buf_chunk *buf_chunk_new(size_t n)
 
 void buf_chunk_free(struct buf_chunk *c)
 {
+	static const unsigned most[KINDS] = { BUF_POOL_SMALL, BUF_POOL_LARGE };
 	int k = kind(c->cap);
 
-	if (k == KINDS || pool.n[k] >= BUF_POOL_MAX || !at_end_call(&pool.end, pool_end)) {
+	if (k == KINDS || pool.n[k] >= most[k] || (!pool.end.known && !at_end_call(&pool.end, pool_end))) {
 		pool.bytes -= c->cap;
 		free(c);
 		return;

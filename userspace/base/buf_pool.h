@@ -14,7 +14,9 @@ struct buf_chunk {
 
 #define BUF_SMALL (4096u - sizeof(struct buf_chunk))
 #define BUF_LARGE 16384u                        /* the largest buf_room() may be asked for */
-#define BUF_POOL_MAX 64u /* chunks of each kind that an idle thread keeps: 1.25 MiB */
+/* Chunks that an idle thread keeps: 1 MiB of each kind. */
+#define BUF_POOL_SMALL 256u
+#define BUF_POOL_LARGE 64u
 
 /* Holds at least n bytes: BUF_SMALL, BUF_LARGE, or a power of two above. NULL: out of memory. */
 struct buf_chunk *buf_chunk_new(size_t n);

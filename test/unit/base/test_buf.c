@@ -216,13 +216,13 @@ static void test_no_memory_changes_nothing(void **state)
 static void test_pool_is_used_and_bounded(void **state)
 {
 	struct buf b = { 0 };
-	static char big[2 * BUF_POOL_MAX * 16384];
+	static char big[2 * BUF_POOL_LARGE * 16384];
 	size_t before;
 
 	(void)state;
 	assert_int_equal(buf_add(&b, big, sizeof(big)), 0);
 	buf_fini(&b);
-	assert_int_equal(pool.n[LARGE], BUF_POOL_MAX);
+	assert_int_equal(pool.n[LARGE], BUF_POOL_LARGE);
 	before = mallocs;
 	assert_int_equal(buf_add(&b, big, sizeof(big) / 4), 0);
 	assert_int_equal(mallocs, before);
