@@ -75,7 +75,8 @@ struct slice msg_get(const struct msg *m, struct slice name)
 static int grow(struct msg *m)
 {
 	uint32_t room = m->headers_room ? 2 * m->headers_room : HEADERS_MIN;
-	struct msg_header *v = msg_alloc(m, room * sizeof(*v));
+	size_t n = room * sizeof(struct msg_header);
+	struct msg_header *v = within_limit(m, n) ? arena_try_room(m->arena, n) : NULL;
 
 	if (!v)
 		return -ENOMEM;

@@ -5,6 +5,7 @@
  */
 #include "proto/http2_priv.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include "proto/http1_priv.h"
 
@@ -13,7 +14,7 @@ void http2_fields_init(struct http2_fields *f)
 	f->v = f->first;
 	f->n = 0;
 	f->room = sizeof(f->first) / sizeof(f->first[0]);
-	f->bad = false;
+	f->bad = f->learn = false;
 }
 
 void http2_fields_fini(struct http2_fields *f)
@@ -35,7 +36,7 @@ static bool grow(struct http2_fields *f)
 	return true;
 }
 
-/* Another value each time: in the table it would only drive out what comes again. */
+/* Another value each time: in the table it would only drive out what comes again. Its name, once there, is pointed to. */
 static bool is_once(struct slice name)
 {
 	switch (name.n) {
@@ -47,15 +48,19 @@ static bool is_once(struct slice name)
 	return false;
 }
 
-void http2_fields_add(struct http2_fields *f, struct slice name, struct slice value)
+static void add(struct http2_fields *f, struct slice name, struct slice value, uint8_t flags)
 {
 	if (f->n == f->room && !grow(f)) {
 		f->bad = true;
 		return;
 	}
 	f->v[f->n++] = (nghttp2_nv){ .name = (uint8_t *)name.p, .value = (uint8_t *)(value.n ? value.p : ""),
-				     .namelen = name.n, .valuelen = value.n,
-				     .flags = is_once(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE };
+				     .namelen = name.n, .valuelen = value.n, .flags = flags };
+}
+
+void http2_fields_add(struct http2_fields *f, struct slice name, struct slice value)
+{
+	add(f, name, value, NGHTTP2_NV_FLAG_NONE);
 }
 
 static bool is_space(char c)
@@ -103,29 +108,24 @@ void http2_fields_headers(struct http2_fields *f, const struct msg *m, bool trai
 		if (!http1_is_token(h->name) || !is_value(h->value))
 			f->bad = true;
 		else
-			http2_fields_add(f, h->name, h->value);
+			add(f, h->name, h->value, !f->learn && is_once(h->name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
 	}
 }
 
-struct http2_fields *http2_fields_keep(const struct http2_fields *f)
+struct http2_fields *http2_fields_keep(struct http2 *h, const struct http2_fields *f)
 {
-	size_t bytes = 0;
+	size_t head = offsetof(struct http2_fields, first) + f->n * sizeof(*f->v), bytes = 0;
 	struct http2_fields *k;
 	char *p;
 
 	for (size_t i = 0; i < f->n; i++)
 		bytes += f->v[i].namelen + f->v[i].valuelen;
-	k = malloc(sizeof(*k) + f->n * sizeof(*f->v) + bytes);
+	k = h->mem.malloc(head + bytes, h);
 	if (!k)
 		return NULL;
-	/* One piece of memory, so there is nothing that fini would free. */
 	k->v = k->first;
 	k->n = f->n;
-	k->bad = false;
-	p = (char *)(k + 1);
-	if (f->n > sizeof(k->first) / sizeof(k->first[0]))
-		k->v = (nghttp2_nv *)p;
-	p += f->n * sizeof(*f->v);
+	p = (char *)k + head;
 	for (size_t i = 0; i < f->n; i++) {
 		k->v[i] = f->v[i];
 		k->v[i].name = memcpy(p, f->v[i].name, f->v[i].namelen);

@@ -9,6 +9,7 @@
 #include "proto/http1_priv.h"
 
 #define FIELD_BYTES 32u                         /* of overhead, by RFC 9113 6.5.2 */
+#define TEXT_ROOM 256u                          /* bytes of names and values that are asked for at once */
 #define HEAD_FACTOR 4u                          /* over its limit, a head is not even counted to its end */
 
 static struct slice text(nghttp2_rcbuf *b)
@@ -18,12 +19,27 @@ static struct slice text(nghttp2_rcbuf *b)
 	return (struct slice){ (const char *)v.base, v.len };
 }
 
-/* Names of the static table live for ever; the rest is copied in one piece. False: out of memory. */
-static bool keep(struct http2_stream *s, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
+/* Of the msg's memory, a piece for several fields. NULL: out of memory. */
+static char *room(struct http2_stream *s, size_t n)
 {
-	struct slice n = text(name), v = text(value);
+	char *p = s->text;
+
+	if (n >= s->text_left) {
+		p = msg_alloc(s->m, n < TEXT_ROOM ? TEXT_ROOM : n);
+		if (!p || n >= TEXT_ROOM)
+			return p;
+		s->text_left = TEXT_ROOM;
+	}
+	s->text = p + n;
+	s->text_left -= (uint32_t)n;
+	return p;
+}
+
+/* Names of the static table live for ever. False: out of memory. */
+static bool keep(struct http2_stream *s, nghttp2_rcbuf *name, struct slice n, struct slice v)
+{
 	bool fixed = nghttp2_rcbuf_is_static(name);
-	char *p = msg_alloc(s->m, (fixed ? 0 : n.n) + v.n);
+	char *p = room(s, (fixed ? 0 : n.n) + v.n);
 
 	if (!p)
 		return false;
@@ -74,15 +90,19 @@ static void begin_answer(struct http2 *h, struct http2_stream *s, int status)
 static bool pseudo(struct http2 *h, struct http2_stream *s, struct slice name, struct slice value)
 {
 	struct slice *to;
+	char *p;
 
 	if (HTTP2_IS(name, ":status")) {
 		begin_answer(h, s, number(value));
 		return true;
 	}
 	to = s->m ? pseudo_field(s->m, name) : NULL;
-	if (to)
-		*to = msg_dup(s->m, value);
-	return !to || to->p;
+	if (!to)
+		return true;
+	p = room(s, value.n);
+	if (p)
+		*to = (struct slice){ memcpy(p, value.p, value.n), value.n };
+	return p;
 }
 
 /* What no msg has: hop-by-hop, or only ever used to disagree. */
@@ -132,7 +152,7 @@ int http2_on_header(nghttp2_session *session, const nghttp2_frame *f, nghttp2_rc
 	err = measure(h, s, n, v);
 	if (err || s->refused || s->skip)
 		return err;
-	if (n.p[0] == ':' ? pseudo(h, s, n, v) : !s->m || left_out(s, n) || keep(s, name, value))
+	if (n.p[0] == ':' ? pseudo(h, s, n, v) : !s->m || left_out(s, n) || keep(s, name, n, v))
 		return 0;
 	over(s, 431);
 	return 0;
@@ -384,7 +404,7 @@ void http2_head_done(struct http2 *h, struct http2_stream *s, bool end)
 
 	s->m = NULL;
 	s->refused = 0;
-	s->head_bytes = s->head_lines = 0;
+	s->head_bytes = s->head_lines = s->text_left = 0;
 	if (s->gone || s->skip || !m)
 		return;
 	if (!status && m->kind == MSG_INFO && ++s->infos > HTTP2_INFO_MAX)

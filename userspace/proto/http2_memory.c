@@ -18,7 +18,8 @@
 #define CLASS_KEEP (128u << 10)                 /* bytes of one class that a thread keeps */
 
 struct block {
-	uint64_t size;                          /* of data */
+	uint32_t size;                          /* of data */
+	uint32_t class;                         /* CLASSES: malloc's alone */
 	struct block *next;                     /* while it is free; itself: the thread's room for a frame */
 	char data[];
 };
@@ -59,9 +60,10 @@ static size_t class_size(unsigned k)
 
 static unsigned class_of(size_t n)
 {
-	unsigned k = n <= SMALLEST ? 0 : 2 * (64 - (unsigned)__builtin_clzll(n - 1) - 6);
+	unsigned bits = n <= SMALLEST ? 6 : 64 - (unsigned)__builtin_clzll(n - 1), k = 2 * (bits - 6);
 
-	if (k && n <= class_size(k - 1))
+	/* Three quarters of the power of two are the odd class before it. */
+	if (k && n <= 3ull << (bits - 2))
 		k--;
 	return k < CLASSES ? k : CLASSES;
 }
@@ -82,15 +84,16 @@ static struct block *block_new(size_t n)
 		n = class_size(k);
 	b = malloc(sizeof(*b) + n);
 	if (b)
-		*b = (struct block){ .size = n };
+		*b = (struct block){ .size = (uint32_t)n, .class = k };
 	return b;
 }
 
 static void block_free(struct block *b)
 {
-	unsigned k = class_of(b->size);
+	unsigned k = b->class;
 
-	if (k == CLASSES || (uint64_t)pool.n[k] * b->size >= CLASS_KEEP || !at_end_call(&pool.end, pool_empty)) {
+	if (k == CLASSES || (uint64_t)pool.n[k] * b->size >= CLASS_KEEP ||
+	    (!pool.end.known && !at_end_call(&pool.end, pool_empty))) {
 		free(b);
 		return;
 	}

@@ -18,6 +18,7 @@
 #define HTTP2_CONTINUATIONS_MAX 8
 #define HTTP2_SMALL_WINDOW 64u                  /* bytes: a body in such pieces is an attack */
 #define HTTP2_FIRST_CREDIT 16u                  /* WINDOW_UPDATEs before anything was sent or asked */
+#define HTTP2_LEARN 256u                        /* requests, of which one tells names that the others only point to */
 #define HTTP2_MEMORY_MAX (16u << 20)            /* bytes that nghttp2 may hold for one connection */
 #define HTTP2_MAGIC "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -35,8 +36,9 @@ struct http2_stream {
 	struct list waits;                      /* put_data took less than it was given */
 	int64_t tx_left;                        /* bytes of Content-Length to come; < 0: it was not said */
 	uint64_t tx_body;                       /* bytes that put_data took */
+	char *text;                             /* room of m's for its next fields: text_left bytes */
 	uint64_t head_bytes;                    /* of the head being read, as RFC 9113 6.5.2 counts */
-	uint32_t head_lines;
+	uint32_t head_lines, text_left;
 	uint32_t reset_code;                    /* for reset_after */
 	uint32_t slot;
 	uint16_t refused;                       /* status for the head being read; 0: none */
@@ -63,6 +65,7 @@ struct http2_fields {
 	nghttp2_nv *v;
 	size_t n, room;
 	bool bad;                               /* something that HTTP/2 cannot carry, or no memory */
+	bool learn;                             /* the peer is to know names, too, whose values do not come again */
 	nghttp2_nv first[40];
 };
 
@@ -112,6 +115,7 @@ struct http2 {
 	size_t queued;                          /* bytes in all queues */
 	uint32_t control;                       /* answers to control frames in out since it was last empty */
 	uint32_t window_credit;                 /* WINDOW_UPDATEs that what was sent and asked is worth */
+	uint32_t asked;                         /* heads of requests that went out */
 	struct http2_scan scan;
 	struct http2_taken taken;
 	uint32_t pings;                         /* since the last frame of a stream */
@@ -174,7 +178,12 @@ void http2_stream_reset(struct http2 *h, struct http2_stream *s, uint32_t code);
 void http2_stream_lost(struct http2 *h, struct http2_stream *s, enum proto_why why);
 /* Both directions have ended for the core: it does not know the stream any more. */
 void http2_stream_settle(struct http2_stream *s);
-struct http2_stream *http2_stream_of(struct http2 *h, int32_t wire); /* by nghttp2's number; NULL: none of ours */
+struct http2_stream *http2_stream_look_up(struct http2 *h, int32_t wire);
+/* By nghttp2's number; NULL: none of ours. Each field of a head asks for the same one. */
+static inline struct http2_stream *http2_stream_of(struct http2 *h, int32_t wire)
+{
+	return h->last && h->last->wire == wire ? h->last : http2_stream_look_up(h, wire);
+}
 
 /* ---- http2_taken.c: which of a client's requests the peer has taken on ---- */
 
@@ -214,8 +223,8 @@ void http2_fields_fini(struct http2_fields *f);
 void http2_fields_add(struct http2_fields *f, struct slice name, struct slice value);
 /* Headers of m that HTTP/2 carries. websocket: but for the handshake's, which it has not. */
 void http2_fields_headers(struct http2_fields *f, const struct msg *m, bool trailers, bool websocket);
-/* A copy on the heap that outlives the msg; NULL: out of memory. */
-struct http2_fields *http2_fields_keep(const struct http2_fields *f);
+/* A copy in the connection's memory that outlives the msg; NULL: out of memory. To h->mem.free(), as it is. */
+struct http2_fields *http2_fields_keep(struct http2 *h, const struct http2_fields *f);
 
 /* ---- http2_memory.c, http2_websocket.c ---- */
 

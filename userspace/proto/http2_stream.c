@@ -51,9 +51,7 @@ void http2_stream_free(struct http2 *h, struct http2_stream *s)
 	h->queued -= s->queue.len;
 	list_del(&s->waits);
 	buf_fini(&s->queue);
-	if (s->trailers)
-		http2_fields_fini(s->trailers);
-	free(s->trailers);
+	h->mem.free(s->trailers, h);
 	s->magic = 0;
 	h->mem.free(s, h);
 }
@@ -76,14 +74,10 @@ struct http2_stream *http2_stream_get(const struct http2 *h, uint64_t id)
 	return s && s->id == id && !s->gone ? s : NULL;
 }
 
-struct http2_stream *http2_stream_of(struct http2 *h, int32_t wire)
+struct http2_stream *http2_stream_look_up(struct http2 *h, int32_t wire)
 {
-	void *p;
+	void *p = nghttp2_session_get_stream_user_data(h->session, wire);
 
-	/* Each field of a head asks for the same one. */
-	if (h->last && h->last->wire == wire)
-		return h->last;
-	p = nghttp2_session_get_stream_user_data(h->session, wire);
 	h->last = p ? CAST(http2_stream, p) : NULL;
 	return h->last;
 }

@@ -199,7 +199,7 @@ int http2_put_trailers(struct codec *c, uint64_t id, const struct msg *m)
 	http2_fields_init(&f);
 	http2_fields_headers(&f, m, true, false);
 	if (f.n && !f.bad && !s->no_body)
-		s->trailers = http2_fields_keep(&f);
+		s->trailers = http2_fields_keep(h, &f);
 	fine = !f.bad && (s->trailers || !f.n || s->no_body);
 	http2_fields_fini(&f);
 	if (!fine)
@@ -365,6 +365,7 @@ static int put_request(struct codec *c, uint64_t *id, const struct msg *m, bool 
 		return -ENOMEM;
 	remember(s, m, (enum http2_upgrade)up);
 	http2_fields_init(&f);
+	f.learn = h->asked++ % HTTP2_LEARN == 0;
 	request_line(&f, m, (enum http2_upgrade)up);
 	http2_fields_headers(&f, m, false, up == HTTP2_WEBSOCKET);
 	request_length(&f, s, m, end, room);
