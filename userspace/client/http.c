@@ -102,6 +102,8 @@ static void finish(struct http_call *c, _Atomic uint64_t *counter, int err, int 
 	if (c->closed)
 		return;
 	stat_add(counter, 1);
+	/* They may be the connection's. */
+	words = arena_str(&c->arena, words);
 	close_call(c);
 	log_debug("client", "%.*s: %s%s%s", SLICE_ARG(c->ask.url), err ? strerror(-err) : "answered", words[0] ? ": " : "", words);
 	client_tell_end(&c->call, err, status, words, trailers);
