@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Fewer connections than workers, of a host that speaks HTTP/2: a worker whose streams follow each other without a pause lets
-# the others have the place, and requests that wait meanwhile are served when it is theirs again.
+# the others have the place, and requests that wait meanwhile are served when it is theirs again; or have one beside it, when
+# its streams do not end.
 . "$(dirname "$0")/../lib/net.sh"
 
 PY=/usr/bin/python3                             # Debian's, whose package it is
@@ -29,19 +30,19 @@ one, full = Host2(9001), Host2(9002)
 def served(c, path):
     """A machine that stands still may use up the second that a request waits: such a one is sent again."""
     for _ in range(5):
-        r = c.ask(path)
+        r = c.get(path) if isinstance(c, Client2) else c.ask(path)
         if r.status == 200:
             return
         assert r.status == 503 and b"waited too long" in r.body, (r.status, r.body)
     raise AssertionError("503 five times")
 
 
-def of_two_workers(host, path):
+def of_two_workers(host, path, client=Client):
     """Clients of different workers: each has a connection to the host that the other does not use."""
-    a = Client()
+    a = client()
     served(a, path)
     while True:
-        b = Client()
+        b = client()
         before = host.conns
         served(b, path)
         if host.conns > before:
@@ -97,6 +98,28 @@ def a_worker_that_is_never_idle_lets_others_have_the_place():
 @case
 def so_does_one_whose_connection_is_always_full():
     others_are_served(full, "/full", 2)
+
+
+@case
+def streams_that_last_keep_nobody_out():
+    """Nor the worker that has them: what was to end for another one goes on when it does not end."""
+    go, before = threading.Event(), metric("weft_cluster_over_limit_total")
+    one.on["/one/long"] = lambda c, r: (go.wait(LIMIT), c.reply(r, b"long"))
+    a, b = of_two_workers(one, "/one", lambda: Client2(8080))
+    lasting = []
+    for c in (a, b):
+        one.forget()
+        lasting.append((c, c.ask("/one/long")))
+        eventually(lambda: any(r.path == "/one/long" for r in one.requests))
+        for _ in range(5):
+            served(b, "/one")
+            served(a, "/one")
+    assert 2 <= one.open <= 4, one.open
+    eventually(lambda: metric("weft_cluster_over_limit_total") > before)
+    go.set()
+    is_([c.answer(s).body for c, s in lasting], [b"long"] * 2)
+    served(a, "/one")
+    served(b, "/one")
 
 
 run(sys.argv[1:])

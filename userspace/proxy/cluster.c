@@ -353,16 +353,30 @@ static void count_conns(const struct cluster_use *u, const struct cell *c)
 		stat_set(&s->connections, c->lb.conns);
 }
 
+static bool conn_counted(struct pick *p)
+{
+	p->use->refs++;
+	p->cell->lb.conns++;
+	count_conns(p->use, p->cell);
+	return true;
+}
+
 bool cluster_conn_open(struct pick *p)
 {
 	struct cluster_use *u = p->use;
 
-	if (!limit_take(use_limit(u, LIMIT_CONNECTIONS), &u->share[LIMIT_CONNECTIONS]))
+	return limit_take(use_limit(u, LIMIT_CONNECTIONS), &u->share[LIMIT_CONNECTIONS]) && conn_counted(p);
+}
+
+bool cluster_conn_open_over(struct pick *p)
+{
+	struct cluster_use *u = p->use;
+
+	if (!cluster_conn_overdue(u))
 		return false;
-	u->refs++;
-	p->cell->lb.conns++;
-	count_conns(u, p->cell);
-	return true;
+	limit_take_over(use_limit(u, LIMIT_CONNECTIONS), &u->share[LIMIT_CONNECTIONS]);
+	stat_add(&u->cs->stat.over_limit, 1);
+	return conn_counted(p);
 }
 
 void cluster_conn_closed(struct cluster_use *use, uint64_t host_key)

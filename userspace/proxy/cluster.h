@@ -17,6 +17,7 @@
 
 #define CLUSTER_TRIED_MAX 8
 #define CLUSTER_WAIT_MS 1000                    /* longest wait for a place under a limit */
+#define CLUSTER_OVER_MS 100                     /* then a worker without a connection that carries many has one over it */
 
 #define CLUSTER_STATS(X)                                                                                               \
 	X(COUNTER, picks, "hosts picked")                                                                              \
@@ -26,6 +27,7 @@
 	X(COUNTER, overflows, "requests and connections refused, or made to wait, because a limit of the node was reached") \
 	X(COUNTER, waits, "requests that waited for a place under maxRequests or maxConnections")                      \
 	X(COUNTER, yields, "connections of many requests that took no more, as another worker waits for a place")       \
+	X(COUNTER, over_limit, "connections opened over maxConnections, as other workers' went on with what they had") \
 	X(COUNTER, wait_timeouts, "requests that waited for a place in vain")                                          \
 	X(COUNTER, uncounted, "picks of hosts that have no counters of their own, because 4,096 others have")           \
 	X(COUNTER, retries, "retries begun")                                                                           \
@@ -114,6 +116,12 @@ bool cluster_has(const struct cluster_use *use, uint64_t host_key); /* a host of
 
 /* A connection to a host is about to be opened: false = maxConnections of the node is reached. Mirrored by _closed. */
 bool cluster_conn_open(struct pick *p);
+/*
+ * Over it: only for one that carries many, of a host to which this worker has none, and for whom waits for that so long that
+ * it is served now whatever the limit says.
+ */
+bool cluster_conn_open_over(struct pick *p);
+bool cluster_conn_overdue(const struct cluster_use *use);
 void cluster_conn_closed(struct cluster_use *use, uint64_t host_key);
 struct host_stat *cluster_host_stat(const struct cluster_use *use, uint64_t host_key); /* this worker's; NULL: it has none */
 /*
@@ -137,6 +145,7 @@ struct cluster_wait {
 	uint64_t due_ns;
 	uint8_t kind;                           /* LIMIT_REQUESTS or LIMIT_CONNECTIONS */
 	bool granted;
+	bool lonely;                            /* this worker has no connection on which it could go: see cluster_conn_overdue() */
 	/*
 	 * From the loop. 0: a place under maxRequests is kept until cluster_pick() takes it or _end(); a connection is to be
 	 * taken or opened before this returns, or waited for again. -ETIMEDOUT: it was in vain.

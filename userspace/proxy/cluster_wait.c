@@ -9,7 +9,8 @@
  * serves it only when nobody's is over earlier. Idle connections of other workers are places, too: who begins to wait has
  * them told, each of them closes one if one more is asked for, and tells in turn that there is a place. What is told in
  * vain, as somebody was quicker, is told again every 10 ms. A connection that carries many requests may never be idle: after
- * 20 ms one of them takes no more, and ends with those that it has.
+ * 20 ms one of them takes no more, and ends with those that it has. Those may last: after 100 ms who has none on his worker
+ * gets one over the limit.
  */
 #include <errno.h>
 
@@ -226,11 +227,22 @@ static void serve_requests(struct cluster_use *u)
 		finish(w, 0);
 }
 
+/* Others' connections are to end for him, but what they carry lasts. */
+static bool overdue(const struct cluster_use *u, const struct cluster_wait *w)
+{
+	return w->lonely && u->cs->conf.loop->now_ns + (CLUSTER_WAIT_MS - CLUSTER_OVER_MS) * MSEC >= w->due_ns;
+}
+
+bool cluster_conn_overdue(const struct cluster_use *u)
+{
+	return u->serving && overdue(u, u->serving);
+}
+
 static void serve_connections(struct cluster_use *u)
 {
 	struct cluster_wait *w;
 
-	while ((w = first(&u->conn_waiters)) && may_serve(u)) {
+	while ((w = first(&u->conn_waiters)) && (may_serve(u) || overdue(u, w))) {
 		u->serving = w;
 		finish(w, 0);
 		u->serving = NULL;

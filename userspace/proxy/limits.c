@@ -50,6 +50,13 @@ bool limit_take(struct limit_pool *p, struct limit_share *s)
 	return true;
 }
 
+void limit_take_over(struct limit_pool *p, struct limit_share *s)
+{
+	atomic_fetch_sub_explicit(&p->spare, 1, memory_order_relaxed);
+	atomic_store_explicit(&p->starved, true, memory_order_relaxed);
+	s->used++;
+}
+
 bool limit_left(const struct limit_pool *p, const struct limit_share *s)
 {
 	return s->kept || atomic_load_explicit(&p->spare, memory_order_relaxed) > 0;

@@ -30,6 +30,7 @@ struct limit_share {
 
 void limit_set(struct limit_pool *p, uint32_t max, unsigned workers); /* control thread; 0 = none */
 bool limit_take(struct limit_pool *p, struct limit_share *s); /* worker; mirrored by limit_give() */
+void limit_take_over(struct limit_pool *p, struct limit_share *s); /* the same, though none is left: over the limit */
 void limit_give(struct limit_pool *p, struct limit_share *s);
 bool limit_left(const struct limit_pool *p, const struct limit_share *s); /* limit_take() would say so, if nobody is quicker */
 void limit_return(struct limit_pool *p, struct limit_share *s); /* worker: all that it keeps */

@@ -107,6 +107,7 @@ struct pool_host *pool_host_get(struct worker *w, const struct pick *pick, struc
 	h->speaks = rpc ? rpc->flags & PROTO_MULTIPLEX ? POOL_MANY : POOL_ONE : speaks(cluster_conf(p->use));
 	list_init(&h->idle);
 	list_init(&h->roomy);
+	list_init(&h->retired);
 	table_put(&p->hosts, key_slice(&h->key), h);
 	p->nhosts++;
 	return h;
@@ -255,6 +256,23 @@ static void retire(struct upstream_many *m)
 {
 	m->away = true;
 	list_del(&m->roomy);
+	list_add_tail(&m->up->home->retired, &m->roomy);
+}
+
+struct upstream_many *pool_take_back(struct pool_host *h)
+{
+	list_for(x, &h->retired) {
+		struct upstream_many *m = container_of(x, struct upstream_many, roomy);
+
+		m->away = false;
+		m->away = !upstream_many_takes(m);
+		if (m->away)
+			continue;
+		list_del(x);
+		list_add_tail(&h->roomy, x);
+		return m;
+	}
+	return NULL;
 }
 
 static bool may_retire(struct pool *p)
@@ -300,13 +318,14 @@ void pool_yield(struct upstream *u)
 		retire(u->many);
 }
 
-bool pool_open(struct pool_host *h, struct pick *p)
+bool pool_open(struct pool_host *h, struct pick *p, bool many)
 {
 	bool ok;
 
 	/* Counted from now on, so that the host does not go with an idle connection of its own. */
 	h->nopen++;
-	ok = cluster_conn_open(p) || (close_some_idle(h->pool) && cluster_conn_open(p));
+	ok = cluster_conn_open(p) || (close_some_idle(h->pool) && cluster_conn_open(p)) ||
+	     (many && h->nopen == 1 && cluster_conn_open_over(p));
 	if (!ok)
 		host_drop(h);
 	return ok;

@@ -33,6 +33,7 @@ struct pool_host {
 	struct pool *pool;
 	struct list idle;                       /* newest first */
 	struct list roomy;                      /* upstream_many.roomy: those that take streams */
+	struct list retired;                    /* the same: those that take none, for other workers' sake */
 	uint8_t speaks;                         /* enum pool_speaks */
 	const struct proto_ops *rpc;            /* spoken; NULL: HTTP, by speaks */
 	bool one;                               /* of either, the last connection came to be HTTP/1.1 */
@@ -62,7 +63,8 @@ void pool_forget(struct upstream *u);           /* it is not idle any more: take
  * A connection of the host is about to be opened: false = maxConnections is reached, and none of the cluster's is idle
  * here, whose place it could have. Mirrored by pool_closed(). The host goes with its last one, also when this is false.
  */
-bool pool_open(struct pool_host *h, struct pick *p);
+bool pool_open(struct pool_host *h, struct pick *p, bool many); /* many: it is to carry many */
+struct upstream_many *pool_take_back(struct pool_host *h); /* one that was to end takes streams again; NULL: none */
 void pool_closed(struct pool_host *h);
 /* clusters_conf.changed: closes idle connections to hosts that are no more, or were opened with other settings. */
 void pool_changed(void *worker, struct cluster_use *use);

@@ -19,8 +19,8 @@ enum stream_state stream_say(struct stream *s, int status, enum stream_flag f, c
 enum stream_state stream_try_failed(struct stream *s, enum retry_cause cause, bool unsent, int status, enum stream_flag f,
 				    const char *detail);
 
-/* maxConnections is reached: QUEUE, from there CONNECT when there may be one; or what stream_say() gives. */
-enum stream_state stream_wait_conn(struct stream *s);
+/* maxConnections is reached: QUEUE, from there CONNECT when there may be one; or what stream_say() gives. lonely: cluster_wait.lonely */
+enum stream_state stream_wait_conn(struct stream *s, bool lonely);
 
 /* ---- with filters (chain.h) ---- */
 

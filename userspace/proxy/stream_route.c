@@ -297,10 +297,11 @@ static void conn_waited(struct cluster_wait *x, int err)
 	legs_flush(w);
 }
 
-enum stream_state stream_wait_conn(struct stream *s)
+enum stream_state stream_wait_conn(struct stream *s, bool lonely)
 {
 	if (cluster_wait_begin(s->w->clusters, s->backend->cluster, &s->wait, LIMIT_CONNECTIONS, conn_waited))
 		return stream_say(s, 503, STREAM_OVERFLOW, "maxConnections of the cluster is reached, and maxPending wait already");
+	s->wait.lonely = lonely;
 	return STREAM_QUEUE;
 }
 

@@ -117,8 +117,8 @@ enum stream_state step_connect(struct stream *s)
 	if (s->up)
 		return upstream_ready(s) ? STREAM_SEND : STREAM_BLOCKED;
 	err = upstream_take(s, !s->retry.again && !s->tunnel);
-	if (err == -EBUSY)
-		return stream_wait_conn(s);
+	if (err == -EBUSY || err == -EUSERS)
+		return stream_wait_conn(s, err == -EUSERS);
 	stream_deadline(s);
 	if (err)
 		return connect_failed(s, err);

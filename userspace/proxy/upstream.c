@@ -194,13 +194,19 @@ static void lend(struct upstream *u, struct stream *s)
 	s->up = u;
 }
 
+/* Of many: somebody waits, though a connection of this worker's could carry him, if it had one or were not told to end. */
+static int busy(const struct pool_host *home, bool one)
+{
+	return !one && !home->one && (!home->nopen || !list_empty(&home->retired)) ? -EUSERS : -EBUSY;
+}
+
 static int open_new(struct stream *s, struct pool_host *home, bool one)
 {
 	struct upstream *u;
-	int err;
+	int err = busy(home, one);
 
-	if (!pool_open(home, &s->pick))
-		return -EBUSY;
+	if (!pool_open(home, &s->pick, !one && !home->one))
+		return err;
 	u = make(s, home, one);
 	if (!u) {
 		pool_closed(home);
@@ -241,10 +247,12 @@ static struct upstream_many *roomy(struct pool_host *home, uint64_t since, bool 
 }
 
 /* Others wait for a connection already. */
-static int wait_behind(struct pool_host *home)
+static int wait_behind(struct pool_host *home, bool one)
 {
+	int err = busy(home, one);
+
 	pool_host_leave(home);
-	return -EBUSY;
+	return err;
 }
 
 static int take_of_many(struct stream *s, struct pool_host *home, bool idle)
@@ -252,6 +260,8 @@ static int take_of_many(struct stream *s, struct pool_host *home, bool idle)
 	struct upstream_many *m = roomy(home, idle ? 0 : s->try_ns, rpc_call_long(s));
 	struct upstream *u;
 
+	if (!m && idle && !rpc_call_long(s) && cluster_conn_overdue(s->pick.use))
+		m = pool_take_back(home);
 	if (m) {
 		pool_forget(m->up);
 		s->up_reused = m->open;
@@ -259,7 +269,7 @@ static int take_of_many(struct stream *s, struct pool_host *home, bool idle)
 		return 0;
 	}
 	if (cluster_conn_waits(s->pick.use))
-		return wait_behind(home);
+		return wait_behind(home, false);
 	u = idle ? pool_take(home) : NULL;
 	if (!u)
 		return open_new(s, home, false);
@@ -279,7 +289,7 @@ int upstream_take(struct stream *s, bool idle)
 	if (home->speaks != POOL_ONE && !s->tunnel)
 		return take_of_many(s, home, idle);
 	if (cluster_conn_waits(s->pick.use))
-		return wait_behind(home);
+		return wait_behind(home, true);
 	u = idle ? pool_take(home) : NULL;
 	if (!u)
 		return open_new(s, home, true);
@@ -439,7 +449,7 @@ void upstream_held(struct stream *s, size_t n)
 	s->up_unconsumed += n;
 	m->held += n;
 	m->full |= m->held >= UPSTREAM_HELD_HIGH && !(s->up->leg.codec.ops->flags & PROTO_WINDOWS);
-	if (m->full)
+	if (m->full && !m->away)
 		list_del(&m->roomy);
 }
 

@@ -32,7 +32,8 @@ struct upstream {
 
 /*
  * A connection to s->pick becomes s->up: one with room, or an idle one, if there is and idle says so, else one that is being
- * opened, of which stream_up_open() or stream_up_failed() tells. 0, -EBUSY: maxConnections, or another -errno.
+ * opened, of which stream_up_open() or stream_up_failed() tells. 0, -EBUSY: maxConnections, -EUSERS: the same, but none of
+ * this worker's takes requests, where one carries many; or another -errno.
  */
 int upstream_take(struct stream *s, bool idle);
 bool upstream_ready(const struct stream *s);    /* s->up is open: its request may be put */

@@ -42,6 +42,24 @@ static void test_changes_of_a_limit(void **state)
 	assert_false(limit_take(&p, &s));
 }
 
+/* What was taken over the limit is given back before anybody takes under it. */
+static void test_over_a_limit(void **state)
+{
+	struct limit_pool p = { 0 };
+	struct limit_share s[2] = { 0 };
+
+	(void)state;
+	limit_set(&p, 1, 2);
+	assert_true(limit_take(&p, &s[0]));
+	limit_take_over(&p, &s[1]);
+	assert_false(limit_take(&p, &s[1]));
+	limit_give(&p, &s[0]);
+	assert_false(limit_take(&p, &s[0]) || limit_take(&p, &s[1]));
+	limit_give(&p, &s[1]);
+	assert_true(limit_take(&p, &s[0]));
+	assert_false(limit_take(&p, &s[1]));
+}
+
 /* A worker that keeps credits gives them when another one was refused. */
 static void test_starved(void **state)
 {
@@ -339,6 +357,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small_limits_are_exact),
 		cmocka_unit_test(test_changes_of_a_limit),
+		cmocka_unit_test(test_over_a_limit),
 		cmocka_unit_test(test_starved),
 		cmocka_unit_test(test_never_over_with_threads),
 		cmocka_unit_test(test_rate),
