@@ -58,14 +58,16 @@ struct client_events {
 	/*
 	 * Exactly once unless cancelled; the call is gone after it. err 0: answered, status says
 	 * how (grpc: status is grpc-status, words its message). Else -ETIMEDOUT, -ECONNREFUSED,
-	 * -ECONNRESET, -EMSGSIZE, -EHOSTUNREACH (no healthy host), -EPROTO ..., words say more.
+	 * -ECONNRESET, -EMSGSIZE, -EHOSTUNREACH (no healthy host), -EBUSY (a limit of the cluster),
+	 * -EPROTO ..., words say more.
 	 * trailers NULL = none came.
 	 */
 	void (*end)(void *arg, int err, int status, const char *words, const struct msg *trailers);
 };
 
 /*
- * NULL with *err set: -EINVAL (URL), -ENOENT (cluster), -ENOMEM, -EBUSY (owner's limit of calls).
+ * NULL with *err set: -EINVAL (URL, path), -ENOENT (cluster), -EPROTONOSUPPORT (its hosts speak no
+ * HTTP), -ENOMEM, -EBUSY (owner's limit of calls), -ESHUTDOWN (the owner has ended).
  * No event before return.
  */
 struct client_call *client_call(struct client *owner, const struct client_ask *ask,

@@ -104,6 +104,11 @@ enum conf_type {                                /* C type of the field */
 	CONF_CHOICE,                            /* struct conf_chosen: this word chooses further rows of the same mapping */
 	CONF_LINE,                              /* no field: uint32_t, the line on which the mapping stands */
 	CONF_REFUSED,                           /* known, and never accepted: .help says why; no field in the struct */
+	/*
+	 * struct slice, as CONF_STRING: the name of a cluster. In settings of filters and net filters: whoever names one that
+	 * is not there is refused, as a route is that does.
+	 */
+	CONF_CLUSTER,
 };
 
 struct conf_address {

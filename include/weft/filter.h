@@ -4,7 +4,7 @@
  * known and before a host is picked. Requests pass the filters in the listener's order, then the
  * route's; responses and local replies in reverse, through the filters that the request has
  * reached. Once per request, not per try. It runs on a worker and never blocks; what takes time is
- * a delay, or another stream's or worker's doing, and FILTER_WAIT until it is done. docs/filters.md
+ * a delay, a call-out (client.h), another stream's doing, and FILTER_WAIT until it is done. docs/filters.md
  * has the rules that hold for all of them.
  *
  * Three lives: conf (per listener and per route, const, all workers; what it points to may hold
@@ -88,7 +88,7 @@ struct filter_worker {
 	const struct filter_ops *ops;
 	void *state;                            /* worker_size, zeroed */
 	const void *conf;
-	struct client *client;                  /* NULL in this release: there are no call-outs yet */
+	struct client *client;                  /* call-outs (client.h), cancelled before worker_fini() */
 };
 
 /* One filter on one stream. */
@@ -100,7 +100,7 @@ struct filter {
 	const void *conf;
 	const void *route_conf;                 /* the matched route's settings; NULL = none */
 	struct filter_worker *worker;
-	struct client *client;                  /* NULL in this release, as the worker's */
+	struct client *client;                  /* call-outs, cancelled before done() */
 	struct stream_info *info;
 	/* the stream's; msg_alloc() of its messages takes from it */
 	struct arena *arena;
@@ -153,7 +153,7 @@ struct filter_ops {
 
 /*
  * Ends a FILTER_WAIT with any verdict but FILTER_WAIT; until then the message may still be changed;
- * from wake(), or from a method of another stream's filter on the same worker. Where both directions
+ * from wake(), an event of a call-out, or a method of another stream's filter on the same worker. Where both directions
  * wait, the one that has waited longer. Nothing when none waits, as when the core has answered in
  * between. f may be gone when it returns. While a direction waits at most 64 KiB of its body are
  * held, then the sender is slowed (proto.h consumed).

@@ -303,6 +303,8 @@ struct route_backend {
 struct extension_use {
 	struct slice type;                      /* its name */
 	struct slice settings;                  /* JSON on one line, read by its rows (conf.h) where it runs */
+	const struct slice *clusters;           /* that they name (CONF_CLUSTER) */
+	size_t nclusters;
 };
 
 /* Exactly one of redirect_status, direct_status and backends says where requests go. */

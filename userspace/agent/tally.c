@@ -43,6 +43,7 @@ static const struct tally_set {
 	{ &call_stat_desc, NULL },
 	{ &rpc_stat_desc, NULL },
 	{ &filter_stat_desc, "filter" },
+	{ &callout_stat_desc, "filter" },
 	{ &host_stat_desc, NULL },
 };
 

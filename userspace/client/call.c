@@ -59,23 +59,20 @@ static uint64_t bound(const struct client_ask *ask)
 struct client_call *client_call(struct client *owner, const struct client_ask *ask, const struct client_events *on, void *arg,
 				int *err)
 {
-	struct client *o = CAST(client, owner);
 	struct client_call *c;
 
-	*err = -EBUSY;
-	if (o->max_calls && o->ncalls >= o->max_calls)
-		return NULL;
-	*err = 0;
-	c = o->ops->call(o, ask, err);
+	assert_always(!owner->magic || owner->magic == client_MAGIC);
+	*err = !owner->magic ? -ESHUTDOWN : owner->max_calls && owner->ncalls >= owner->max_calls ? -EBUSY : 0;
+	c = *err ? NULL : owner->ops->call(owner, ask, err);
 	if (!c)
 		return NULL;
-	*c = (struct client_call){ .magic = client_call_MAGIC, .thing.stop = stop, .owner = o, .ops = o->ops, .on = *on, .arg = arg,
+	*c = (struct client_call){ .magic = client_call_MAGIC, .thing.stop = stop, .owner = owner, .ops = owner->ops, .on = *on, .arg = arg,
 				   .left = bound(ask), .message_max = CLIENT_MESSAGE_MAX, .grpc = ask->grpc,
 				   .stream = ask->stream, .sent = !ask->stream };
 	if (c->left < c->message_max)
 		c->message_max = (uint32_t)c->left;
-	client_add(o, &c->thing);
-	o->ncalls++;
+	client_add(owner, &c->thing);
+	owner->ncalls++;
 	return c;
 }
 

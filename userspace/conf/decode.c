@@ -251,7 +251,7 @@ static int fields_end(struct conf_reader *r, const struct fields *f, const struc
 	for (const struct conf_item *item = f->rows; item && !row_ends(item); item++) {
 		if (item->required && !(f->given & 1ull << (item - f->rows)))
 			err = conf_error(r, n, "%s is missing", item->name);
-		else if (item->required && item->type == CONF_STRING && item->size &&
+		else if (item->required && (item->type == CONF_STRING || item->type == CONF_CLUSTER) && item->size &&
 			 !((struct slice *)at(f->out, item))->n)
 			err = conf_error(r, n, "%s is empty", item->name);
 	}

@@ -68,6 +68,7 @@ static json_t *dump_value(const struct conf_item *item, enum conf_type type, con
 	switch (type) {
 	case CONF_BOOL: return json_boolean(*(const bool *)field);
 	case CONF_INT: return dump_int(item, field, size);
+	case CONF_CLUSTER:
 	case CONF_STRING: return text(*(const struct slice *)field);
 	case CONF_DURATION: return json_string(num_duration_str(*(const uint64_t *)field, out));
 	case CONF_SIZE: return json_string(num_size_str(*(const uint64_t *)field, out));

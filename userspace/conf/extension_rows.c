@@ -84,6 +84,55 @@ static bool given_before(const struct conf_chosen *v, size_t i)
 	return false;
 }
 
+/* ---- clusters that settings name ----------------------------------------------------------------------------- */
+
+struct naming {
+	struct fact *f;
+	struct slice *out;                      /* NULL: they are counted only */
+	size_t n;
+};
+
+static void name(struct naming *x, enum conf_type type, const struct conf_item *rows, const void *value);
+
+static void name_in(struct naming *x, const struct conf_item *rows, const void *base)
+{
+	for (; rows && (rows->name || rows->type == CONF_LINE); rows++) {
+		const void *value = (const char *)base + rows->offset;
+		const struct conf_list *l = value;
+
+		for (size_t i = 0; rows->size && rows->type == CONF_LIST && i < l->n; i++)
+			name(x, rows->of, rows->rows, (const char *)l->v + i * rows->of_size);
+		if (rows->size && rows->type != CONF_LIST)
+			name(x, rows->type, rows->rows, value);
+	}
+}
+
+static void name(struct naming *x, enum conf_type type, const struct conf_item *rows, const void *value)
+{
+	const struct slice *s = value;
+
+	if (type == CONF_STRUCT)
+		name_in(x, rows, value);
+	if (type != CONF_CLUSTER || !s->n)
+		return;
+	if (x->out)
+		x->out[x->n] = fact_slice(x->f, *s);
+	x->n++;
+}
+
+static void name_clusters(struct fact *f, const struct conf_item *rows, const void *conf, struct extension_use *out)
+{
+	struct naming count = { .f = f }, fill = { .f = f };
+
+	name_in(&count, rows, conf);
+	if (!count.n)
+		return;
+	fill.out = fact_alloc(f, count.n * sizeof(*fill.out));
+	name_in(&fill, rows, conf);
+	out->clusters = fill.out;
+	out->nclusters = fill.n;
+}
+
 /* node: of the element. */
 static int make_use(struct making *m, struct fact *f, enum extension_place place, const struct conf_node *node,
 		    const struct conf_chosen *c, struct extension_use *out)
@@ -95,6 +144,7 @@ static int make_use(struct making *m, struct fact *f, enum extension_place place
 		return conf_error(&m->r, node, "%s", err_text(&e));
 	out->type = fact_slice(f, slice_str(c->choice->name));
 	out->settings = fact_slice(f, settings_text(&m->arena, node, "type"));
+	name_clusters(f, kind.rows, c->conf, out);
 	return 0;
 }
 

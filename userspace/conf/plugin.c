@@ -64,7 +64,7 @@ static int check_row(const struct conf_item *row, size_t size, unsigned depth, s
 {
 	enum conf_type type = row->type == CONF_LIST ? row->of : row->type;
 
-	if (row->type < CONF_BOOL || row->type > CONF_REFUSED || type < CONF_BOOL || type > CONF_REFUSED)
+	if (row->type < CONF_BOOL || row->type > CONF_CLUSTER || type < CONF_BOOL || type > CONF_CLUSTER)
 		return err_add(e, -EINVAL, "its type is none");
 	if ((size_t)row->offset + row->size > size)
 		return err_add(e, -EINVAL, "it lies outside of its struct");

@@ -99,6 +99,7 @@ const char *value_want(const struct conf_item *item, enum conf_type type, char *
 		[CONF_STRUCT] = "a mapping",
 		[CONF_LIST] = "a list",
 		[CONF_MAP] = "a mapping of text to text",
+		[CONF_CLUSTER] = "the name of a cluster",
 	};
 	char part[192], r[96];
 
@@ -283,7 +284,7 @@ int value_parse(struct conf_reader *r, const struct conf_item *item, enum conf_t
 		[CONF_STRING] = parse_string,	[CONF_DURATION] = parse_duration,
 		[CONF_SIZE] = parse_size,	[CONF_PERCENT] = parse_percent,
 		[CONF_ENUM] = parse_enum,	[CONF_IP] = parse_ip,
-		[CONF_ADDRESS] = parse_address,
+		[CONF_ADDRESS] = parse_address,	[CONF_CLUSTER] = parse_string,
 	};
 	const struct value v = {r, item, type, n, value_size(item), out, e};
 

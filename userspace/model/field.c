@@ -146,8 +146,15 @@ static const struct field hash_rows[] = {
 };
 static const struct shape hash_shape = { sizeof(struct hash_policy), 18, -1, ROWS(hash_rows) };
 
-static const struct field extension_rows[] = { SLICE(extension_use, type), LINES(extension_use, settings) };
-static const struct shape extension_shape = { sizeof(struct extension_use), 8, -1, ROWS(extension_rows) };
+static const struct field cluster_name_rows[] = { { .type = FIELD_SLICE, .ref = FACT_CLUSTER } };
+static const struct shape cluster_name_shape = { sizeof(struct slice), 4, -1, ROWS(cluster_name_rows) };
+
+static const struct field extension_rows[] = {
+	SLICE(extension_use, type),
+	LINES(extension_use, settings),
+	LIST(extension_use, clusters, cluster_name_shape),
+};
+static const struct shape extension_shape = { sizeof(struct extension_use), 12, -1, ROWS(extension_rows) };
 
 static const struct field route_rule_rows[] = {
 	LIST(route_rule, matches, match_shape),

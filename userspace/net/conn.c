@@ -294,6 +294,9 @@ static bool opening(struct conn *c, unsigned events)
 
 	if (!err && c->stack)
 		err = stack_open(c);
+	/* A layer that waits for something else than the socket does not see that the peer is gone. */
+	if (err == -EAGAIN && c->connected && events & LOOP_ERR)
+		err = -ECONNRESET;
 	if (err) {
 		if (err != -EAGAIN)
 			fail(c, err);

@@ -45,6 +45,9 @@ struct net_layer {                              /* one filter of a stack, bottom
 	const struct net_keep {
 		void (*hold)(void *owner);
 		void (*drop)(void *owner);
+		/* By whom the layer calls out; NULL: out of memory. Its end, with all calls: before any layer closes. */
+		struct client *(*call)(void *owner, struct loop *l);
+		void (*call_end)(struct client *take_c);
 	} *keep;                                /* NULL: conf need not live behind start() */
 };
 

@@ -49,11 +49,17 @@ static struct layer *layer_new(struct conn *c, const struct net_layer *nl)
 	if (!l)
 		return NULL;
 	l->conn = c;
-	if (nl->keep)
-		nl->keep->hold(nl->owner);
+	l->f = (struct net_filter){ .ops = nl->ops, .state = l->state, .conf = nl->conf, .peer = c->peer };
+	if (!nl->keep)
+		return l;
+	l->f.client = nl->keep->call(nl->owner, c->loop);
+	if (!l->f.client) {
+		free(l);
+		return NULL;
+	}
+	nl->keep->hold(nl->owner);
 	l->owner = nl->owner;
 	l->keep = nl->keep;
-	l->f = (struct net_filter){ .ops = nl->ops, .state = l->state, .conf = nl->conf, .peer = c->peer };
 	return l;
 }
 
@@ -91,6 +97,11 @@ void stack_free(struct conn *c)
 
 	if (!st)
 		return;
+	for (struct layer *l = st->top; l; l = l->below) {
+		if (l->keep)
+			l->keep->call_end(l->f.client);
+		l->f.client = NULL;
+	}
 	for (struct layer *l = st->top; l; l = l->below)
 		if (l->f.ops->close)
 			l->f.ops->close(&l->f);

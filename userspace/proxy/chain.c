@@ -39,8 +39,9 @@ static struct chain_link *link_new(struct chain *c, const struct filter_unit *u)
 
 	if (!l || (u->ops->state_size && !state))
 		return NULL;
-	l->f = (struct filter){ .ops = u->ops, .state = state, .conf = u->conf, .worker = &seat_of(s, u)->worker, .info = &s->info,
-				.arena = &s->arena };
+	callout_owner_init(&l->calls, s->w, &s->w->http->filter_calls[u->index], u->ops->name, CALLOUTS_OF_STREAM);
+	l->f = (struct filter){ .ops = u->ops, .state = state, .conf = u->conf, .worker = &seat_of(s, u)->worker,
+				.client = &l->calls.client, .info = &s->info, .arena = &s->arena };
 	l->chain = c;
 	l->unit = u;
 	l->stat = &s->w->http->filters[u->index];
@@ -304,6 +305,7 @@ void chain_end(struct stream *s)
 		struct chain_link *l = c->link[i];
 
 		timer_disarm(&s->w->thread.loop, &l->timer);
+		client_fini(&l->calls.client);
 		stat_set(&l->stat->active, stat_get(&l->stat->active) - 1);
 		if (l->f.ops->done)
 			l->f.ops->done(&l->f);

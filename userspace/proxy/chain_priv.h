@@ -21,6 +21,7 @@ struct chain_link {
 	struct chain *chain;
 	const struct filter_unit *unit;         /* of f.conf */
 	struct filter_stat *stat;
+	struct callout_owner calls;             /* f.client */
 	struct link_way way[CHAIN_WAYS];
 	struct timer timer;
 	bool reached, reroute;

@@ -11,6 +11,7 @@
 #include "base/sink.h"
 #include "proto/http1.h"
 #include "proto/http2.h"
+#include "proxy/callout.h"
 #include "proxy/codec_conf.h"
 #include "proxy/detect.h"
 #include "proxy/listener.h"
@@ -40,7 +41,7 @@ bool downstream_draining(const struct downstream *d)
 {
 	const struct worker *w = d->leg.w;
 
-	return d->last || !d->listener->conf || w->http->stopping || w->level != OVERLOAD_NONE;
+	return d->phase != DOWNSTREAM_INNER && (d->last || !d->listener->conf || w->http->stopping || w->level != OVERLOAD_NONE);
 }
 
 /* ---- time --------------------------------------------------------------------------------------------------- */
@@ -358,6 +359,10 @@ void downstream_stream_done(struct downstream *d, struct stream *s)
 	const struct proto_ops *ops = d->leg.codec.ops;
 	bool live;
 
+	if (d->phase == DOWNSTREAM_INNER) {
+		callout_done(d, s);
+		return;
+	}
 	leave(d, s);
 	if (d->many) {
 		one_of_many_done(d, s);
@@ -675,6 +680,10 @@ static void pump(struct downstream *d)
 
 void downstream_pump(struct downstream *d)
 {
+	if (d->phase == DOWNSTREAM_INNER) {
+		callout_room(d);
+		return;
+	}
 	pump(d);
 	if (d->magic && waits_for_client(d))
 		conn_watch(&d->leg.conn);

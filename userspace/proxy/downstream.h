@@ -24,6 +24,7 @@ enum downstream_phase {
 	DOWNSTREAM_HEAD,                        /* some of a head is there */
 	DOWNSTREAM_BUSY,                        /* streams keep their own time */
 	DOWNSTREAM_LINGER,                      /* all is said: what still comes is dropped until the client's FIN */
+	DOWNSTREAM_INNER,                       /* no connection at all, nor magic nor listener: who calls out (callout.h) */
 };
 
 /* Much of what idle clients cost: kept below 432 bytes. */

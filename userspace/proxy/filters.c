@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "conf/extension_rows.h"
+#include "proxy/http.h"
 #include "proxy/worker.h"
 #include "weft/log.h"
 #include "weft/str.h"
@@ -280,11 +281,13 @@ struct filter_unit *filters_default(const struct snapshot *s, const struct filte
 
 /* ---- workers ------------------------------------------------------------------------------------------------- */
 
-static void seat_take(struct filter_unit *u, struct filter_seat *seat)
+static void seat_take(struct worker *w, struct filter_unit *u, struct filter_seat *seat)
 {
 	struct err e = { 0 };
 
-	seat->worker = (struct filter_worker){ .ops = u->ops, .state = mem_alloc(u->ops->worker_size + 1), .conf = u->conf };
+	callout_owner_init(&seat->calls, w, &w->http->filter_calls[u->index], u->ops->name, CALLOUTS_OF_WORKER);
+	seat->worker = (struct filter_worker){ .ops = u->ops, .state = mem_alloc(u->ops->worker_size + 1), .conf = u->conf,
+					       .client = &seat->calls.client };
 	seat->usable = !u->ops->worker_init || !u->ops->worker_init(&seat->worker, &e);
 	if (!seat->usable)
 		log_error("proxy", "filter %s: %s; requests that it is for are answered 503", u->ops->name, err_text(&e));
@@ -292,6 +295,7 @@ static void seat_take(struct filter_unit *u, struct filter_seat *seat)
 
 static void seat_leave(struct filter_unit *u, struct filter_seat *seat)
 {
+	client_fini(&seat->calls.client);
 	if (u->ops->worker_fini)
 		u->ops->worker_fini(&seat->worker);
 	free(seat->worker.state);
@@ -307,7 +311,7 @@ void filters_enter(struct worker *w, const struct snapshot *s)
 		struct filter_unit *u = all->units.v[i];
 
 		if (u->conf && !u->seat[w->index].users++)
-			seat_take(u, &u->seat[w->index]);
+			seat_take(w, u, &u->seat[w->index]);
 	}
 }
 

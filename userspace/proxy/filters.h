@@ -8,6 +8,7 @@
 #include "base/extensions.h"
 #include "model/router.h"
 #include "model/snapshot.h"
+#include "proxy/callout.h"
 #include "weft/filter.h"
 #include "weft/stat.h"
 
@@ -37,6 +38,7 @@ struct filter_unit {
 	/* By worker, each its own. Of a listener's units, and those of defaults. */
 	struct filter_seat {
 		struct filter_worker worker;
+		struct callout_owner calls;     /* worker.client */
 		uint32_t users;                 /* snapshots that the worker holds */
 		bool usable;
 	} seat[];

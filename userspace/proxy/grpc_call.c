@@ -136,7 +136,7 @@ int grpc_call_reply(struct stream *s)
 /* Behind a body of known length nothing can be said but that it ended too early. */
 bool grpc_call_end(struct stream *s, int status, const char *detail)
 {
-	if (!grpc_call(s) || !s->down || s->state != STREAM_RELAY || s->response_end ||
+	if (!grpc_call(s) || s->inner || !s->down || s->state != STREAM_RELAY || s->response_end ||
 	    s->response.body_len != MSG_LENGTH_UNKNOWN || !s->down->leg.codec.ops->put_trailers)
 		return false;
 	s->extra = (struct msg){ .kind = MSG_TRAILERS, .arena = &s->arena };

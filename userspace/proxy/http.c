@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "model/matcher.h"
+#include "proxy/callout.h"
 #include "proxy/downstream.h"
 #include "proxy/pool.h"
 #include "proxy/stream.h"
@@ -23,6 +24,7 @@ struct http *http_new(struct worker *w)
 	list_init(&h->dirty);
 	list_init(&h->dirty_many);
 	list_init(&h->downstreams);
+	list_init(&h->callouts);
 	list_init(&h->pools);
 	list_init(&h->free_streams);
 	return h;
@@ -44,6 +46,7 @@ void http_free(struct http *h)
 		return;
 	h->stopping = true;
 	downstream_close_all(h->worker);
+	callouts_end(h->worker);
 	pool_close_idle(h->worker);
 	streams_free(h->worker);
 	states_free(h);

@@ -42,6 +42,10 @@ struct http {
 	struct calm malformed, gave_up;         /* refusal.h's */
 	struct http_stat stat;
 	struct filter_stat filters[FILTERS_MAX]; /* as extensions.filters */
+	struct list callouts;                   /* callout.h's, as the four below */
+	struct net_peer nobody;
+	struct calm callout_trouble;
+	struct callout_stat filter_calls[FILTERS_MAX], net_filter_calls[EXTENSIONS_MAX]; /* as extensions.net_filters */
 	struct traffic traffic;
 };
 

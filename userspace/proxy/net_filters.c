@@ -8,6 +8,9 @@
 #include "base/magic.h"
 #include "base/mem.h"
 #include "conf/extension_rows.h"
+#include "proxy/callout.h"
+#include "proxy/http.h"
+#include "proxy/worker.h"
 #include "weft/log.h"
 #include "weft/str.h"
 
@@ -15,6 +18,7 @@
 struct net_unit {
 	_Atomic uint32_t refs;                  /* sets, connections */
 	const struct net_filter_ops *ops;       /* NULL: nobody has it */
+	unsigned index;                         /* of ops in extensions.net_filters */
 	struct settings *settings;              /* NULL: they could not be made */
 	struct slice text;
 };
@@ -43,7 +47,26 @@ static void unit_drop(void *owner)
 	free(u);
 }
 
-static const struct net_keep keep = { unit_hold, unit_drop };
+/* A net filter's loop is its worker's. */
+static struct client *call(void *owner, struct loop *l)
+{
+	struct worker *w = container_of(l, struct worker, thread.loop);
+	const struct net_unit *u = owner;
+	struct callout_owner *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return NULL;
+	callout_owner_init(o, w, &w->http->net_filter_calls[u->index], u->ops->name, CALLOUTS_OF_STREAM);
+	return &o->client;
+}
+
+static void call_end(struct client *take_c)
+{
+	client_fini(take_c);
+	free(container_of(take_c, struct callout_owner, client));
+}
+
+static const struct net_keep keep = { unit_hold, unit_drop, call, call_end };
 
 /* The agent took these settings by the same rows: a refusal here means that the two disagree. */
 static struct net_unit *unit_new(const struct listener *l, const struct extension_use *use)
@@ -55,6 +78,8 @@ static struct net_unit *unit_new(const struct listener *l, const struct extensio
 	u->text = (struct slice){ mem_dup(use->settings.p, use->settings.n), use->settings.n };
 	u->ops = extension_find(EXTENSION_net_filter, use->type);
 	if (u->ops) {
+		while (extensions.net_filters[u->index] != u->ops)
+			u->index++;
 		const struct settings_kind kind = net_filter_settings(u->ops);
 
 		u->settings = settings_new(&kind, use->settings, &e);

@@ -154,7 +154,7 @@ static void count_traffic(const struct stream *s)
 		count(traffic_row(t, TRAFFIC_CLUSTER, s->cluster_slot, s->info.cluster), s);
 		return;
 	}
-	c = s->backend ? snapshot_cluster(s->hold->snap, s->backend->cluster) : NULL;
+	c = s->backend && s->hold ? snapshot_cluster(s->hold->snap, s->backend->cluster) : NULL;
 	if (c)
 		count(traffic_row(t, TRAFFIC_CLUSTER, c->slot, c->name), s);
 }
@@ -243,6 +243,10 @@ void record_write(const struct stream *s)
 {
 	struct http_stat *st = &s->w->http->stat;
 
+	if (s->inner) {
+		count_traffic(s);
+		return;
+	}
 	count_status(st, status_of(s));
 	stat_add(&st->request_bytes, s->info.request_bytes);
 	stat_add(&st->response_bytes, s->info.response_bytes);

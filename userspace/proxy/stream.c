@@ -81,6 +81,9 @@ struct stream *stream_new(struct downstream *d, uint64_t id)
 	s->info.detail = "";
 	s->info.wire_status = MSG_NO_STATUS;
 	s->info.begin_ns = s->active_ns = w->thread.loop.now_ns;
+	s->inner = d->phase == DOWNSTREAM_INNER;
+	if (s->inner)
+		return s;
 	stat_add(&w->http->stat.requests, 1);
 	stat_set(&w->http->stat.active, stat_get(&w->http->stat.active) + 1);
 	return s;
@@ -137,7 +140,8 @@ enum stream_state step_done(struct stream *s)
 	if (s->chain)
 		chain_end(s);
 	record_write(s);
-	stat_set(&w->http->stat.active, stat_get(&w->http->stat.active) - 1);
+	if (!s->inner)
+		stat_set(&w->http->stat.active, stat_get(&w->http->stat.active) - 1);
 	if (s->down)
 		downstream_consumed(s->down, s, s->unconsumed);
 	if (s->down)
@@ -221,7 +225,7 @@ static uint64_t idle_ns(const struct stream *s)
 {
 	if (s->state == STREAM_TUNNEL)
 		return s->client_eof || s->host_eof ? HALF_CLOSED_NS : s->listener->idle_ms * MSEC;
-	if (s->state == STREAM_HEAD || s->state == STREAM_BACKOFF)
+	if (s->state == STREAM_HEAD || s->state == STREAM_BACKOFF || (s->inner && s->state == STREAM_FLUSH))
 		return 0;
 	return s->hit.rule && s->hit.rule->idle_ms ? s->hit.rule->idle_ms * MSEC : s->state == STREAM_FLUSH ? FLUSH_NS : 0;
 }

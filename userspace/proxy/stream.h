@@ -46,6 +46,7 @@ struct stream {
 	uint8_t jump;                           /* where the running step's callbacks want to go; STREAM_BLOCKED: nowhere */
 	uint8_t flagged_in;                     /* state at the first flag */
 	bool running;                           /* a step is: others may not begin one */
+	bool inner;                             /* a call-out: its client is an extension (callout.h) */
 	bool request_end, request_sent;         /* its last byte came; was given to the host's codec */
 	bool request_trailed, response_trailed; /* trailers came, and wait for the body before them */
 	bool request_full, response_full;       /* reading stopped at LEG_HIGH */

@@ -71,7 +71,7 @@ enum stream_state step_respond(struct stream *s)
 	struct msg *m = &s->response;
 	bool end, first = !s->responding;
 
-	if (first && grpc_call(s) && grpc_call_foreign(s)) {
+	if (first && grpc_call(s) && !s->inner && grpc_call_foreign(s)) {
 		stream_end_try(s, true);
 		return STREAM_REPLY;
 	}
@@ -150,7 +150,7 @@ enum stream_state stream_say(struct stream *s, int status, enum stream_flag f, c
 	stream_end_try(s, !is_hosts(f));
 	if (s->response_said && grpc_call_end(s, status, detail))
 		return STREAM_RELAY;
-	if (s->response_said || !s->down)
+	if (s->response_said || !s->down || s->inner)
 		return cut_off(s);
 	s->reply = (struct proto_reply){ .status = status, .wire_status = MSG_NO_STATUS,
 					 .content_type = SLICE_LIT("text/plain") };
@@ -226,7 +226,8 @@ static bool drained(struct stream *s)
 
 enum stream_state step_flush(struct stream *s)
 {
-	if (s->down->many ? one_of_many_flushed(s) : !s->down->leg.codec.out.len && drained(s))
+	/* Whoever called out lets it go, when he has heard the end. */
+	if (!s->inner && (s->down->many ? one_of_many_flushed(s) : !s->down->leg.codec.out.len && drained(s)))
 		return STREAM_DONE;
 	stream_deadline(s);
 	return STREAM_BLOCKED;

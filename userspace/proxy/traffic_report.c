@@ -91,6 +91,52 @@ static void report_filters(const struct worker *workers, unsigned n, struct feed
 	}
 }
 
+static void add_calls(const struct worker *workers, unsigned n, bool net, unsigned i, uint64_t *v)
+{
+	for (unsigned w = 0; w < n; w++) {
+		const struct http *h = workers[w].http;
+
+		add(v, net ? &h->net_filter_calls[i] : &h->filter_calls[i], &callout_stat_desc);
+	}
+}
+
+static void report_calls_of(struct feed *f, const char *name, const uint64_t *v)
+{
+	uint64_t any = 0;
+
+	for (size_t i = 0; i < callout_stat_desc.n; i++)
+		any |= v[i];
+	if (any)
+		feed_stat(f, &callout_stat_desc, slice_str(name), v);
+}
+
+/* Of those that have called; a net filter with the name of a filter is one with it. */
+static void report_calls(const struct worker *workers, unsigned n, struct feed *f)
+{
+	bool told[EXTENSIONS_MAX] = { false };
+
+	for (unsigned i = 0; extensions.filters[i]; i++) {
+		uint64_t v[REPORT_STATS_MAX] = { 0 };
+		const char *name = extensions.filters[i]->name;
+
+		add_calls(workers, n, false, i, v);
+		for (unsigned j = 0; extensions.net_filters[j]; j++) {
+			if (!slice_eq_str(slice_str(name), extensions.net_filters[j]->name))
+				continue;
+			add_calls(workers, n, true, j, v);
+			told[j] = true;
+		}
+		report_calls_of(f, name, v);
+	}
+	for (unsigned j = 0; extensions.net_filters[j]; j++) {
+		uint64_t v[REPORT_STATS_MAX] = { 0 };
+
+		add_calls(workers, n, true, j, v);
+		if (!told[j])
+			report_calls_of(f, extensions.net_filters[j]->name, v);
+	}
+}
+
 void traffic_report(const struct worker *workers, unsigned n, struct feed *f)
 {
 	report_workers(workers, n, f);
@@ -99,4 +145,5 @@ void traffic_report(const struct worker *workers, unsigned n, struct feed *f)
 	report_kind(workers, n, TRAFFIC_CALL, &call_stat_desc, f);
 	report_kind(workers, n, TRAFFIC_RPC, &rpc_stat_desc, f);
 	report_filters(workers, n, f);
+	report_calls(workers, n, f);
 }

@@ -122,7 +122,7 @@ static int dial_by(struct stream *s, struct upstream *u, int made, uint64_t wait
 	struct loop *l = &s->w->thread.loop;
 	const struct layers_dial d = {
 		.snap = s->w->adoption.cur->snap, .conf = cluster_conf(s->pick.use), .to = s->pick.addr, .options = &options,
-		.authority = s->request.authority, .client = s->info.peer, .sessions = s->w->sessions,
+		.authority = s->request.authority, .client = s->inner ? NULL : s->info.peer, .sessions = s->w->sessions,
 		.on = &leg_conn_events, .overload = s->w->overload, .waited_ns = waited_ns,
 	};
 
