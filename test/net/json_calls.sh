@@ -3,6 +3,7 @@
 # HTTP requests with JSON that become calls of Dubbo and SOFARPC by their route: arguments by declared types, values as JSON, what
 # is thrown, what is wrong with a body, errors of hosts, retries. The example is that of docs/rpc.md.
 . "$(dirname "$0")/../lib/net.sh"
+export T
 PY=/usr/bin/python3                             # Debian's, whose package python3-h2 is
 $PY -c 'import hpack' 2> /dev/null || skip "python3-h2 is not installed"
 
@@ -10,7 +11,7 @@ sed -n '/^```yaml json$/,/^```$/p' "$SRC/docs/rpc.md" | grep -v '^```' > "$T/wef
 cat >> "$T/weft.yaml" <<YAML
 workers: 2
 kernel: {mode: off}
-telemetry: {accessLog: [{path: $T/access.log, format: json}]}
+telemetry: {accessLog: [{path: $T/access.json, format: json}]}
 YAML
 
 cat > "$T/json_calls.py" <<'PY'
@@ -188,6 +189,11 @@ def what_sofarpc_throws_is_an_error():
     is_(ask("/ship", [{}, None]), (500, error))
     ships.on["ship"] = said(v=thrown)
     is_(ask("/ship", [{}, None]), (500, error))
+    bare = b"O\x93a.E\x91" + named("detailMessage") + b"o\x91" + named("bang")
+    ships.on["ship"] = lambda call: call.answer(body=sofa(v=bare), fields=mark)
+    is_(ask("/ship", [{}, None]), (500, {"error": {"class": "a.E", "message": "bang"}}))
+    ships.on["ship"] = said(v=bare)
+    is_(ask("/ship", [{}, None]), (200, {"detailMessage": "bang"}))
     ships.on["ship"] = lambda call: call.answer(body=sofa(b"T", named("no such method")), fields=mark)
     is_(ask("/ship", [{}, None]), (500, {"error": {"message": "no such method"}}))
 
@@ -232,16 +238,15 @@ def over_http2():
 
 @case
 def the_access_log_has_the_call():
-    def lines():
-        with open(sys.argv[1]) as f:
-            return [json.loads(x) for x in f.read().split("\n")[:-1]]
     for who in ("shop/com.x.Orders:1.0", "find"), ("com.x.Ships:1.0:north", "ship"):
-        eventually(lambda: any((r["service"], r["rpc_method"], r["status"]) == (*who, 200) for r in lines()))
+        eventually(lambda: any((r["service"], r["rpc_method"], r["status"]) == (*who, 200) for r in log_lines()))
 
 
-run(sys.argv[2:])
+run(sys.argv[1:])
 PY
 weftd_start
-PYTHONPATH=$SRC/test/lib $PY "$T/json_calls.py" "$T/access.log" "$@" || failed=1
+weft explain http POST http://127.0.0.1:8080/ship > "$T/explained"
+grep -qF 'calls          ship(com.x.Order, java.lang.String[]) of com.x.Ships, group north' "$T/explained" || { cat "$T/explained"; failed=1; }
+PYTHONPATH=$SRC/test/lib $PY "$T/json_calls.py" "$@" || failed=1
 weftd_stop
 [ -z "${failed:-}" ]

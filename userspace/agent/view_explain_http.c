@@ -180,6 +180,17 @@ static json_t *retry_on_json(const struct route_rule *r)
 	return list;
 }
 
+/* What a request with JSON is made: docs/rpc.md. */
+static json_t *calls_json(const struct route_rule *r)
+{
+	json_t *types = json_array();
+
+	for (size_t i = 0; i < r->nrpc_arguments; i++)
+		json_array_append_new(types, dump_text(r->rpc_arguments[i].value));
+	return json_pack("{so so so so so}", "service", dump_text(r->rpc_service), "version", dump_text(r->rpc_version), "group",
+			 dump_text(r->rpc_group), "method", dump_text(r->rpc_method), "arguments", types);
+}
+
 /* ---- the answer --------------------------------------------------------------------------------------------- */
 
 static bool wants_client(const struct route_rule *r)
@@ -215,6 +226,8 @@ static void forward(struct agent *a, json_t *o, const struct route_hit *hit, str
 	int err;
 
 	hash_add(o, hit, mt, q, &h);
+	if (r->rpc_method.n && !q->rpc)
+		json_object_set_new(o, "calls", calls_json(r));
 	json_object_set_new(o, "backends", backends_json(a, r, &h));
 	json_object_set_new(o, "timeouts", json_pack("{sI sI sI}", "requestMs", (json_int_t)r->timeout_ms, "backendRequestMs",
 						     (json_int_t)r->try_timeout_ms, "idleMs", (json_int_t)r->idle_ms));

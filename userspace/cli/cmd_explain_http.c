@@ -113,6 +113,24 @@ static void put_hash(const json_t *o)
 	}
 }
 
+static void put_calls(const json_t *o)
+{
+	json_t *type;
+	size_t i;
+
+	if (!json_object_get(o, "calls"))
+		return;
+	printf("  calls          %s(", text(o, "calls.method"));
+	json_array_foreach(render_path(o, "calls.arguments"), i, type)
+		printf("%s%s", i ? ", " : "", json_string_value(type));
+	printf(") of %s", text(o, "calls.service"));
+	if (json_string_length(render_path(o, "calls.version")))
+		printf(", version %s", text(o, "calls.version"));
+	if (json_string_length(render_path(o, "calls.group")))
+		printf(", group %s", text(o, "calls.group"));
+	printf("\n");
+}
+
 static void put_outcome(const json_t *o)
 {
 	const char *type = text(o, "outcome.type");
@@ -228,6 +246,7 @@ static void put(const json_t *o)
 	put_outcome(o);
 	put_forwarded(o);
 	put_tries(o);
+	put_calls(o);
 	put_hash(o);
 	put_backends(o);
 	put_others(o);
