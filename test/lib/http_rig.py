@@ -273,13 +273,18 @@ def eventually(what, seconds=LIMIT):
             changed.wait(0.05)
 
 
+def log_lines():
+    """Those of $T/access.json that are whole by now."""
+    text = open(os.environ["T"] + "/access.json").read()
+    return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
+
+
 def logged(path):
     """The last line of $T/access.json about a path, when it is there."""
     lines = []
 
     def there():
-        text = open(os.environ["T"] + "/access.json").read()
-        lines[:] = [l for l in map(json.loads, text[:text.rfind("\n") + 1].splitlines()) if l["path"] == path]
+        lines[:] = [l for l in log_lines() if l["path"] == path]
         return lines
     eventually(there)
     return lines[-1]

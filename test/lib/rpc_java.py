@@ -237,7 +237,7 @@ def bolt_without_header_map():
     """A class name is the service."""
     for kind in KINDS:
         all_well(call("", port=8081, service="", raw=True, kind=kind, n=5, size=1000), 5, kind)
-    eventually(lambda: any(r["service"] == "weft.peers.Bean" for r in lines()))
+    eventually(lambda: any(r["service"] == "weft.peers.Bean" for r in log_lines()))
 
 
 def dubbo_exhausted_is_busy():
@@ -258,11 +258,6 @@ def dubbo_readonly_hosts_get_no_more():
     all_well(call("one", n=10), 10)
     host("release", 9001)
     all_well(caller.end(t), 1)
-
-
-def lines():
-    text = open(f"{T}/access.json").read()
-    return [json.loads(l) for l in text[:text.rfind("\n") + 1].splitlines()]
 
 
 for own in (bolt_without_header_map,) if BOLT else (dubbo_exhausted_is_busy, dubbo_readonly_hosts_get_no_more):

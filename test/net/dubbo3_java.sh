@@ -54,7 +54,7 @@ def calls(by):
 @case
 def dubbo_protocol():
     calls("old")
-    eventually(lambda: any(r["service"] == "g/weft.peers3.Shop:1.0" and r["rpc_method"] == "buy" for r in lines()))
+    eventually(lambda: any(r["service"] == "g/weft.peers3.Shop:1.0" and r["rpc_method"] == "buy" for r in log_lines()))
 
 
 @case
@@ -63,12 +63,6 @@ def triple():
     is_(call("new", "stream", answers=20)["got"], {f"new{i}": 1 for i in range(20)})
 
 
-def lines():
-    text = open(f"{T}/access.json").read()
-    return [json.loads(l) for l in text[:text.rfind("\n") + 1].splitlines()]
-
-
-T = os.environ["T"]
 run()
 PY
 weftd_stop

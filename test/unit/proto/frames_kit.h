@@ -90,3 +90,31 @@ static inline void sniffed(const char *hex, enum proto_match match, size_t of)
 	assert_int_equal(need, of);
 	buf_fini(&b);
 }
+
+struct first_bytes {
+	const char *hex;
+	enum proto_match match;
+};
+
+static inline void all_sniffed(const struct first_bytes *v, size_t n, size_t of)
+{
+	for (size_t i = 0; i < n; i++)
+		sniffed(v[i].hex, v[i].match, of);
+}
+
+/* Frames of a client, and answers to k's calls: what is read of them does not depend on how they come in. */
+static inline void cut_anywhere(struct two_case k, const char *client, const char *host)
+{
+	struct buf bytes = { 0 };
+
+	k.ops = &KIT_OPS;
+	hex_add(&bytes, client);
+	k.bytes = rpc_text(&bytes);
+	two_check(&k);
+	buf_fini(&bytes);
+	hex_add(&bytes, host);
+	k.bytes = rpc_text(&bytes);
+	k.answers = true;
+	two_check(&k);
+	buf_fini(&bytes);
+}

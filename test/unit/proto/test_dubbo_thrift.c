@@ -141,32 +141,19 @@ static void test_long_frames(void **state)
 
 static void test_every_cut(void **state)
 {
-	static struct buf bytes;
-	struct two_case k = { .ops = &KIT_OPS, .calls = CALL CALL CALL };
-
 	(void)state;
-	hex_add(&bytes, CALL CALL "00000034 " HEAD "80010004 00000004 'echo' 00000009 0b 0001 00000002 'hi' 00");
-	k.bytes = rpc_text(&bytes);
-	two_check(&k);
-	buf_fini(&bytes);
-	hex_add(&bytes, FAILED("0000000000000003") ANSWER("0000000000000009") THREW("0000000000000001"));
-	k.bytes = rpc_text(&bytes);
-	k.answers = true;
-	two_check(&k);
-	buf_fini(&bytes);
+	cut_anywhere((struct two_case){ .calls = CALL CALL CALL },
+		     CALL CALL "00000034 " HEAD "80010004 00000004 'echo' 00000009 0b 0001 00000002 'hi' 00",
+		     FAILED("0000000000000003") ANSWER("0000000000000009") THREW("0000000000000001"));
 }
 
 static void test_detection(void **state)
 {
-	static const struct {
-		const char *hex;
-		enum proto_match match;
-	} t[] = { { "00", PROTO_MORE }, { "00000034 da", PROTO_MORE }, { "00000034 dabc", PROTO_YES }, { "00000034 dabb", PROTO_NO },
+	static const struct first_bytes t[] = { { "00", PROTO_MORE }, { "00000034 da", PROTO_MORE }, { "00000034 dabc", PROTO_YES }, { "00000034 dabb", PROTO_NO },
 		  { "01", PROTO_NO }, { "'GET'", PROTO_NO }, { "dabb", PROTO_NO }, { "00000034 10", PROTO_NO } };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
-		sniffed(t[i].hex, t[i].match, 6);
+	all_sniffed(t, sizeof(t) / sizeof(t[0]), 6);
 }
 
 int main(void)

@@ -406,10 +406,7 @@ static void test_a_million_frames(void **state)
 
 static void test_detection(void **state)
 {
-	static const struct {
-		const char *hex;
-		enum proto_match match;
-	} t[] = {
+	static const struct first_bytes t[] = {
 		{ "da", PROTO_MORE },		{ "dabb", PROTO_MORE },		{ "dabbc2", PROTO_MORE },     { "dabbc200", PROTO_YES },
 		{ "dabb8200 00", PROTO_YES },	{ "dabbe200", PROTO_YES },	{ "dabbd700", PROTO_YES },    { "dabc", PROTO_NO },
 		{ "00000034 dabc", PROTO_NO },	{ "dabb0214", PROTO_NO },	{ "dabbc000", PROTO_NO },     { "dabbc214", PROTO_NO },
@@ -417,8 +414,7 @@ static void test_detection(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
-		sniffed(t[i].hex, t[i].match, 4);
+	all_sniffed(t, sizeof(t) / sizeof(t[0]), 4);
 }
 
 int main(void)

@@ -237,33 +237,20 @@ static void test_long_frames(void **state)
 
 static void test_every_cut(void **state)
 {
-	static struct buf bytes;
-	struct two_case k = { .ops = &KIT_OPS, .calls = CALL("40 07", "2f") CALL("40 07", "2f") CALL("40 07", "2f"), .change = set_header };
-
 	(void)state;
-	hex_add(&bytes, CALL("4c", "2e") CALL("41 7fff", "30") CALL("42 80000000", "32"));
-	k.bytes = rpc_text(&bytes);
-	two_check(&k);
-	buf_fini(&bytes);
-	hex_add(&bytes, ANSWER("30 03", "16") ANSWER("30 01", "16") ANSWER("30 09", "16"));
-	k.bytes = rpc_text(&bytes);
-	k.answers = true;
-	two_check(&k);
-	buf_fini(&bytes);
+	cut_anywhere((struct two_case){ .calls = CALL("40 07", "2f") CALL("40 07", "2f") CALL("40 07", "2f"), .change = set_header },
+		     CALL("4c", "2e") CALL("41 7fff", "30") CALL("42 80000000", "32"),
+		     ANSWER("30 03", "16") ANSWER("30 01", "16") ANSWER("30 09", "16"));
 }
 
 static void test_detection(void **state)
 {
-	static const struct {
-		const char *hex;
-		enum proto_match match;
-	} t[] = { { "00", PROTO_MORE }, { "00000035 10", PROTO_MORE }, { "00000035 10 01 2c", PROTO_YES }, { "00000035 10 03 20", PROTO_YES },
+	static const struct first_bytes t[] = { { "00", PROTO_MORE }, { "00000035 10", PROTO_MORE }, { "00000035 10 01 2c", PROTO_YES }, { "00000035 10 03 20", PROTO_YES },
 		  { "00000035 dabc", PROTO_NO }, { "00000035 10 04 2c", PROTO_NO }, { "00000035 10 01 3c", PROTO_NO }, { "01", PROTO_NO },
 		  { "'P'", PROTO_NO } };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
-		sniffed(t[i].hex, t[i].match, 7);
+	all_sniffed(t, sizeof(t) / sizeof(t[0]), 7);
 }
 
 int main(void)
