@@ -52,7 +52,11 @@ enum proto_why {
 enum proto_match { PROTO_NO, PROTO_YES, PROTO_MORE };
 
 enum {
-	/* many streams at once; else one after the other (HTTP/1) */
+	/*
+	 * Many streams at once. Else one after the other (HTTP/1, calls without numbers on the wire): a
+	 * connection to a host has one exchange at a time, and is closed when that was given up; what a
+	 * client sends ahead waits, and is answered in order (decode()).
+	 */
 	PROTO_MULTIPLEX = 1u << 0,
 	/* flow control per stream (h2); else a slow stream stops the reading */
 	PROTO_WINDOWS = 1u << 1,
@@ -209,6 +213,12 @@ struct proto_ops {
 	 * stopped with bytes left: head() asked for it, the answer to the last request is not
 	 * written yet (no PROTO_MULTIPLEX), or an upgrade is undecided; to be called again after
 	 * the next put_*(), or when the core is ready.
+	 *
+	 * PROTO_RPC without PROTO_MULTIPLEX: a server's stops behind the end of each request, a oneway
+	 * too, with -EAGAIN, and is called again when the last byte of its answer is with the socket,
+	 * or the oneway is gone. It need not remember: a second begin() before that is NULL. A client's
+	 * takes whatever comes for the answer to the last put_head(); what nobody asked for ends the
+	 * connection, and so does an exchange that is not awaited any more.
 	 */
 	int (*decode)(struct codec *c, struct buf *in);
 	/*
@@ -247,7 +257,9 @@ struct proto_ops {
 			 const struct proto_reply *r);
 	/*
 	 * final false: "no new streams, please"; true: last word, with why. NULL = by closing when
-	 * idle.
+	 * idle. Without PROTO_MULTIPLEX it comes while nothing is under way, and what the client
+	 * sends all the same is answered (false); right before the head of the last answer (true,
+	 * PROTO_DRAINING), or else behind it.
 	 */
 	int (*put_goaway)(struct codec *c, bool final, enum proto_why why);
 	int (*put_ping)(struct codec *c, uint64_t token); /* NULL = the protocol has none */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts and clients of bolt and Dubbo by raw frames, both ends of a proxy in one process. Beside http_rig.
+"""Hosts and clients of bolt, Dubbo and the plugin pong by raw frames, both ends of a proxy in one process. Beside http_rig.
 
 	host = BoltHost(9001, name="a")             # echoes, and says who it is in header "host", unless host.on[method] = fn(call)
 	c = BoltClient(8080)                        # BoltClient(8080, version=2, crc=True); DubboHost and DubboClient likewise
@@ -28,9 +28,9 @@ class Call:
     def answer(self, status=None, body=None, fields=None):
         if self.oneway:
             return
+        self.conn.live.discard(self.id)         # the next one with this number may come as soon as it is sent
         self.conn.send(self.host.reply(self, status, self.body if body is None else body,
                                        {"host": self.host.name} if fields is None else fields))
-        self.conn.live.discard(self.id)
 
     def packed(self):
         """The bytes of the echo."""
@@ -148,7 +148,10 @@ class RpcHost(Host):
         with changed:
             held, self.held = self.held, []
         for call in reversed(held):
-            call.answer(**answer)
+            try:
+                call.answer(**answer)
+            except OSError:     # its connection is gone
+                pass
 
     def tell(self, frame):
         """Over each connection; one may be on its way to its end."""
@@ -244,6 +247,40 @@ class DubboHost(RpcHost):
 
     def goaway_frame(self):
         return Dubbo(True, 1, twoway=False, event=True, body=hessian("R")).pack()
+
+
+class PongHost(RpcHost):
+    """Calls have no numbers: a second one before the answer to the first is in host.wrong."""
+    frame = Pong
+
+    def is_call(self, f):
+        return f.words[0] in ("CALL", "TELL")
+
+    def read(self, line, f):
+        return Call(self, line, f, f.words[1], f.words[2], f.fields, f.body, int(f.fields.get("timeout", 0)), f.words[0] == "TELL")
+
+    def reply(self, call, status, body, fields):
+        return Pong("ANSWER", status or 0, fields=fields, body=body).pack()
+
+    def aside(self, line, f):
+        if f.words[0] == "PONG":
+            self.count("acks")
+        elif f.words[0] == "BYE":
+            self.count("gone")
+        elif f.words[0] == "PING":
+            self.count("beats")
+            if self.nonsense:
+                line.send(b"\xffnonsense\n" * 10)
+            elif self.answers_beats:
+                line.send(b"PONG\n")
+        else:
+            self.wrong.append(f"a host got {f.raw[:40]}")
+
+    def beat_frame(self):
+        return b"PING\n"
+
+    def goaway_frame(self):
+        return b"BYE\n"
 
 
 class Answer:
@@ -368,5 +405,46 @@ class DubboClient(RpcClient):
                 self.send(Dubbo(False, f.id, event=True, status=OK, body=b"N").pack())
 
 
-PEERS = {"bolt": (BoltHost, BoltClient), "dubbo": (DubboHost, DubboClient)}
-BUSY_WORD = {"bolt": BUSY, "dubbo": EXHAUSTED}
+class PongClient(RpcClient):
+    """Answers come in the order of calls; their numbers are only ours."""
+    frame = Pong
+
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        self.asked = []
+
+    def made(self, number, service, method, body, fields, timeout, oneway):
+        if not oneway:
+            self.asked.append(number)
+        return Pong("TELL" if oneway else "CALL", service, method, fields={"timeout": timeout, **fields}, body=body).pack()
+
+    def is_answer(self, f):
+        return f.words[0] == "ANSWER"
+
+    def read(self, f):
+        return Answer(int(f.words[1]), f.body, f.fields, f)
+
+    def step(self):
+        f = self.frame.read(self)
+        if self.is_answer(f):
+            self.answers[self.asked.pop(0)] = self.read(f)
+        else:
+            self.aside(f)
+
+    def beat_frame(self, number):
+        return b"PING\n"
+
+    def aside(self, f):
+        if f.words[0] == "PONG":
+            self.acks += 1
+        elif f.words[0] == "PING":
+            self.beats += 1
+            self.send(b"PONG\n")
+        else:
+            assert f.words[0] == "BYE", f.raw[:40]
+            self.gone += 1
+
+
+PEERS = {"bolt": (BoltHost, BoltClient), "dubbo": (DubboHost, DubboClient), "pong": (PongHost, PongClient)}
+BUSY_WORD = {"bolt": BUSY, "dubbo": EXHAUSTED, "pong": 2}
+GOOD_WORD = {"bolt": SUCCESS, "dubbo": OK, "pong": 0}

@@ -3,6 +3,7 @@
 
 	Bolt(REQUEST, id=7, version=2, crc=True, fields=[("service", "shop")], body=b"x").pack()     Bolt.read(stream)
 	Dubbo(id=7, body=dubbo_call("shop", "buy", [b"x"], {"timeout": "100"})).pack()                Dubbo.read(stream)
+	Pong("CALL", "shop", "buy", fields={"x": "y"}, body=b"x").pack()    Pong.read(stream)    of test/plugins/proto_pong.c
 """
 import struct
 import zlib
@@ -322,3 +323,27 @@ class Hessian:
         for _ in range(self.value() if c in (0x56, 0x58) else c & 7):
             out.append(self.value())
         return out
+
+
+class Pong:
+    """One line, and the body of a call or an answer; words are what stands before its length."""
+    BODIES = "CALL", "TELL", "ANSWER"
+
+    def __init__(self, *words, fields=(), body=b""):
+        self.words, self.fields, self.body, self.id, self.raw = [str(w) for w in words], dict(fields), body, 0, b""
+
+    def pack(self):
+        tail = [str(len(self.body))] + [f"{k}={v}" for k, v in self.fields.items()] if self.words[0] in self.BODIES else []
+        return " ".join(self.words + tail).encode() + b"\n" + self.body
+
+    @staticmethod
+    def read(stream):
+        line = stream.until(b"\n")
+        words = line.decode().split(" ")
+        if words[0] not in Pong.BODIES:
+            f = Pong(*words)
+        else:
+            n = 2 if words[0] == "ANSWER" else 3
+            f = Pong(*words[:n], fields=[w.split("=", 1) for w in words[n + 1:]], body=stream.exactly(int(words[n])))
+        f.raw = line + b"\n" + f.body
+        return f

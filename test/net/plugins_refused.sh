@@ -104,7 +104,11 @@ static const struct proto_ops p = { .decode = decode, .room = room, .put_head = 
 WEFT_PLUGIN(.name = \"p\", .version = \"1\", .protos = (const struct proto_ops *const[]){ &p, NULL });"; }
 proto '.name = "auto", .flags = PROTO_RPC | PROTO_MULTIPLEX' |
 	bad own-word "protocol auto: there is one of that name in weft itself"
-proto '.name = "mine", .flags = PROTO_MULTIPLEX' | bad no-calls "protocol mine: its flags lack PROTO_RPC or PROTO_MULTIPLEX: .*"
+proto '.name = "mine", .flags = PROTO_MULTIPLEX' | bad no-calls "protocol mine: its flags lack PROTO_RPC: want a protocol of calls"
+for f in PROTO_IDLE_PINGS PROTO_WINDOWS; do
+	proto ".name = \"mine\", .flags = PROTO_RPC | $f" | bad "one-by-one-$f" \
+		"protocol mine: its flags lack PROTO_MULTIPLEX, which PROTO_WINDOWS and PROTO_IDLE_PINGS are about"
+done
 
 # ---- two of them ---------------------------------------------------------------------------------------------------
 two() {

@@ -228,6 +228,30 @@ static void check_client(const struct proto_ops *ops)
 	free(c.state);
 }
 
+/* One call at a time: decode() stops behind each, so that the next one is not begun before the answer. */
+static void check_one_by_one(const struct proto_ops *ops)
+{
+	static const char calls[] = "CALL abc m 2\nhiPING\nTELL abc m 0\nCALL abc m 1\nx";
+	struct codec c = codec_of(ops, true);
+	struct msg answer = { .kind = MSG_RESPONSE, .status = 200, .wire_status = MSG_NO_STATUS };
+	struct buf in;
+
+	buf_init(&in);
+	buf_add(&in, calls, sizeof(calls) - 1);
+	expect_num("stops behind a call", -EAGAIN, ops->decode(&c, &in));
+	expect("of which it has told", "request(abc,0) data(hi,end)", heard());
+	expect_num("which is answered", 0, ops->put_head(&c, &last_id, &answer, true));
+	expect_num("stops behind a oneway, too", -EAGAIN, ops->decode(&c, &in));
+	expect("behind what came in front of it", "ping(0) oneway(abc,0,end)", heard());
+	expect("each in its place", "414e5357455220302030" "0a" "504f4e47" "0a", hex(&c.out));
+	expect_num("and the last", -EAGAIN, ops->decode(&c, &in));
+	expect("of them", "request(abc,0) data(x,end)", heard());
+	expect_num("nothing is left", 0, (long long)in.len);
+	buf_fini(&in);
+	buf_fini(&c.out);
+	free(c.state);
+}
+
 static void check_move(const struct proto_ops *ops)
 {
 	struct codec old = codec_of(ops, true), new = codec_of(ops, true);
@@ -317,6 +341,7 @@ int main(int argc, char **argv)
 	check_server(note);
 	check_client(note);
 	check_move(note);
+	check_one_by_one(good("proto_pong")->protos[0]);
 	check_net_filter();
 	check_registry();
 	expect("another ABI is refused", "abi", refusal(load("other_abi")));

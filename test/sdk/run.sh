@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The SDK: every example of docs/extending.md is cut out of the page, built as a third party would build it (include/
-# alone, C11 as written), and loaded by a core of stand-ins, which calls it in the promised order.
+# alone, C11 as written), and loaded by a core of stand-ins, which calls it in the promised order. So is a protocol of
+# test/plugins that has one call at a time.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 CC=${CC:-gcc} out=${WEFT_BUILD:-build}/sdk rc=0
@@ -20,6 +21,7 @@ awk -v out="$out" '
 	/^```c [a-z_]+\.c$/ { file = out "/" $2; next }
 	/^```/ { file = "" }
 	file { print > file }' docs/extending.md
+cp test/plugins/proto_pong.c "$out/"
 sed 's/WEFT_PLUGIN(/&.abi = WEFT_ABI + 1, /' "$out/lb_two.c" > "$out/other_abi.c"
 
 for header in include/weft/*.h; do
@@ -33,7 +35,7 @@ for header in include/weft/*.h; do
 	done
 done
 
-for kind in memo net_identity proto_note filter_key lb_two registry_one registry_poll other_abi; do
+for kind in memo net_identity proto_note proto_pong filter_key lb_two registry_one registry_poll other_abi; do
 	so=$out/$kind.so more=
 	[ $kind = other_abi ] && more=-Wno-override-init
 	if ! err=$($plugin $more -o "$so" "$out/$kind.c" 2>&1); then

@@ -131,8 +131,10 @@ static int look_proto(const void *p, struct err *e)
 
 	if (!ops->decode || !ops->put_head || !ops->put_data || !ops->room)
 		return err_add(e, -EINVAL, "it lacks one of decode, put_head, put_data and room");
-	if ((ops->flags & (PROTO_RPC | PROTO_MULTIPLEX)) != (PROTO_RPC | PROTO_MULTIPLEX))
-		return err_add(e, -EINVAL, "its flags lack PROTO_RPC or PROTO_MULTIPLEX: want a protocol of calls, many at a time");
+	if (!(ops->flags & PROTO_RPC))
+		return err_add(e, -EINVAL, "its flags lack PROTO_RPC: want a protocol of calls");
+	if (ops->flags & (PROTO_WINDOWS | PROTO_IDLE_PINGS) && !(ops->flags & PROTO_MULTIPLEX))
+		return err_add(e, -EINVAL, "its flags lack PROTO_MULTIPLEX, which PROTO_WINDOWS and PROTO_IDLE_PINGS are about");
 	return try_rows(ops->conf, ops->conf_size, e);
 }
 

@@ -81,7 +81,7 @@ static void head_begins(struct downstream *d)
 
 void downstream_rest(struct downstream *d)
 {
-	if (!d->many || (!d->last && !d->away))
+	if (!downstream_tells(d) || (!d->last && !d->away))
 		idle(d);
 	else if (d->told && !d->heard && !d->away)
 		downstream_enter(d, DOWNSTREAM_IDLE, DOWNSTREAM_HEAR_MS);
@@ -111,7 +111,7 @@ static void too_late(struct downstream *d)
 		stream_refuse(downstream_newest(d), 408, STREAM_CLIENT_MALFORMED, "request's head took too long");
 	} else if (d->phase == DOWNSTREAM_IDLE && d->told) {
 		downstream_farewell(d);
-	} else if (d->phase == DOWNSTREAM_IDLE && d->many) {
+	} else if (d->phase == DOWNSTREAM_IDLE && downstream_tells(d)) {
 		downstream_drain_one(d);
 	} else {
 		downstream_end(d);
@@ -141,7 +141,7 @@ static bool state_new(struct downstream *d)
 	struct codec *c = &d->leg.codec;
 	struct free_state *s = h->free_states;
 
-	if (c->ops->flags & PROTO_NEEDS_LENGTH) {
+	if (turns_wanted(c->ops)) {
 		c->state = turns_new(c->ops);
 		return c->state;
 	}
@@ -169,7 +169,7 @@ static void state_give(struct downstream *d)
 	struct codec *c = &d->leg.codec;
 	struct free_state *s = c->state;
 
-	if (!s || (d->magic && c->ops != &proto_http1) || c->ops->flags & PROTO_NEEDS_LENGTH)
+	if (!s || (d->magic && c->ops != &proto_http1) || turns_wanted(c->ops))
 		return;
 	c->state = NULL;
 	if (c->ops != &proto_http1 || h->nfree_states >= HTTP_FREE_STATES) {
@@ -368,9 +368,11 @@ void downstream_stream_done(struct downstream *d, struct stream *s)
 		one_of_many_done(d, s);
 		return;
 	}
-	live = !s->close && !d->last && (!ops->reusable || ops->reusable(&d->leg.codec));
+	live = !s->close && !d->last && !d->away && (!ops->reusable || ops->reusable(&d->leg.codec));
 	if (s->cut)
 		cut(d, s);
+	else if (!live && downstream_in_turn(d))
+		downstream_farewell(d);
 	else if (!live && (!s->request_end || d->leg.in.len))
 		linger(d);
 	else if (!live)
@@ -395,6 +397,11 @@ static struct stream *of(void *arg, uint64_t id)
 	return NULL;
 }
 
+static unsigned streams_max(const struct downstream *d)
+{
+	return downstream_in_turn(d) ? 1 : d->leg.codec.ops->flags & PROTO_RPC ? RPC_STREAMS_MAX : STREAMS_MAX;
+}
+
 static struct msg *on_begin(void *arg, uint64_t id, enum msg_kind kind)
 {
 	struct downstream *d = CAST(downstream, arg);
@@ -406,7 +413,7 @@ static struct msg *on_begin(void *arg, uint64_t id, enum msg_kind kind)
 			s->request_trailers = (struct msg){ .arena = &s->arena };
 		return s ? &s->request_trailers : NULL;
 	}
-	if (d->nstreams >= (d->leg.codec.ops->flags & PROTO_RPC ? RPC_STREAMS_MAX : STREAMS_MAX)) {
+	if (d->nstreams >= streams_max(d)) {
 		stat_add(&d->leg.w->http->stat.streams_refused, 1);
 		return NULL;
 	}
@@ -599,6 +606,7 @@ static void watch_head(struct downstream *d)
 /* False: nothing more may be read. */
 static bool decode(struct downstream *d)
 {
+	size_t before;
 	int err;
 
 	if (d->phase == DOWNSTREAM_LINGER || d->refused) {
@@ -614,6 +622,9 @@ static bool decode(struct downstream *d)
 		downstream_end(d);
 		return false;
 	}
+	if (downstream_in_turn(d) && downstream_busy(d) && downstream_newest(d)->request_end)
+		return true;
+	before = d->leg.in.len;
 	err = leg_decode(&d->leg);
 	if (d->ending) {
 		downstream_end(d);
@@ -624,6 +635,9 @@ static bool decode(struct downstream *d)
 		return false;
 	}
 	watch_head(d);
+	/* It stopped behind a request that is over already. */
+	if (err && downstream_in_turn(d) && !downstream_busy(d) && d->leg.in.len && d->leg.in.len < before)
+		leg_again(&d->leg);
 	return !d->leg.opaque;
 }
 
@@ -755,7 +769,7 @@ static void sent(struct leg *l)
 		return;
 	}
 	downstream_unclog(d);
-	if (d->leg.ready && downstream_turns(d)) {
+	if (d->many && downstream_turns(d)) {
 		sent_in_turn(d, downstream_turns(d));
 		return;
 	}

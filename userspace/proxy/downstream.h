@@ -73,10 +73,11 @@ const struct listener *downstream_conf(const struct downstream *d); /* NULL: the
 bool downstream_draining(const struct downstream *d);
 void downstream_stream_done(struct downstream *d, struct stream *s); /* its last byte is with the socket, or it was cut */
 void downstream_consumed(struct downstream *d, struct stream *s, size_t n); /* of the request's body: it went on */
+void downstream_last_answer(struct downstream *d); /* not many streams: its head comes next, and it is to say so */
 /* NULL: its answers may be mixed. */
 static inline struct turns *downstream_turns(const struct downstream *d)
 {
-	return d->leg.codec.state && d->leg.codec.ops->flags & PROTO_NEEDS_LENGTH ? turns_of(d->leg.codec.state) : NULL;
+	return d->leg.codec.state && turns_wanted(d->leg.codec.ops) ? turns_of(d->leg.codec.state) : NULL;
 }
 void downstream_held(struct downstream *d, struct stream *s, size_t n); /* bytes of its body came */
 void downstream_pump(struct downstream *d);     /* there is room again for what the client sends */

@@ -31,13 +31,23 @@ void downstream_tell(struct downstream *d)
 	leg_touch(&d->leg);
 }
 
+void downstream_last_answer(struct downstream *d)
+{
+	struct codec *c = &d->leg.codec;
+
+	if (d->told || !c->ops->put_goaway)
+		return;
+	c->ops->put_goaway(c, true, PROTO_DRAINING);
+	d->told = c->ops->flags & PROTO_RPC;
+}
+
 void downstream_farewell(struct downstream *d)
 {
 	struct codec *c = &d->leg.codec;
 
 	if (d->refused)
 		return;
-	if (!d->heard && c->ops->put_goaway)
+	if (!(d->many ? d->heard : d->told) && c->ops->put_goaway)
 		c->ops->put_goaway(c, true, PROTO_NONE);
 	d->refused = true;
 	downstream_enter(d, DOWNSTREAM_BUSY, DOWNSTREAM_LINGER_MS);
@@ -57,12 +67,12 @@ void downstream_heard(struct downstream *d, uint64_t token)
 		downstream_rest(d);
 }
 
-/* One whose protocol is not known yet hears it when it is. */
-static void drain_many(struct downstream *d)
+/* One whose protocol is not known yet hears it when it is; one whose calls are in turn in front of the answer that it waits for. */
+static void drain_told(struct downstream *d)
 {
 	bool first = !d->told && !d->refused && d->phase != DOWNSTREAM_LINGER;
 
-	if (!first)
+	if (!first || (downstream_in_turn(d) && downstream_busy(d)))
 		return;
 	downstream_tell(d);
 	if (!downstream_busy(d))
@@ -72,8 +82,8 @@ static void drain_many(struct downstream *d)
 void downstream_drain_one(struct downstream *d)
 {
 	d->last = true;
-	if (d->many)
-		drain_many(d);
+	if (downstream_tells(d))
+		drain_told(d);
 	else if (d->phase == DOWNSTREAM_IDLE && !downstream_busy(d) && !d->leg.in.len)
 		downstream_end(d);
 }
@@ -153,8 +163,8 @@ void downstream_aged(struct downstream *d)
 	d->age = 0;
 	if (conf && conf->grace_ms)
 		age_set(d, conf->grace_ms);
-	if (d->many)
-		drain_many(d);
+	if (downstream_tells(d))
+		drain_told(d);
 }
 
 void downstream_count(struct downstream *d)
@@ -165,6 +175,6 @@ void downstream_count(struct downstream *d)
 		return;
 	stat_add(&d->leg.w->http->stat.aged, 1);
 	d->last = true;
-	if (d->many)
-		drain_many(d);
+	if (downstream_tells(d))
+		drain_told(d);
 }

@@ -14,6 +14,18 @@ static inline struct stream *downstream_newest(const struct downstream *d)
 	return container_of(d->streams.prev, struct stream, node);
 }
 
+/* Its calls have no numbers: the next one waits for the answer to the last. */
+static inline bool downstream_in_turn(const struct downstream *d)
+{
+	return d->leg.codec.ops->flags & PROTO_RPC && !d->many;
+}
+
+/* It is told that it is to go, and waited for. HTTP/1 hears of it in answers only. */
+static inline bool downstream_tells(const struct downstream *d)
+{
+	return d->many || d->leg.codec.ops->flags & PROTO_RPC;
+}
+
 /* From now on; ms 0: for as long as it takes. */
 void downstream_enter(struct downstream *d, enum downstream_phase phase, uint64_t ms);
 /* Between requests; a connection that drains is one step nearer to its end. */

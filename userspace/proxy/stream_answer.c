@@ -29,19 +29,27 @@ static bool leaves_much(const struct stream *s)
 	       (uint64_t)n - s->info.request_bytes > STREAM_DRAIN_MAX;
 }
 
+/* A call that is answered at once, whatever becomes of it: its frame says how much of it is to come. */
+static bool little_to_come(const struct stream *s)
+{
+	int64_t n = s->request.body_len;
+
+	return rpc_call(s) && !s->down->many && n >= 0 && (uint64_t)n - s->info.request_bytes <= STREAM_DRAIN_MAX;
+}
+
 /*
  * The connection cannot live on behind a request that will not be read, or when it is told to end: the head of the last
  * answer says so.
  */
 static void close_behind(struct stream *s, int status)
 {
-	struct codec *c = &s->down->leg.codec;
+	bool stays = s->request_end || (status < 400 && !leaves_much(s)) || little_to_come(s);
 
-	if (!downstream_draining(s->down) && (s->request_end || (status < 400 && !leaves_much(s))))
+	if (!downstream_draining(s->down) && stays)
 		return;
 	s->close = true;
-	if (!(c->ops->flags & PROTO_MULTIPLEX) && c->ops->put_goaway)
-		c->ops->put_goaway(c, true, PROTO_DRAINING);
+	if (!s->down->many)
+		downstream_last_answer(s->down);
 }
 
 /* The upgrade that the client offered. */
@@ -86,8 +94,11 @@ enum stream_state step_respond(struct stream *s)
 		if (next != STREAM_RESPOND)
 			return next == STREAM_BLOCKED ? respond_waits(s) : next;
 	}
-	if (rpc_call_waits(s))
+	if (rpc_call_waits(s)) {
+		if (!s->response_end)
+			body_to_host(s);
 		return STREAM_BLOCKED;
+	}
 	end = stream_response_whole(s) && !s->response_body.len && !s->response_trailed;
 	if (web_call_head(s))
 		return stream_say(s, 503, STREAM_OVERLOADED, "out of memory");

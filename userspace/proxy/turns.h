@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client's connection whose answers are frames that nothing may come between (PROTO_NEEDS_LENGTH): whose answer is being
- * written, and who waits behind it; and what of its requests lies here, where no window bounds it. It lies in front of the
- * state of the connection's codec, so connections of other protocols pay nothing. One worker.
+ * A client's connection whose answers are frames that nothing may come between (PROTO_NEEDS_LENGTH), or come one by one: whose
+ * answer is being written, and who waits behind it; and what of its requests lies here, where no window bounds it. It lies in
+ * front of the state of the connection's codec, so connections of other protocols pay nothing. One worker.
  */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/list.h"
+#include "weft/proto.h"
 
-struct proto_ops;
 struct stream;
 
 struct turns {
@@ -27,6 +27,10 @@ struct turns {
 #define TURNS_OUT_HIGH (256u << 10)             /* bytes of answers that the client does not take, before it is clogged */
 #define TURNS_OUT_LOW (TURNS_OUT_HIGH / 2)
 
+static inline bool turns_wanted(const struct proto_ops *ops)
+{
+	return ops->flags & PROTO_NEEDS_LENGTH || (ops->flags & (PROTO_RPC | PROTO_MULTIPLEX)) == PROTO_RPC;
+}
 /* Zeroed state of such a codec, behind its turns; NULL: out of memory. */
 void *turns_new(const struct proto_ops *ops);
 void turns_free(void *state);

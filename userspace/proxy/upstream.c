@@ -81,7 +81,7 @@ void upstream_close(struct upstream *u)
 static bool speak(struct upstream *u, const struct proto_ops *ops, const struct proto_limits *l)
 {
 	const struct snapshot *s = u->leg.w->adoption.cur->snap;
-	const void *conf = u->many ? codec_conf_of_cluster(s, cluster_conf(u->home->pool->use), ops) : NULL;
+	const void *conf = ops == &proto_http1 ? NULL : codec_conf_of_cluster(s, cluster_conf(u->home->pool->use), ops);
 
 	return !leg_init(&u->leg, ops, u->state, false, l, conf, &upstream_sink, u);
 }
@@ -336,7 +336,7 @@ static bool may_be_kept(const struct upstream *u)
 {
 	const struct codec *c = &u->leg.codec;
 
-	return !u->leg.opaque && !u->leg.broken && !u->leg.in.len && !c->out.len && !u->leg.conn.eof &&
+	return !u->leg.opaque && !u->leg.broken && !u->away && !u->leg.in.len && !c->out.len && !u->leg.conn.eof &&
 	       (!c->ops->reusable || c->ops->reusable(c)) && !cluster_conf(u->home->pool->use)->proxy_protocol && !used_up(u) &&
 	       wanted(u);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection to a host. HTTP/1's is opened for one stream, kept by the pool between streams, closed when the host closes,
- * sends what nobody asked for, or was used long enough. HTTP/2's carries many streams: upstream_many.h has what it has
- * beside. Belongs to its pool; lent to streams. One worker.
+ * A connection to a host. HTTP/1's, and one of calls without numbers, is opened for one stream, kept by the pool between
+ * streams, closed when the host closes, sends what nobody asked for, or was used long enough. Others carry many streams:
+ * upstream_many.h has what they have beside. Belongs to its pool; lent to streams. One worker.
  */
 #pragma once
 #include "proxy/leg.h"
@@ -25,6 +25,7 @@ struct upstream {
 	uint32_t requests;                      /* with those under way */
 	struct stock_wait *wait;                /* for a socket of the client's pod; NULL: not */
 	bool sent;                              /* some of this request went to the socket */
+	bool away;                              /* the host takes nothing more, it said; of many, they know */
 	bool keep;                              /* released in the middle of decode(): to the pool when that is back */
 	bool ending;                            /* closed in the middle of decode() */
 	_Alignas(16) char state[];              /* the codec's */

@@ -35,12 +35,20 @@ static void said(struct upstream *u)
 		u->many->said_ns = u->leg.w->thread.loop.now_ns;
 }
 
+/* Where answers have no numbers, the next one would be taken for another call's. */
+static void not_asked(struct upstream *u)
+{
+	stat_add(&u->leg.w->http->stat.late_answers, 1);
+	if (!u->many)
+		upstream_end(u);
+}
+
 static struct msg *on_begin(void *arg, uint64_t id, enum msg_kind kind)
 {
 	struct stream *s = of(arg, id);
 
 	if (!s && kind == MSG_RESPONSE)
-		stat_add(&CAST(upstream, arg)->leg.w->http->stat.late_answers, 1);
+		not_asked(CAST(upstream, arg));
 	return s ? stream_up_begin(s, kind) : NULL;
 }
 
@@ -143,7 +151,7 @@ static void on_room(void *arg)
 	}
 }
 
-/* HTTP/1: reusable() says the same when the answer is over. */
+/* One that has no calls now may be closed at once; HTTP/1 says the same by reusable() when the answer is over. */
 static void on_goaway(void *arg, uint64_t last, enum proto_why why)
 {
 	struct upstream *u = CAST(upstream, arg);
@@ -151,8 +159,12 @@ static void on_goaway(void *arg, uint64_t last, enum proto_why why)
 	char to[ADDR_TEXT_MAX];
 	unsigned held;
 
-	if (!m)
+	if (!m) {
+		u->away = true;
+		if (!u->stream)
+			upstream_end(u);
 		return;
+	}
 	UPSTREAM_COUNT(u, multiplexed_goaways);
 	if (why != PROTO_NONE && calm_may(&u->leg.w->http->failures, u->leg.w->thread.loop.now_ns, &held))
 		log_info("upstream", "cluster %.*s, host %s: GOAWAY behind stream %llu: %s (%u more in the seconds before)",
@@ -167,7 +179,9 @@ static int on_glitch(void *arg)
 {
 	struct upstream *u = CAST(upstream, arg);
 
-	return u->many && odd_flood(&u->many->odd, u->leg.w->thread.loop.now_ns);
+	if (!u->many)
+		return u->leg.codec.out.len > UPSTREAM_OUT_HIGH;
+	return odd_flood(&u->many->odd, u->leg.w->thread.loop.now_ns);
 }
 
 const struct proto_sink upstream_sink = { on_begin, on_head, on_data, on_trailers, on_reset, on_writable, on_room,
@@ -243,6 +257,11 @@ static bool decode(struct upstream *u)
 	}
 	if (u->keep) {
 		upstream_keep_or_close(u);
+		return false;
+	}
+	/* The first bytes of what nobody asked for. */
+	if (!u->many && !u->stream && u->leg.in.len) {
+		upstream_end(u);
 		return false;
 	}
 	return !u->leg.opaque;

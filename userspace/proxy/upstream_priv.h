@@ -5,6 +5,7 @@
 #include "proxy/upstream.h"
 
 #define upstream_MAGIC 0x09574ea1u
+#define UPSTREAM_OUT_HIGH (256u << 10)          /* bytes that a host does not take while it asks for more of them */
 
 extern const struct leg_events upstream_leg_events;
 extern const struct proto_sink upstream_sink;
