@@ -79,11 +79,12 @@ def answers_of_weft_stand_in_the_same_order():
 def oneways_among_calls():
     fresh()
     c = PongClient()
-    for i in range(60):
-        c.call(("one", "one", "nobody")[i % 3], "tell", body(100, i), oneway=True)
-        if i % 7 == 0:
-            is_(c.ask("one", "buy", body(i)).body, body(i))
-    is_(c.ask("one", "buy", body(5)).body, body(5))
+    frames = [c.made(i, ("one", "one", "nobody")[i % 3], "tell", body(100, i), {}, 60000, True) for i in range(60)]
+    for i in range(0, 60, 7):
+        frames.insert(i, c.made(i, "one", "buy", body(i), {}, 60000, False))
+    c.send(b"".join(frames))
+    for i in range(0, 60, 7):
+        is_(c.answer(i).body, body(i))
     eventually(lambda: len(one.oneways) == 40)
     is_(sorted(x.body for x in one.oneways), sorted(body(100, i) for i in range(60) if i % 3 < 2))
     is_(one.wrong, [])
@@ -124,9 +125,9 @@ def what_nobody_asked_for_is_no_answer():
     for words in b"ANSWER 0 5\nwrong", b"ANSW", b"ANSWER 0 100\nhalf", b"PONG\nANSWER 0 5 a=b\n", b"\0\0":
         is_(c.ask("one", "buy", body(20)).body, body(20))
         eventually(lambda: one.lines)
-        was = list(one.lines)
-        one.tell(words)
-        eventually(lambda: not [x for x in was if x in one.lines])
+        was, acks = list(one.lines), one.acks
+        one.tell(b"PING\n" + words)     # one that would be left open would say that it has read so far
+        eventually(lambda: one.acks > acks or not [x for x in was if x in one.lines])
         is_(c.ask("one", "buy", body(30)).body, body(30))
 
 
@@ -179,7 +180,8 @@ def a_host_that_says_bye():
     line.send(b"BYE\n")
     one.let_go()
     is_(c.answer(k).body, body(10))
-    eventually(lambda: line not in one.lines)
+    is_(c.ask("one", "buy", body(10)).body, body(10))
+    assert one.calls[-1].conn is not line, "no call behind it"
 
 
 @case
