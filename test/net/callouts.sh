@@ -379,3 +379,4 @@ refused '7s/cluster: auth/cluster: nobody/' 7 'nobody'
 refused '10s/cluster: auth/cluster: nobody/' 10 'nobody'
 refused '/value: .small/s/cluster: auth/cluster: nobody/' '[0-9]+' 'nobody'
 refused '7s/cluster: auth/cluster: ""/' 7 'cluster is empty'
+like "$(weft explain http GET http://a/grpc --listener web)" '^  filters +ext-authz of listener and rule \(asks auth\)$' "explain names who is asked"

@@ -78,6 +78,9 @@ def half_of_them():
 
 run()
 PY
+# The page's example of explain, word by word.
+eval "$(sed -n 's/^\$ \(weft explain .*\)/\1/p' "$SRC/docs/filters.md")" > "$T/explained"
+is "$(cat "$T/explained")" "$(sed -n '/^\$ weft explain/{n;p}' "$SRC/docs/filters.md")" "explain names the filters"
 weftd_stop
 
 refused() {  # text in the place of the listener's filters, what is said

@@ -136,7 +136,7 @@ static bool take_owner(struct asker *k, const struct fact *f)
 	k->q->router = r;
 	json_decref(k->q->at);
 	k->q->at = json_pack("{so}", f->kind == FACT_LISTENER ? "listener" : "service", dump_text(f->key));
-	k->listener = f->kind == FACT_LISTENER ? (const struct listener *)f : NULL;
+	k->listener = k->q->listener = f->kind == FACT_LISTENER ? (const struct listener *)f : NULL;
 	return true;
 }
 

@@ -18,6 +18,7 @@ struct explain_request {
 	bool has_client;                        /* it was said */
 	bool rpc;                               /* a call of an RPC protocol */
 	const struct router *router;            /* the snapshot's */
+	const struct listener *listener;        /* of that router; NULL: a service's */
 	json_t *at;                             /* {"listener": ...} or {"service": ...} */
 };
 

@@ -34,6 +34,22 @@ static void put_rule(const json_t *o)
 	printf("  does           %s\n", text(rule, "action"));
 }
 
+/* In their order: "local-rate-limit of listener, ext-authz of rule (asks auth)". */
+static void put_filters(const json_t *o)
+{
+	json_t *f, *cluster;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(o, "filters"), i, f) {
+		printf("%s%s of %s", i ? ", " : "  filters        ", text(f, "type"), text(f, "of"));
+		json_array_foreach(json_object_get(f, "clusters"), k, cluster)
+			printf("%s%s", k ? ", " : " (asks ", json_string_value(cluster));
+		printf("%s", k ? ")" : "");
+	}
+	if (i)
+		printf("\n");
+}
+
 static bool has_header(const json_t *request, const json_t *header)
 {
 	json_t *h;
@@ -242,6 +258,7 @@ static void put(const json_t *o)
 {
 	put_asked(o);
 	put_rule(o);
+	put_filters(o);
 	printf("  because        %s\n", text(o, "why"));
 	put_outcome(o);
 	put_forwarded(o);
