@@ -488,7 +488,8 @@ def goaway_of_a_host_loses_nothing():
         for i, number in enumerate(n):
             a = c.answer(number)
             is_((good(a), a.body), (True, body(100, i)))
-    eventually(lambda: metric("weft_http_multiplexed_goaways_total") > told and metric("weft_http_multiplexed_connects_total") > 0)
+    if name != "pong":
+        eventually(lambda: metric("weft_http_multiplexed_goaways_total") > told and metric("weft_http_multiplexed_connects_total") > 0)
     is_(one.wrong, [])
 
 
