@@ -17,7 +17,7 @@ plane() { # PORT [CERT KEY]
 	wait_line 60 "$T/plane.log" '^ready$'
 }
 WATCH=weft.test.Control/Watch REPORT=weft.test.Control/Report
-conf "url: \"http://127.0.0.1:9100/$WATCH\", grpc: true, ping: 2s, report: \"http://127.0.0.1:9100/$REPORT\""
+conf "url: \"http://127.0.0.1:9100/$WATCH\", grpc: true, ping: 1s, report: \"http://127.0.0.1:9100/$REPORT\""
 bg weftd.log in_cg "$CG/weftd" "$B/weftd" -c "$T/weft.yaml"
 WEFTD_PID=$BG_PID
 wait_line 60 "$T/weftd.log" 'warn .*plane: watching http://127.0.0.1:9100/.*: .*:9100: Connection refused'

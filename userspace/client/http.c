@@ -220,6 +220,17 @@ static bool tell(struct http_call *c)
 	return !err;
 }
 
+/* The connection is over, or the stream is to be. */
+static void lost(struct http_call *c)
+{
+	const struct exchange *x = c->x;
+	char words[160];
+
+	snprintf(words, sizeof(words), "%s%s", !x->broken ? "" : c->call.grpc ? "what came is not HTTP/2: " : "what came is not HTTP/1.1: ",
+		 exchange_why(x));
+	broken(c, x->over ? x->why : PROTO_DRAINING, words);
+}
+
 static void progress(struct http_call *c)
 {
 	struct exchange *x = c->x;
@@ -231,7 +242,7 @@ static void progress(struct http_call *c)
 	if (x->over && x->why == PROTO_NONE)
 		answered(c);
 	else if (x->over || (x->drains && c->call.stream))
-		broken(c, x->over ? x->why : PROTO_DRAINING, exchange_why(x));
+		lost(c);
 }
 
 /* False: nothing more can be sent. What came before may be the reason. */

@@ -29,7 +29,7 @@ struct client_watch {
 	unsigned failed;                        /* tries in a row */
 	uint64_t tries, began_ns, since_ns;
 	bool grpc, answered, stopped;
-	bool unwell;                            /* the log says so */
+	bool well, unwell;                      /* the log says so: it was answered once; it fails now */
 	char url[URL_SHOWN], error[WATCH_WORDS_MAX];
 };
 
@@ -64,7 +64,7 @@ static void say_failed(struct client_watch *w, const char *words)
 {
 	bool news = !w->unwell || strcmp(w->error, words);
 
-	if (!w->unwell)
+	if (!w->unwell || w->answered)
 		w->since_ns = w->owner->loop->now_ns;
 	w->unwell = true;
 	snprintf(w->error, sizeof(w->error), "%s", words);
@@ -72,13 +72,13 @@ static void say_failed(struct client_watch *w, const char *words)
 		log_warn(name_of(w), "watching %s: %s", w->url[0] ? w->url : "nothing yet", w->error);
 }
 
-static void say_answered(struct client_watch *w)
+/* A head alone may be followed by an error, time and again: of that the log has one line. */
+static void say_well(struct client_watch *w)
 {
-	w->answered = true;
-	w->since_ns = w->owner->loop->now_ns;
-	if (w->unwell || w->tries == 1)
+	if (w->answered && (w->unwell || !w->well))
 		log_info(name_of(w), "watching %s: answered", w->url);
-	w->unwell = false;
+	w->well |= w->answered;
+	w->unwell &= !w->answered;
 }
 
 
@@ -97,7 +97,8 @@ static void on_head(void *arg, const struct msg *m)
 {
 	struct client_watch *w = CAST(client_watch, arg);
 
-	say_answered(w);
+	w->answered = m->status < 400;
+	w->since_ns = w->answered ? w->owner->loop->now_ns : w->since_ns;
 	if (w->on.on.head)
 		w->on.on.head(w->arg, m);
 }
@@ -106,6 +107,7 @@ static void on_data(void *arg, struct slice data)
 {
 	struct client_watch *w = CAST(client_watch, arg);
 
+	say_well(w);
 	if (w->on.on.data)
 		w->on.on.data(w->arg, data);
 }
