@@ -20,10 +20,10 @@ static inline bool downstream_in_turn(const struct downstream *d)
 	return d->leg.codec.ops->flags & PROTO_RPC && !d->many;
 }
 
-/* It is told that it is to go, and waited for. HTTP/1 hears of it in answers only. */
+/* It is told that it is to go, and waited for. HTTP/1 hears of it in answers only; while it is being opened nothing is spoken. */
 static inline bool downstream_tells(const struct downstream *d)
 {
-	return d->many || d->leg.codec.ops->flags & PROTO_RPC;
+	return d->many || (d->leg.ready && d->leg.codec.ops->flags & PROTO_RPC);
 }
 
 /* From now on; ms 0: for as long as it takes. */
