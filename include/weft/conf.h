@@ -218,6 +218,8 @@ int conf_facts(struct conf_reader *r, const struct conf_node *root, struct slice
 int ip_parse(struct slice text, struct ip *out); /* any text form of either family: 0 or -EINVAL */
 bool ip_is_v4(const struct ip *ip);             /* ::ffff:a.b.c.d */
 const char *ip_name(const struct ip *ip, char *out); /* out holds at least 46 bytes; returns it */
+void ip_block_mask(struct ip_block *b);         /* what is behind its bits becomes zero */
+const char *ip_block_name(const struct ip_block *b, char *out); /* "10.0.0.0/8"; out holds at least 50 bytes; returns it */
 /* "10.0.0.1:80", "[2001:db8::1]:80", "10.0.0.1", "2001:db8::1": 0 or -EINVAL (conf/address.c) */
 int conf_address_parse(struct slice text, struct conf_address *out);
 /* out holds at least 56 bytes; returns it */

@@ -359,6 +359,7 @@ struct route {
 /* ---- listeners --------------------------------------------------------------------------------------------- */
 
 enum tls_mode { TLS_OFF, TLS_STRICT, TLS_PERMISSIVE }; /* permissive: TLS and plain on one port */
+enum fail_mode { FAIL_OPEN, FAIL_CLOSED };      /* what an L7 service, or a range, does while no proxy worker beats */
 enum capture { CAPTURE_NONE, CAPTURE_EBPF, CAPTURE_REDIRECT, CAPTURE_TPROXY }; /* how the original destination is found */
 enum proxy_header { PROXY_HEADER_OFF, PROXY_HEADER_REQUIRED, PROXY_HEADER_OPTIONAL };
 enum xff_mode { XFF_KEEP, XFF_APPEND, XFF_SET }; /* what becomes of the headers that say where a request came from */
@@ -399,6 +400,15 @@ struct destination {                            /* as a client dialled it, over 
 };
 
 /*
+ * What a listener with CAPTURE_EBPF takes of what clients dial over TCP, where it is no service's. Of ranges that hold one
+ * address the longest block wins, of two as long the one with the port.
+ */
+struct listener_range {
+	struct ip_block block;                  /* zero behind its bits */
+	uint16_t port;                          /* host order; 0: any */
+};
+
+/*
  * Key: name. The agent opens its sockets and hands them to the proxy. One with dispatch accepts for others: a connection
  * belongs to the listener that serves what its client dialled. One that is socketless gets connections that way only.
  */
@@ -411,6 +421,9 @@ struct listener {
 	bool socketless, dispatch;
 	const struct destination *serves;       /* for dispatch; each is one listener's */
 	size_t nserves;
+	const struct listener_range *ranges;    /* of a socketless one, in place of serves; each is one listener's */
+	size_t nranges;
+	uint8_t fail;                           /* enum fail_mode: what becomes of ranges' clients while no proxy works */
 	/* "http", "http-proxy", "tcp", "udp", "auto" or one of RPC's; dispatch: empty */
 	struct slice protocol;
 	struct slice protocol_settings;         /* JSON that the protocol's rows read; empty: their defaults */
@@ -442,8 +455,6 @@ struct listener {
 	uint32_t age_ms, grace_ms;              /* of a connection: until it is asked to go, and behind that; 0 = never */
 	uint32_t max_conn_requests;             /* of one connection; 0 = no limit */
 };
-
-enum fail_mode { FAIL_OPEN, FAIL_CLOSED };      /* what an L7 service does while no proxy worker beats */
 
 struct service_port {
 	uint16_t port;                          /* host order */

@@ -126,10 +126,31 @@ static int check_unused(struct making *m, const struct listener_conf *c)
 	return 0;
 }
 
+/* Its socket's address, or what connect() sends to it. */
+static int check_place(struct making *m, const struct listener_conf *c)
+{
+	static const char *const captured[] = { "destinations", "ports", "failMode" };
+
+	if (c->capture != CAPTURE_EBPF) {
+		for (size_t i = 0; i < sizeof(captured) / sizeof(captured[0]); i++)
+			if (conf_member(m->node, captured[i]))
+				return making_error(m, m->node, captured[i], "only with capture ebpf");
+		return conf_member(m->node, "address") ? 0 : conf_error(&m->r, m->node, "address is missing");
+	}
+	if (is(c, LISTENER_UDP) || is(c, LISTENER_HTTP_PROXY))
+		return making_error(m, m->node, "capture", is(c, LISTENER_UDP) ? "ebpf is for TCP alone; for udp want tproxy" :
+				    "not for http-proxy, which clients dial themselves");
+	if (conf_member(m->node, "address"))
+		return making_error(m, m->node, "address", "not with capture ebpf: want destinations, to which its clients connect");
+	return c->destinations.n ? 0 : making_error(m, m->node, "destinations", "capture ebpf wants at least one");
+}
+
 static int check_listener(struct making *m, const struct listener_conf *c)
 {
 	bool routed = conf_member(m->node, "routes");
 
+	if (check_place(m, c))
+		return -EINVAL;
 	if (streams(c) && routed)
 		return making_error(m, m->node, "routes", "not for tcp and udp: want rules");
 	if (streams(c) && !c->rules.n)
@@ -146,9 +167,6 @@ static int check_listener(struct making *m, const struct listener_conf *c)
 		return making_error(m, m->node, "netFilters", "not for udp");
 	if (check_net_filters(m, c))
 		return -EINVAL;
-	if (c->capture == CAPTURE_EBPF)
-		return making_error(m, m->node, "capture", "ebpf is for the listeners that weft opens for services with routes; "
-				    "for other destinations want redirect or tproxy");
 	if (c->capture == CAPTURE_REDIRECT && is(c, LISTENER_UDP))
 		return making_error(m, m->node, "capture", "redirect is for TCP alone; for udp want tproxy");
 	if (offers_other(c))
@@ -246,6 +264,22 @@ static void set_rules(struct listener *f, const struct conf_list *list)
 	f->nrules = list->n;
 }
 
+/* Each destination with each port. */
+static void set_ranges(struct listener *f, const struct listener_conf *c)
+{
+	size_t nports = c->ports.n ? c->ports.n : 1, n = 0;
+	const struct ip_block *to = blocks(&f->fact, &c->destinations);
+	struct listener_range *v = fact_alloc(&f->fact, c->destinations.n * nports * sizeof(*v));
+
+	for (size_t i = 0; i < c->destinations.n; i++)
+		for (size_t k = 0; k < nports; k++)
+			v[n++] = (struct listener_range){ to[i], c->ports.n ? ((const uint16_t *)c->ports.v)[k] : 0 };
+	f->socketless = true;
+	f->ranges = v;
+	f->nranges = n;
+	f->fail = c->fail;
+}
+
 static void set_listener(struct listener *f, const struct listener_conf *c)
 {
 	const struct listener_proxy *header = proxy_header(c);
@@ -256,6 +290,8 @@ static void set_listener(struct listener *f, const struct listener_conf *c)
 	f->detect = making_slices(&f->fact, &c->detect);
 	f->ndetect = c->detect.n;
 	f->capture = c->capture;
+	if (c->capture == CAPTURE_EBPF)
+		set_ranges(f, c);
 	if (header)
 		f->proxy_header = header->required ? PROXY_HEADER_REQUIRED : PROXY_HEADER_OPTIONAL;
 	f->trusted = blocks(&f->fact, &c->trusted);
@@ -279,23 +315,41 @@ static void set_listener(struct listener *f, const struct listener_conf *c)
 	set_rules(f, &c->rules);
 }
 
-/* No address and port may be listened on twice. */
-static int claim(struct making *m, const struct listener *f, bool udp)
+struct place {
+	struct ip ip;
+	uint16_t port;
+	uint8_t udp;
+	uint8_t range;                          /* bits of a block, plus 1; 0: an address */
+} __attribute__((packed));
+
+static int claim_place(struct making *m, const struct listener *f, const struct place *key, const char *field, const char *shown)
 {
-	struct {
-		struct ip ip;
-		uint16_t port;
-		uint8_t udp;
-	} __attribute__((packed)) key = { f->ip, f->port, udp };
-	struct conf_address shown = { f->ip, f->port };
-	struct slice k = { (const char *)&key, sizeof(key) };
+	struct slice k = { (const char *)key, sizeof(*key) };
 	const struct fact *first = table_get(&m->bound, k);
-	char name[56];
 
 	if (first)
-		return making_taken(m, m->node, "address", conf_address_name(&shown, name), first);
+		return making_taken(m, m->node, field, shown, first);
 	table_put(&m->bound, k, (void *)&f->fact);
 	return 0;
+}
+
+/* No address and port may be listened on twice, and no range captured twice. */
+static int claim(struct making *m, const struct listener *f, bool udp)
+{
+	struct conf_address at = { f->ip, f->port };
+	char name[64], shown[80];
+	int err = 0;
+
+	if (!f->socketless)
+		return claim_place(m, f, &(struct place){ f->ip, f->port, udp, 0 }, "address", conf_address_name(&at, name));
+	for (size_t i = 0; i < f->nranges && !err; i++) {
+		const struct listener_range *r = &f->ranges[i];
+
+		snprintf(shown, sizeof(shown), r->port ? "%s port %u" : "%s", ip_block_name(&r->block, name), r->port);
+		err = claim_place(m, f, &(struct place){ r->block.ip, r->port, false, (uint8_t)(r->block.bits + 1) }, "destinations",
+				  shown);
+	}
+	return err;
 }
 
 int make_listener(struct making *m, const void *element)

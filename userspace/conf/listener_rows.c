@@ -11,16 +11,6 @@
 
 /* ---- what rows cannot say ------------------------------------------------------------------------------------- */
 
-static void clear_behind(struct ip *ip, unsigned bits)
-{
-	for (unsigned i = 0; i < 16; i++) {
-		unsigned keep = bits > 8 * i ? bits - 8 * i : 0;
-
-		if (keep < 8)
-			ip->b[i] &= (uint8_t)(0xff00 >> keep);
-	}
-}
-
 int ip_block_parse(struct slice text, struct ip_block *out)
 {
 	const char *slash = text.n ? memchr(text.p, '/', text.n) : NULL;
@@ -34,8 +24,8 @@ int ip_block_parse(struct slice text, struct ip_block *out)
 	if (slash && (num_u64((struct slice){ slash + 1, text.n - host.n - 1 }, &bits) || bits > (v4 ? 32 : 128)))
 		return -EINVAL;
 	bits += v4 ? 96 : 0;
-	clear_behind(&ip, (unsigned)bits);
 	*out = (struct ip_block){ ip, (uint8_t)bits };
+	ip_block_mask(out);
 	return 0;
 }
 
@@ -102,6 +92,7 @@ static int check_tls(const void *value, struct err *e)
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
 
+static const char *const fail_names[] = { "open", "closed", NULL };
 static const char *const capture_names[] = { "none", "ebpf", "redirect", "tproxy", NULL };
 /* enum tls_mode, less one */
 static const char *const mode_names[] = { "strict", "permissive", NULL };
@@ -170,8 +161,8 @@ static const struct conf_item limits_rows[] = {
 const struct conf_item fact_listener_rows[] = {
 	CONF_ITEM(struct listener_conf, name, "name", STRING, .required = true, .max = NAME_MAX_BYTES, .check = check_fact_name,
 		  .help = "unique over all registries"),
-	CONF_ITEM(struct listener_conf, address, "address", ADDRESS, .required = true, .min = 1,
-		  .help = "where it listens; `0.0.0.0` and `[::]` are every address"),
+	CONF_ITEM(struct listener_conf, address, "address", ADDRESS, .min = 1,
+		  .help = "where it listens; `0.0.0.0` and `[::]` are every address; none with capture ebpf, which has no socket of its own"),
 	CONF_ITEM(struct listener_conf, protocol, "protocol", STRING, .max = NAME_MAX_BYTES, .check = check_protocol, .dflt = "http",
 		  .help = "http: HTTP/1.1, HTTP/2 and gRPC; http-proxy: applications name it as their HTTP proxy; tcp, udp; bolt, dubbo "
 			  "or another RPC protocol; auto: each connection by its first bytes"),
@@ -179,7 +170,14 @@ const struct conf_item fact_listener_rows[] = {
 	CONF_ITEMS(struct listener_conf, detect, "detect", STRING, struct slice, .check = check_detect,
 		   .help = "protocols beside `protocol` that are taken on the same port, by a connection's first bytes: http or those of RPC"),
 	CONF_ITEM(struct listener_conf, capture, "capture", ENUM, .names = capture_names, .dflt = "none",
-		  .help = "how it learns where a client wanted to go; ebpf is for weft's own listeners, of services with routes"),
+		  .help = "how it learns where a client wanted to go; ebpf: connect() of programs on the node sends them, without any rule"),
+	CONF_ITEMS(struct listener_conf, destinations, "destinations", STRING, struct slice, .check = check_block,
+		   .help = "capture ebpf: addresses or blocks such as 10.99.0.0/16 that it captures, unless a service has the address and "
+			   "port; the longest block wins"),
+	CONF_ITEMS(struct listener_conf, ports, "ports", INT, uint16_t, .min = 1, .max = 65535,
+		   .help = "capture ebpf: of these destinations; none: every port"),
+	CONF_ITEM(struct listener_conf, fail, "failMode", ENUM, .names = fail_names, .dflt = "open",
+		  .help = "capture ebpf: what becomes of clients while no proxy works: they go where they dialled, or are refused"),
 	CONF_ITEM(struct listener_conf, tls, "tls", STRUCT, .rows = tls_rows, .check = check_tls, .help = "given: it speaks TLS"),
 	CONF_ITEMS(struct listener_conf, net_filters, "netFilters", STRUCT, struct listener_filter, .rows = net_filter_rows,
 		   .help = "what is done with bytes before the protocol sees them, in this order, behind TLS; proxy-protocol comes first, before TLS"),

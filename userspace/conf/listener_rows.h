@@ -27,6 +27,9 @@ struct listener_conf {
 	struct slice protocol;
 	struct conf_list detect;                /* of struct slice */
 	uint8_t capture;                        /* enum capture */
+	struct conf_list destinations;          /* of struct slice: CIDRs */
+	struct conf_list ports;                 /* of uint16_t */
+	uint8_t fail;                           /* enum fail_mode */
 	struct listener_tls_conf tls;
 	struct conf_list net_filters, filters;  /* of struct listener_filter */
 	struct conf_list trusted;               /* of struct slice: CIDRs */

@@ -248,12 +248,28 @@ static void age_check(struct store_tx *tx, const struct op *op, const struct lis
 		tx_refuse(tx, op, "grace_ms: behind age_ms, which is 0");
 }
 
+static void ranges_check(struct store_tx *tx, const struct op *op, const struct listener *l)
+{
+	if (!l->nranges != (l->capture != CAPTURE_EBPF))
+		tx_refuse(tx, op, "ranges: of a listener without a socket they go with capture ebpf");
+	if (l->nserves && l->nranges)
+		tx_refuse(tx, op, "ranges: not beside serves");
+	for (size_t i = 0; i < l->nranges; i++) {
+		struct ip_block b = l->ranges[i].block;
+
+		ip_block_mask(&b);
+		if (memcmp(&b.ip, &l->ranges[i].block.ip, sizeof(b.ip)))
+			tx_refuse(tx, op, "ranges[%zu].block: bits behind its length must be zero", i);
+	}
+}
+
 static void socketless_check(struct store_tx *tx, const struct op *op, const struct listener *l)
 {
 	if (l->port || l->netns || l->dispatch)
 		tx_refuse(tx, op, "socketless: without port, netns and dispatch, which are a socket's");
-	if (!l->nserves)
+	if (!l->nserves && !l->nranges)
 		tx_refuse(tx, op, "no serves; a listener without a socket needs destinations");
+	ranges_check(tx, op, l);
 	for (size_t i = 0; i < l->nserves; i++) {
 		address_check(tx, op, "serves", &l->serves[i].ip);
 		if (!l->serves[i].port)
@@ -265,8 +281,8 @@ static void socket_check(struct store_tx *tx, const struct op *op, const struct 
 {
 	if (!l->port)
 		tx_refuse(tx, op, "port 0: 1 to 65535");
-	if (l->nserves)
-		tx_refuse(tx, op, "serves: for a listener without a socket only");
+	if (l->nserves || l->nranges)
+		tx_refuse(tx, op, "%s: for a listener without a socket only", l->nserves ? "serves" : "ranges");
 	if (l->dispatch && l->capture == CAPTURE_NONE)
 		tx_refuse(tx, op, "dispatch: needs a capture, which finds what clients dialled");
 	if (l->dispatch && (l->protocol.n || l->tls.mode || l->nroutes || l->nrules))
@@ -285,6 +301,8 @@ static void listener_check(struct store_tx *tx, const struct op *op)
 		protocol_check(tx, op, l);
 	if (slice_eq_str(l->protocol, "udp") && (l->capture == CAPTURE_REDIRECT || l->capture == CAPTURE_EBPF))
 		tx_refuse(tx, op, "capture: none or tproxy over udp");
+	else if (l->capture == CAPTURE_EBPF && !l->socketless && !l->dispatch)
+		tx_refuse(tx, op, "capture ebpf: without a socket, or with dispatch");
 	if (slice_eq_str(l->protocol, "udp") && l->proxy_header)
 		tx_refuse(tx, op, "proxy_header: not over udp");
 	if (!l->head_ms)

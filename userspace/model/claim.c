@@ -13,9 +13,21 @@ struct address_key {
 	uint64_t netns;
 	struct ip ip;
 	uint16_t port, proto;
-	uint32_t zero;
+	uint32_t range;                         /* bits of a block, plus 1; 0: an address */
 };
 _Static_assert(sizeof(struct address_key) == 32, "no padding: it is compared as bytes");
+
+static void range_text(const struct address_key *k, char *out, size_t size)
+{
+	struct ip_block block = { k->ip, (uint8_t)(k->range - 1) };
+	char name[IP_TEXT + 4];
+
+	ip_block_name(&block, name);
+	if (k->port)
+		snprintf(out, size, "range %s port %u", name, k->port);
+	else
+		snprintf(out, size, "range %s", name);
+}
 
 static void address_claim(const struct address_key *k, claim_fn *fn, void *arg)
 {
@@ -23,7 +35,9 @@ static void address_claim(const struct address_key *k, claim_fn *fn, void *arg)
 
 	if (k->netns)
 		snprintf(place, sizeof(place), " in namespace %llu", (unsigned long long)k->netns);
-	if (k->proto == PROTO_NONE)
+	if (k->range)
+		range_text(k, text, sizeof(text));
+	else if (k->proto == PROTO_NONE)
 		snprintf(text, sizeof(text), "destination %s port %u", ip_name(&k->ip, address), k->port);
 	else
 		snprintf(text, sizeof(text), "address %s port %u %s%s", ip_name(&k->ip, address), k->port,
@@ -50,6 +64,11 @@ static void listener_claims(const struct listener *l, claim_fn *fn, void *arg)
 		address_claim(&(struct address_key){ l->netns, l->ip, l->port, proto, 0 }, fn, arg);
 	for (size_t i = 0; i < l->nserves; i++)
 		address_claim(&(struct address_key){ 0, l->serves[i].ip, l->serves[i].port, PROTO_NONE, 0 }, fn, arg);
+	for (size_t i = 0; i < l->nranges; i++) {
+		const struct listener_range *r = &l->ranges[i];
+
+		address_claim(&(struct address_key){ 0, r->block.ip, r->port, PROTO_NONE, r->block.bits + 1u }, fn, arg);
+	}
 }
 
 /* "/pods/a/", "pods/a": the same. */

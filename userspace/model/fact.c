@@ -285,6 +285,25 @@ const char *ip_name(const struct ip *ip, char *out)
 	return out;
 }
 
+void ip_block_mask(struct ip_block *b)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		unsigned keep = b->bits > 8 * i ? b->bits - 8 * i : 0;
+
+		if (keep < 8)
+			b->ip.b[i] &= (uint8_t)(0xff00 >> keep);
+	}
+}
+
+const char *ip_block_name(const struct ip_block *b, char *out)
+{
+	unsigned bits = ip_is_v4(&b->ip) && b->bits >= 96 ? b->bits - 96u : b->bits;
+
+	ip_name(&b->ip, out);
+	snprintf(out + strlen(out), sizeof("/128"), "/%u", bits);
+	return out;
+}
+
 int ip_parse(struct slice text, struct ip *out)
 {
 	char s[INET6_ADDRSTRLEN];

@@ -95,6 +95,13 @@ static const struct shape block_shape = { sizeof(struct ip_block), 17, -1, ROWS(
 static const struct field destination_rows[] = { IP(destination, ip), UINT(destination, port, UINT16_MAX) };
 static const struct shape destination_shape = { sizeof(struct destination), 18, -1, ROWS(destination_rows) };
 
+static const struct field range_rows[] = {
+	IP(listener_range, block.ip),
+	UINT(listener_range, block.bits, 128),
+	UINT(listener_range, port, UINT16_MAX),
+};
+static const struct shape range_shape = { sizeof(struct listener_range), 19, -1, ROWS(range_rows) };
+
 static const struct field status_rows[] = { UINT(status_range, low, 599), UINT(status_range, high, 599) };
 static const struct shape status_shape = { sizeof(struct status_range), 4, -1, ROWS(status_rows) };
 
@@ -316,6 +323,8 @@ static const struct field listener_rows[] = {
 	BOOL(listener, socketless),
 	BOOL(listener, dispatch),
 	LIST(listener, serves, destination_shape),
+	LIST(listener, ranges, range_shape),
+	ENUM(listener, fail, fail_names),
 	SLICE(listener, protocol),
 	SLICE(listener, protocol_settings),
 	LIST(listener, detect, text_shape),

@@ -147,6 +147,41 @@ static void blocks(void **state)
 		assert_true(ip_block_parse(slice_str(wrong[i]), &b));
 }
 
+static void assert_range(const struct listener *l, size_t i, const char *block, uint16_t port)
+{
+	char text[64];
+
+	assert_string_equal(ip_block_name(&l->ranges[i].block, text), block);
+	assert_int_equal(l->ranges[i].port, port);
+}
+
+static void captured_ranges(void **state)
+{
+	struct config *c = kit_config("listeners:\n"
+				      "- {name: all, protocol: tcp, capture: ebpf, destinations: [10.99.3.4/16, \"fd00:99::/64\", 10.1.1.1],\n"
+				      "   rules: [{backends: [{cluster: a}]}]}\n"
+				      "- {name: web, capture: ebpf, destinations: [0.0.0.0/0, \"::/0\"], ports: [80, 8080], failMode: closed,\n"
+				      "   routes: [{rules: [{backends: [{cluster: a}]}]}]}\n"
+				      "clusters: [{name: a, loadBalancer: original-destination}]\n");
+	const struct listener *l = listener(c, "all");
+
+	(void)state;
+	assert_int_equal(l->capture, CAPTURE_EBPF);
+	assert_true(l->socketless && !l->port && l->fail == FAIL_OPEN);
+	assert_int_equal(l->nranges, 3);
+	assert_range(l, 0, "10.99.0.0/16", 0);
+	assert_range(l, 1, "fd00:99::/64", 0);
+	assert_range(l, 2, "10.1.1.1/32", 0);
+	l = listener(c, "web");
+	assert_int_equal(l->fail, FAIL_CLOSED);
+	assert_int_equal(l->nranges, 4);
+	assert_range(l, 0, "0.0.0.0/0", 80);
+	assert_range(l, 1, "0.0.0.0/0", 8080);
+	assert_range(l, 2, "::/0", 80);
+	assert_range(l, 3, "::/0", 8080);
+	config_free(c);
+}
+
 static void access_logs(void **state)
 {
 	struct config *c = kit_config("telemetry: {accessLog: [{path: /var/log/a.log, format: json}, {path: /dev/stdout}]}\n");
@@ -161,6 +196,7 @@ static void access_logs(void **state)
 }
 
 #define LISTENER(rest) "listeners:\n- name: l\n  address: \"127.0.0.1:80\"\n  " rest "\n"
+#define CAPTURING(rest) "listeners:\n- name: l\n  capture: ebpf\n  " rest "\n"
 #define ROUTED(rest) LISTENER("routes: [r]\n  " rest)
 
 static const struct bad bad[] = {
@@ -200,8 +236,27 @@ static const struct bad bad[] = {
 	{ LISTENER("protocol: udp\n  rules: [{backends: [{cluster: c}]}]\n  capture: redirect"),
 	  "f:2: listeners[0].capture: redirect is for TCP alone; for udp want tproxy" },
 	{ ROUTED("capture: ebpf"),
-	  "f:2: listeners[0].capture: ebpf is for the listeners that weft opens for services with routes; for other destinations "
-	  "want redirect or tproxy" },
+	  "f:2: listeners[0].address: not with capture ebpf: want destinations, to which its clients connect" },
+	{ CAPTURING("routes: [r]"), "f:2: listeners[0].destinations: capture ebpf wants at least one" },
+	{ CAPTURING("routes: [r]\n  destinations: []"), "f:2: listeners[0].destinations: capture ebpf wants at least one" },
+	{ CAPTURING("routes: [r]\n  destinations: [10.0.0.0/40]"),
+	  "f:5: listeners[0].destinations[0]: want an address or a block such as 10.0.0.0/8 or 2001:db8::/32" },
+	{ CAPTURING("routes: [r]\n  destinations: [10.0.0.0/8]\n  ports: [0]"),
+	  "f:6: listeners[0].ports[0]: 0 is out of range, want a whole number from 1 to 65535" },
+	{ CAPTURING("routes: [r]\n  destinations: [10.0.0.0/8]\n  failMode: never"),
+	  "f:6: listeners[0].failMode: want open or closed, not never" },
+	{ CAPTURING("protocol: udp\n  rules: [{backends: [{cluster: c}]}]\n  destinations: [10.0.0.0/8]"),
+	  "f:2: listeners[0].capture: ebpf is for TCP alone; for udp want tproxy" },
+	{ CAPTURING("protocol: http-proxy\n  destinations: [10.0.0.0/8]"),
+	  "f:2: listeners[0].capture: not for http-proxy, which clients dial themselves" },
+	{ CAPTURING("routes: [r]\n  destinations: [10.0.0.0/8, 10.1.2.3/8]"),
+	  "f:2: listeners[0].destinations: 10.0.0.0/8 is given twice, first in f:2" },
+	{ "listeners:\n- {name: a, capture: ebpf, destinations: [10.0.0.0/8], ports: [80, 81], routes: [r]}\n"
+	  "- {name: b, capture: ebpf, destinations: [10.9.0.0/16, 10.0.0.0/8], ports: [81], routes: [r]}\n",
+	  "f:3: listeners[1].destinations: 10.0.0.0/8 port 81 is given twice, first in f:2" },
+	{ ROUTED("destinations: [10.0.0.0/8]"), "f:2: listeners[0].destinations: only with capture ebpf" },
+	{ ROUTED("capture: tproxy\n  ports: [80]"), "f:2: listeners[0].ports: only with capture ebpf" },
+	{ ROUTED("failMode: open"), "f:2: listeners[0].failMode: only with capture ebpf" },
 	{ ROUTED("netFilters: [{type: waf}]"), "f:5: listeners[0].netFilters[0].type: want one of: proxy-protocol; not waf" },
 	{ ROUTED("tls: {}"), "f:5: listeners[0].tls: certificates is missing" },
 	{ ROUTED("tls: {certificates: []}"), "f:5: listeners[0].tls: certificates: want at least one" },
@@ -276,6 +331,7 @@ int main(void)
 		cmocka_unit_test(everything_of_a_listener),
 		cmocka_unit_test(rules_of_streams),
 		cmocka_unit_test(blocks),
+		cmocka_unit_test(captured_ranges),
 		cmocka_unit_test(access_logs),
 		cmocka_unit_test(what_is_wrong_is_said),
 		cmocka_unit_test(an_rpc_protocol),

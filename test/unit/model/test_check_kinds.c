@@ -206,6 +206,38 @@ static void test_listeners_for_others(void **state)
 	     "dispatch: protocol, tls, routes and rules are those of the listeners it accepts for");
 }
 
+static void listener_captures(struct listener *l, const struct listener_range *r, size_t n)
+{
+	l->socketless = true;
+	l->port = 0;
+	l->capture = CAPTURE_EBPF;
+	l->ranges = r;
+	l->nranges = n;
+}
+
+static void test_captured_ranges(void **state)
+{
+	const struct listener_range good[] = { { { facts_ip("10.99.0.0"), 112 }, 0 }, { { facts_ip("10.99.0.0"), 112 }, 80 },
+					       { { facts_ip("fd00:99::"), 64 }, 0 } },
+				    twice[] = { good[1], good[1] }, dirty = { { facts_ip("10.99.0.1"), 112 }, 0 };
+	const struct destination d = { facts_ip("10.96.0.7"), 80 };
+	struct sample s = sample();
+
+	(void)state;
+	listener_captures(s.l, good, 3);
+	refused(&s, FACT_KINDS, NULL);
+	CASE(l, listener_captures(s.l, twice, 2), "range 10.99.0.0/16 port 80 is listed twice");
+	CASE(l, listener_captures(s.l, &dirty, 1), "ranges[0].block: bits behind its length must be zero");
+	CASE(l, (listener_captures(s.l, good, 1), s.l->capture = CAPTURE_NONE),
+	     "ranges: of a listener without a socket they go with capture ebpf");
+	CASE(l, (listener_captures(s.l, good, 1), s.l->serves = &d, s.l->nserves = 1), "ranges: not beside serves");
+	CASE(l, (listener_captures(s.l, good, 1), s.l->port = 80),
+	     "socketless: without port, netns and dispatch, which are a socket's");
+	CASE(l, (listener_captures(s.l, good, 1), s.l->socketless = false, s.l->port = 80, s.l->capture = CAPTURE_NONE),
+	     "ranges: for a listener without a socket only");
+	CASE(l, s.l->capture = CAPTURE_EBPF, "capture ebpf: without a socket, or with dispatch");
+}
+
 /* NULL: both are taken. */
 static void second_refused(struct listener *a, struct listener *b, const char *words)
 {
@@ -319,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_clusters),
 		cmocka_unit_test(test_listeners),
 		cmocka_unit_test(test_listeners_for_others),
+		cmocka_unit_test(test_captured_ranges),
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_routes),
 	};
