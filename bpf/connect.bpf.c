@@ -135,7 +135,7 @@ static __always_inline void settle(const struct ask *ask, const struct answer *a
 		emit_error(REASON_AFFINITY_FULL, err);
 }
 
-/* The socket dials anew, and not a service: what it dialled before is over. */
+/* The socket dials anew, and nothing that is translated: what it dialled before is over. */
 static __always_inline int dial_other(struct bpf_sock_addr *ctx, __u32 reason)
 {
 	struct flow *f = flow_of(ctx, 0);
@@ -188,11 +188,11 @@ static __always_inline int dial(struct bpf_sock_addr *ctx, int family)
 	if (!ctl || !(ctl->flags & CTL_CONNECT))
 		return dial_other(ctx, REASON_DISABLED);
 	ask_load(ctx, family, &ask);
-	a.service_id = frontend_find(&ask);
+	destination_find(ctl, &ask, &a);
 	if (!a.service_id)
 		return dial_other(ctx, REASON_NO_SERVICE);
 	ask_complete(ctx, ctl, &ask, &c);
-	service_decide(ctl, &ask, &c, &a);
+	destination_decide(ctl, &ask, &c, &a);
 	settle(&ask, &a);
 	if (answer_unseen(&a) && (c.workload.flags & WORKLOAD_MANAGED))
 		emit_netns(&ask, c.cgroup);

@@ -58,7 +58,7 @@ int explain_decide(struct explain *ctx)
 	ask.now_ns = ctx->ask.now_ns ?: bpf_ktime_get_ns();
 	ask.client = client_id(&c, ctx->ask.netns, host_netns);
 	ask.netns = netns_key(ctx->ask.netns, host_netns);
-	explain_choose(&a, &ask, &c, ctl);
+	explain_choose(&a, &ask, &ctx->ask, &c, ctl);
 	answer_write(ctx, &ask, &c, &a);
 	return EXPLAIN_DONE;
 }

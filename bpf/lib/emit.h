@@ -2,7 +2,7 @@
 /* Ring-buffer records of the balancer, at the bounded rate of lib/error.h. */
 #pragma once
 
-#include "lib/service.h"
+#include "lib/range.h"
 #include "lib/error.h"
 
 static __always_inline void emit_refused(const struct ask *ask, const struct answer *a, __u64 cgroup)

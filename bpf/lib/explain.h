@@ -3,14 +3,20 @@
 #pragma once
 
 #include "kern/explain.h"
-#include "lib/service.h"
+#include "lib/range.h"
 
-/* Fills *a, which is zero, for a client that caller_find() found; ask->dry is set. */
-static __always_inline void explain_choose(struct answer *a, const struct ask *ask, const struct caller *c, const struct ctl *ctl)
+/* Fills *a, which is zero, for a client that caller_find() found; ask->dry is set, x has the entries of prefix_map. */
+static __always_inline void explain_choose(struct answer *a, const struct ask *ask, const struct explain_ask *x,
+					   const struct caller *c, const struct ctl *ctl)
 {
-	a->service_id = ctl->flags & CTL_CONNECT ? frontend_find(ask) : 0;
+	struct prefix own = x->own, any = x->any;
+
+	if (ctl->flags & CTL_CONNECT)
+		a->service_id = frontend_find(ask);
+	if (!a->service_id && ctl->flags & CTL_CONNECT && ctl->flags & CTL_RANGES && ask->proto == IPPROTO_TCP)
+		range_take(ask, &own, &any, a);
 	if (a->service_id)
-		service_decide(ctl, ask, c, a);
+		destination_decide(ctl, ask, c, a);
 	else
 		decided(a, VERDICT_PASS, ctl->flags & CTL_CONNECT ? REASON_NO_SERVICE : REASON_DISABLED);
 }

@@ -28,6 +28,9 @@ MAP(ARRAY, beat_map, __u32, __u64, WORKERS_MAX, BPF_F_MMAPABLE);
 /* owner: kern/pods */
 MAP(HASH, pod_map, __u64, struct pod_place, MAX_PODS, BPF_F_NO_PREALLOC);
 
+/* owner: kern/prefixes */
+MAP(LPM_TRIE, prefix_map, struct prefix_key, struct prefix, MAX_PREFIXES, BPF_F_NO_PREALLOC);
+
 /* owner: connect */
 MAP(ARRAY, rr_map, __u32, __u32, MAX_SERVICES_DFLT, 0);
 MAP(ARRAY, open_map, __u32, __s32, MAX_BACKENDS_DFLT, 0);

@@ -28,7 +28,7 @@ struct answer {
 	struct backend backend;
 	__u32 verdict;                              /* enum verdict */
 	__u32 reason;                               /* enum reason */
-	__u32 service_id;                           /* 0 = none */
+	__u32 service_id;                           /* 0 = none; ORIGIN_RANGE */
 	__u32 backend_id;                           /* 0 = none */
 	__u32 tries;                                /* slots looked at */
 	__u32 bad_table;                            /* 1 = the table and the service disagree */
@@ -114,7 +114,8 @@ static __always_inline __u32 decide_l7(const struct ctl *ctl, const struct ask *
 /* Was it for want of a listener in the client's namespace that the fail mode decided? */
 static __always_inline bool answer_unseen(const struct answer *a)
 {
-	return a->reason == REASON_L7_UNSEEN_OPEN || a->reason == REASON_L7_UNSEEN_CLOSED;
+	return a->reason == REASON_L7_UNSEEN_OPEN || a->reason == REASON_L7_UNSEEN_CLOSED ||
+	       a->reason == REASON_RANGE_UNSEEN_OPEN || a->reason == REASON_RANGE_UNSEEN_CLOSED;
 }
 
 static __always_inline bool backend_take(struct answer *a, __u32 id)
@@ -185,6 +186,8 @@ __noinline int service_decide(const struct ctl *ctl, const struct ask *ask, cons
 	return a->verdict;
 }
 
+/* ---- what a decision leaves behind ---------------------------------------------------------------------------- */
+
 static __always_inline void service_count(const struct answer *a)
 {
 	__u32 slot = a->service.slot;
@@ -201,12 +204,14 @@ static __always_inline void service_count(const struct answer *a)
 	__sync_fetch_and_add(&s->picked, 1);
 }
 
-/* What a decision leaves behind: the client's affinity and the service's counts. 0 or a negative errno. */
+/* What a decision leaves behind: the client's affinity and the service's counts; of a range nothing. 0 or a negative errno. */
 static __always_inline long service_commit(const struct ask *ask, const struct answer *a)
 {
 	struct affinity_key key = { .client = ask->client, .service = a->service_id };
 	struct affinity new = { .used_ns = ask->now_ns, .backend = a->backend_id };
 
+	if (a->service_id == ORIGIN_RANGE)
+		return 0;
 	service_count(a);
 	if (a->verdict != VERDICT_BACKEND || !(a->service.flags & SERVICE_AFFINITY))
 		return 0;
@@ -216,7 +221,8 @@ static __always_inline long service_commit(const struct ask *ask, const struct a
 /* What the application reads instead of EPERM: closed by fail mode, or nobody there. */
 static __always_inline int verdict_errno(const struct answer *a)
 {
-	bool closed = a->reason == REASON_L7_CLOSED || a->reason == REASON_L7_UNSEEN_CLOSED;
+	bool closed = a->reason == REASON_L7_CLOSED || a->reason == REASON_L7_UNSEEN_CLOSED ||
+		      a->reason == REASON_RANGE_CLOSED || a->reason == REASON_RANGE_UNSEEN_CLOSED;
 
 	return closed ? -ECONNREFUSED : -EHOSTUNREACH;
 }

@@ -22,11 +22,12 @@ struct explain_ask {
 	__u64 netns;                                /* cookie of the client's namespace; 0 = the host's */
 	__u64 now_ns;                               /* CLOCK_MONOTONIC; 0 = now */
 	__u64 cgroup[CGROUP_LEVELS];                /* ids of the client's cgroups, level 1 first; 0 beyond the deepest */
+	struct prefix own, any;                     /* of prefix_map for the port and for any; read_explain() fills them in */
 };
-_Static_assert(sizeof(struct explain_ask) == 168, "");
+_Static_assert(sizeof(struct explain_ask) == 184, "");
 
 struct explain_answer {
-	struct service service;                     /* zero if there is none */
+	struct service service;                     /* zero if there is none; see SERVICE_RANGE */
 	struct backend backend;                     /* zero if none was chosen */
 	struct workload workload;                   /* of the client: tells whether it may be short-circuited; zero = none */
 	struct addr16 target_addr;                  /* where the connection goes; zero unless path says so */
@@ -34,7 +35,7 @@ struct explain_answer {
 	__u64 cgroup;                               /* of the client's workload, else its deepest */
 	__u32 verdict;                              /* enum verdict */
 	__u32 reason;                               /* enum reason */
-	__u32 service_id, backend_id;               /* 0 = none */
+	__u32 service_id, backend_id;               /* 0 = none; ORIGIN_RANGE */
 	__u32 path;                                 /* enum explain_path; NONE = the address is left alone, or refused */
 	__s32 err;                                  /* what connect() returns: 0 or a negative errno */
 	__u32 tries;                                /* table slots looked at */

@@ -25,4 +25,5 @@
 #define MAX_WORKLOADS_DFLT 16384
 
 #define MAX_PODS 4096               /* network namespaces with a listener of the proxy */
+#define MAX_PREFIXES 16384          /* ranges of listeners with `capture: ebpf` */
 #define MAX_ODST 16384              /* connections between their SYN and the proxy's question */

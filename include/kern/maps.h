@@ -29,6 +29,7 @@ enum ctl_flag {
 	CTL_LEAVE_MAP = 1u << 4,                    /* the self-test showed that leaving the sockhash is right here */
 	CTL_UNMANAGED_OK = 1u << 5,                 /* sockets of no declared workload count as managed */
 	CTL_SELFTEST = 1u << 6,                     /* the self-test's own maps: its sockets are what matters */
+	CTL_RANGES = 1u << 7,                       /* prefix_map has entries */
 };
 
 /* How a reader knows its unread redirected bytes: by their count, by an empty queue only, not at all. */
@@ -78,6 +79,7 @@ enum service_flag {
 	SERVICE_L7 = 1u << 0,                       /* has routes: belongs to the proxy */
 	SERVICE_FAIL_CLOSED = 1u << 1,              /* refused while no worker beats */
 	SERVICE_AFFINITY = 1u << 2,                 /* sessionAffinity: ClientIP */
+	SERVICE_RANGE = 1u << 3,                    /* in answers only, a captured range: off is its bits, slot its port */
 };
 
 /*
@@ -96,6 +98,31 @@ struct service {
 	__u32 slot;                                 /* dense index: rr_map, and its statistics */
 };
 _Static_assert(sizeof(struct service) == 24, "");
+
+/*
+ * prefix_map LPM_TRIE: destinations of listeners with `capture: ebpf`, asked over TCP where there is no service. A port is
+ * matched whole or not at all: a lookup asks with the one that was dialled and once more with 0, and the longer prefix of
+ * the two wins; at equal length the one with the port. IPv4 is in no range of IPv6. owner: kern/prefixes
+ */
+#define PREFIX_HEAD_BITS 32                         /* port and pad */
+struct prefix_key {
+	__u32 bits;                                 /* of what follows: PREFIX_HEAD_BITS, and those of the address */
+	__be16 port;                                /* network order; 0 = any */
+	__u16 pad;
+	struct addr16 addr;                         /* zero behind its bits */
+};
+struct prefix {
+	__u8 bits;                                  /* of the address, of 128: an IPv4 /8 is 104 */
+	__u8 flags;                                 /* enum service_flag */
+	__u16 served;                               /* 1 = the proxy has its listener */
+	__be16 port;                                /* as in the key */
+	__u16 pad;
+};
+_Static_assert(sizeof(struct prefix_key) == 24, "");
+_Static_assert(sizeof(struct prefix) == 8, "");
+
+#define PREFIX_NONE 255                             /* as bits, outside of the map: no entry */
+#define ORIGIN_RANGE 0xffffffffu                    /* in place of a service's id: a captured range */
 
 enum backend_state { BACKEND_ACTIVE, BACKEND_DRAINING };
 
@@ -143,7 +170,7 @@ struct origin {
 	struct addr16 backend_addr;
 	__be16 vip_port;                            /* network order */
 	__be16 backend_port;                        /* network order */
-	__u32 service;                              /* 0 = empty */
+	__u32 service;                              /* 0 = empty; ORIGIN_RANGE */
 	__u32 backend;
 	__u32 pad;
 };

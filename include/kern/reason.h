@@ -59,7 +59,14 @@
 	X(L7_UNSEEN_CLOSED, LB, "l7_unseen_closed",                                                                    \
 	  "service has routes, the proxy has no listener in the client's namespace, failMode closed: ECONNREFUSED")    \
 	X(ODST_FULL, ERR, "odst_full", "what a client dialled could not be kept for the proxy, which will refuse it") \
-	X(MEMORY, SC, "memory", "the node's TCP memory is under pressure (net.ipv4.tcp_mem): went to the stack")
+	X(MEMORY, SC, "memory", "the node's TCP memory is under pressure (net.ipv4.tcp_mem): went to the stack")       \
+	X(RANGE_PROXY, LB, "range_proxy", "in a range that a listener captures: sent to the proxy")                    \
+	X(RANGE_OPEN, LB, "range_open", "in a captured range, no live proxy, failMode open: left alone")               \
+	X(RANGE_CLOSED, LB, "range_closed", "in a captured range, no live proxy, failMode closed: ECONNREFUSED")       \
+	X(RANGE_UNSEEN_OPEN, LB, "range_unseen_open",                                                                  \
+	  "in a captured range, the proxy has no listener in the client's namespace, failMode open: left alone")       \
+	X(RANGE_UNSEEN_CLOSED, LB, "range_unseen_closed",                                                              \
+	  "in a captured range, the proxy has no listener in the client's namespace, failMode closed: ECONNREFUSED")
 
 enum reason_class { REASON_CLASS_LB, REASON_CLASS_SC, REASON_CLASS_ERR };
 

@@ -59,6 +59,14 @@ static bool adopt_workload(void *arg, const void *key, void *value)
 	return true;
 }
 
+static bool adopt_prefix(void *arg, const void *key, void *value)
+{
+	struct adopting *a = arg;
+
+	prefixes_adopt(&a->k->prefixes, key, value);
+	return true;
+}
+
 /* The map to read from: the old one while it is there. */
 static int from_fd(struct load *l, const char *name)
 {
@@ -153,6 +161,8 @@ int adopt_maps(struct kern *k, struct err *e)
 			remove_nonsense(&a);
 		}
 	}
+	/* One of another layout begins empty. */
+	each_entry(load_fd(l, "prefix_map"), adopt_prefix, &a);
 	vec_fini(&a.frontends);
 	vec_fini(&a.services);
 	vec_fini(&a.backends);

@@ -20,6 +20,7 @@
 #include "kern/events.h"
 #include "kern/kern_priv.h"
 #include "kern/sweep.h"
+#include "model/diff.h"
 #include "weft/log.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -112,6 +113,7 @@ static uint32_t flags_of(const struct kern *k)
 	f |= k->conf.assume_no_splice || k->verdict.splice_safe ? CTL_NO_SPLICE : 0;
 	f |= k->verdict.leave_map ? CTL_LEAVE_MAP : 0;
 	f |= short_circuit_on(k) ? CTL_SHORT_CIRCUIT : 0;
+	f |= k->prefixes.written ? CTL_RANGES : 0;
 	return f;
 }
 
@@ -275,6 +277,7 @@ static int open_parts(struct kern *k, struct err *e)
 	if (err)
 		goto close_pins;
 	workloads_init(&k->workloads, k->root, k->cgroup);
+	prefixes_init(&k->prefixes);
 	err = apply_open(&k->apply, &k->load, k->conf.verify, e);
 	if (!err)
 		err = adopt_maps(k, e);
@@ -302,6 +305,8 @@ void kern_unload(struct kern *k)
 	apply_close(&k->apply);
 	workloads_fini(&k->workloads);
 	memset(&k->workloads, 0, sizeof(k->workloads));
+	prefixes_fini(&k->prefixes);
+	k->prefixes = (struct prefixes){ 0 };
 	load_close(&k->load);
 	pins_close(&k->pins);
 	k->loaded = k->attached = false;
@@ -409,6 +414,9 @@ static void judge_step(struct kern *k)
 	} else if (k->workloads.failed) {
 		snprintf(k->degraded, sizeof(k->degraded), "%u workloads could not be written to workload_map",
 			 k->workloads.failed);
+	} else if (k->prefixes.failed) {
+		snprintf(k->degraded, sizeof(k->degraded), "%u captured ranges could not be written to prefix_map (%s)",
+			 k->prefixes.failed, strerror(-k->prefixes.failed_err));
 	}
 	gauges(k);
 }
@@ -475,13 +483,14 @@ static void own_workload(struct kern *k)
 
 int kern_sync(struct kern *k, const struct snapshot *s, const struct diff *d, struct err *e)
 {
+	bool whole = !d || k->full_next;
 	struct plan p;
 	int err;
 
 	if (!k->loaded)
 		return 0;
 	stat_add(&k->stat.syncs, 1);
-	if (!d || k->full_next)
+	if (whole)
 		plan_all(&p, &k->st, s, k->served);
 	else
 		plan_diff(&p, &k->st, s, d, k->served);
@@ -490,6 +499,8 @@ int kern_sync(struct kern *k, const struct snapshot *s, const struct diff *d, st
 	run_again(k, s);
 	workloads_sync(&k->workloads, &k->apply, s);
 	own_workload(k);
+	if (whole || k->prefixes.failed || d->facts[FACT_LISTENER].n)
+		captured_sync(k, s);
 	/* Also when attaching fails: what kern_retry() goes on with is this snapshot. */
 	k->synced = snapshot_number(s);
 	err = k->attached ? 0 : attach(k, e);
@@ -512,6 +523,8 @@ int kern_retry(struct kern *k, const struct snapshot *s)
 		run(k, &p);
 		run_again(k, s);
 	}
+	if (k->prefixes.failed)
+		captured_sync(k, s);
 	if (k->attached && load_adrift(&k->load)) {
 		k->attached = false;
 		log_error("kernel", "cgroup %s was removed or replaced: nothing is attached", k->cgroup);

@@ -93,12 +93,15 @@ struct kern_verdict {
 	X(GAUGE, table_slots, "slots of the balancing table in use, with those that wait for a grace period")          \
 	X(GAUGE, table_frags, "free ranges of the balancing table")                                                    \
 	X(GAUGE, stale, "services whose entries are behind the snapshot")                                              \
+	X(GAUGE, ranges, "captured ranges of listeners in the kernel")                                                  \
+	X(GAUGE, ranges_served, "of those, the ones whose clients are sent to the proxy while it lives")                \
 	X(GAUGE, pods, "network namespaces whose clients are sent to the proxy for services with routes")              \
 	X(GAUGE, workloads, "workloads in the kernel")                                                                 \
 	X(GAUGE, workloads_missing, "workloads whose cgroup does not exist")                                           \
 	X(GAUGE, orphan_frontends, "frontends of no service, at the last sweep")                                       \
 	X(GAUGE, orphan_services, "services unknown to the agent, at the last sweep")                                  \
 	X(GAUGE, orphan_backends, "backends unknown to the agent, at the last sweep")                                  \
+	X(GAUGE, orphan_prefixes, "captured ranges of no listener, at the last sweep")                                  \
 	X(GAUGE, orphan_slots, "table slots that name no backend, at the last sweep")                                  \
 	X(GAUGE, orphan_pairs, "pairs whose sockets are gone, at the last sweep")                                      \
 	X(GAUGE, orphan_affinity, "live affinity entries of services that are gone, at the last sweep")                \
@@ -159,6 +162,10 @@ int kern_set_workers(struct kern *k, uint32_t n);
 void kern_set_served(struct kern *k,
 		     enum kern_served (*fn)(void *arg, const struct service_fact *f, const struct service_port *p), void *arg);
 int kern_served_changed(struct kern *k);        /* fn would answer otherwise than before */
+/* Every worker of the proxy has that snapshot: what its listeners capture is sent there from now on. */
+void kern_adopted(struct kern *k, uint64_t snapshot);
+/* Why captured ranges are left to their fail mode, whatever the proxy does; NULL: they are not. Lives until the next call. */
+const char *kern_ranges_off(const struct kern *k);
 /* A new descriptor of the pinned beat_map (for the proxy, by SCM_RIGHTS); -errno. The caller closes it. */
 int kern_beat_fd(struct kern *k);
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* struct kern, for the files that share it: kern, adopt, events, read, sweep, detach. */
+/* struct kern, for the files that share it: kern, adopt, captured, events, read, sweep, detach. */
 #pragma once
 #include "event/timer.h"
 #include "kern/apply.h"
@@ -8,6 +8,7 @@
 #include "kern/events.h"
 #include "kern/features.h"
 #include "kern/kern.h"
+#include "kern/prefixes.h"
 #include "kern/workloads.h"
 
 #define kern_MAGIC 0x6b65726eu
@@ -33,7 +34,7 @@ struct kern_sweep {
 	uint8_t stage;                          /* which map */
 	bool in_map;
 	uint32_t walked;                        /* entries of this map */
-	char key[sizeof(struct frontend_key)];  /* last one seen; the widest key */
+	char key[sizeof(struct prefix_key)];    /* last one seen; the widest key */
 	uint32_t found[8];                      /* orphans of this round, by stage */
 };
 
@@ -54,6 +55,8 @@ struct kern {
 	struct apply apply;
 	struct kern_state st;
 	struct workloads workloads;
+	struct prefixes prefixes;
+	bool prefixes_said;                     /* that they are left to their fail mode, and why */
 	struct kern_events events;
 	struct kern_sweep sweep;
 	struct kern_verdict verdict;
@@ -73,6 +76,8 @@ struct kern {
 
 /* adopt.c: the state and the workloads from the maps of an earlier agent. */
 int adopt_maps(struct kern *k, struct err *e);
+/* captured.c: ranges of the snapshot's listeners are in the map, as far as they can be written. */
+void captured_sync(struct kern *k, const struct snapshot *s);
 /* events.c */
 int events_open(struct kern *k, struct err *e);
 void events_close(struct kern *k);

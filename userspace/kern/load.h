@@ -32,6 +32,7 @@ enum load_group {
 	X(workload_map, workloads, CONFIG, "kern/apply")                                                               \
 	X(beat_map, none, FROZEN, "proxy workers")                                                                     \
 	X(pod_map, none, LEARNED, "kern/pods")                                                                         \
+	X(prefix_map, none, LOST, "kern/prefixes")                                                                     \
 	X(odst_map, none, LEARNED, "capture")                                                                          \
 	X(rr_map, services, LEARNED, "connect")                                                                        \
 	X(open_map, backends, LEARNED, "connect")                                                                      \

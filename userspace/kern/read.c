@@ -96,6 +96,13 @@ bool read_service(struct kern *k, uint32_t id, struct read_service *out)
 	return u;
 }
 
+const struct prefix *read_range(const struct kern *k, const struct listener_range *r)
+{
+	struct prefix_key key = prefixes_key(r);
+
+	return k->loaded ? prefixes_find(&k->prefixes, &key) : NULL;
+}
+
 static void fill_backend(struct kern *k, const struct back *b, struct read_backend *out)
 {
 	const struct unit *u = state_unit(&k->st, b->service);
@@ -185,6 +192,16 @@ int read_pairs(struct kern *k, read_pair_fn *fn, void *arg)
 
 /* ---- explain ----------------------------------------------------------------------------------------------- */
 
+static struct prefix prefix_of(const struct kern *k, const struct explain_ask *x, uint16_t port)
+{
+	struct prefix_key key = { .bits = PREFIX_HEAD_BITS + 128, .port = port, .addr = x->addr };
+	struct prefix p;
+
+	if (bpf_map_lookup_elem(fd_of(k, "prefix_map"), &key, &p))
+		p = (struct prefix){ .bits = PREFIX_NONE };
+	return p;
+}
+
 int read_explain(struct kern *k, struct explain *x)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, o, .ctx_in = x, .ctx_size_in = sizeof(*x));
@@ -192,5 +209,7 @@ int read_explain(struct kern *k, struct explain *x)
 
 	if (!p)
 		return -ENOTSUP;
+	x->ask.own = prefix_of(k, &x->ask, x->ask.port);
+	x->ask.any = prefix_of(k, &x->ask, 0);
 	return bpf_prog_test_run_opts(p->fd, &o) ? -errno : 0;
 }

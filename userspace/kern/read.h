@@ -29,6 +29,9 @@ typedef bool read_service_fn(void *arg, const struct read_service *s);
 int read_services(struct kern *k, read_service_fn *fn, void *arg);
 bool read_service(struct kern *k, uint32_t id, struct read_service *out);
 
+/* What prefix_map says of a listener's range; NULL: it is not there. Lives until the next kern_sync(). */
+const struct prefix *read_range(const struct kern *k, const struct listener_range *r);
+
 struct read_backend {
 	struct slice cluster;
 	uint32_t id;                            /* key of backend_map */

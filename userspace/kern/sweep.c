@@ -70,6 +70,13 @@ static bool orphan_affinity(struct kern *k, const void *key, void *value)
 	       (!state_unit(&k->st, a->service) || !state_back(&k->st, v->backend));
 }
 
+static bool orphan_prefix(struct kern *k, const void *key, void *value)
+{
+	const struct prefix *p = prefixes_find(&k->prefixes, key);
+
+	return !p || memcmp(p, value, sizeof(*p));
+}
+
 static int repair_front(struct kern *k, const void *key)
 {
 	const struct front *f = table_get(&k->st.fronts, (struct slice){ key, sizeof(f->key) });
@@ -91,11 +98,20 @@ static int repair_back(struct kern *k, const void *key)
 	return apply_remove(&k->apply, PLAN_BACKEND, key);
 }
 
+static int repair_prefix(struct kern *k, const void *key)
+{
+	const struct prefix *p = prefixes_find(&k->prefixes, key);
+	int fd = load_fd(&k->load, "prefix_map");
+
+	return p ? bpf_map_update_elem(fd, key, p, BPF_ANY) : bpf_map_delete_elem(fd, key);
+}
+
 #define GAUGE(f) offsetof(struct kern_stat, f)
 static const struct stage stages[] = {
 	{ "frontend_map", "frontends of no service", orphan_front, repair_front, GAUGE(orphan_frontends) },
 	{ "service_map", "services unknown to the agent", orphan_service, repair_service, GAUGE(orphan_services) },
 	{ "backend_map", "backends unknown to the agent", orphan_back, repair_back, GAUGE(orphan_backends) },
+	{ "prefix_map", "captured ranges of no listener", orphan_prefix, repair_prefix, GAUGE(orphan_prefixes) },
 	{ "pair_map", "pairs whose sockets are gone", orphan_pair, NULL, GAUGE(orphan_pairs) },
 	{ "affinity_map", "affinities of what is gone", orphan_affinity, NULL, GAUGE(orphan_affinity) },
 };

@@ -153,6 +153,22 @@ void rig_frontend(struct rig *r, const char *addr, int port, int proto, uint32_t
 	put(r->con->maps.frontend_map, &key, &f);
 }
 
+void rig_frontend_gone(struct rig *r, const char *addr, int port, int proto)
+{
+	struct frontend_key key = { .addr = addr_of(addr), .port = htons(port), .proto = proto };
+
+	must(!bpf_map_delete_elem(bpf_map__fd(r->con->maps.frontend_map), &key));
+}
+
+void rig_prefix(struct rig *r, const char *addr, int bits, int port, struct prefix v)
+{
+	struct prefix_key key = { .bits = PREFIX_HEAD_BITS + bits, .port = htons(port), .addr = addr_of(addr) };
+
+	v.bits = bits;
+	v.port = key.port;
+	put(r->con->maps.prefix_map, &key, &v);
+}
+
 void rig_backend_is(struct rig *r, uint32_t id, bool six, int server, int state, uint32_t weight)
 {
 	struct backend be = { .port = htons(SERVER_PORT), .state = state, .slot = id, .weight = weight };
@@ -308,6 +324,15 @@ static void lineage(__u64 *ids)
 	}
 }
 
+static struct prefix prefix_of(struct rig *r, const struct explain_ask *x, uint16_t port)
+{
+	struct prefix_key key = { .bits = PREFIX_HEAD_BITS + 128, .port = port, .addr = x->addr };
+	struct prefix p = { .bits = PREFIX_NONE };
+
+	bpf_map_lookup_elem(bpf_map__fd(r->con->maps.prefix_map), &key, &p);
+	return p;
+}
+
 struct explain_answer rig_explain(struct rig *r, const char *addr, int port, int proto, uint32_t rnd)
 {
 	struct explain e = { .ask = { .addr = addr_of(addr), .port = htons(port), .proto = proto, .rnd = rnd } };
@@ -315,6 +340,8 @@ struct explain_answer rig_explain(struct rig *r, const char *addr, int port, int
 
 	e.ask.netns = world_netns();
 	lineage(e.ask.cgroup);
+	e.ask.own = prefix_of(r, &e.ask, e.ask.port);
+	e.ask.any = prefix_of(r, &e.ask, 0);
 	must(!bpf_prog_test_run_opts(bpf_program__fd(r->exp->progs.explain_decide), &opts));
 	must(!opts.retval);
 	return e.answer;

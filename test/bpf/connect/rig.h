@@ -56,6 +56,7 @@ void rig_ctl(struct rig *r, struct ctl ctl);
 struct ctl rig_ctl_default(void);
 
 void rig_frontend(struct rig *r, const char *addr, int port, int proto, uint32_t service);
+void rig_frontend_gone(struct rig *r, const char *addr, int port, int proto);
 /* server i as backend `id`; family by `six`. */
 void rig_backend(struct rig *r, uint32_t id, bool six, int server);
 void rig_backend_is(struct rig *r, uint32_t id, bool six, int server, int state, uint32_t weight);
@@ -65,6 +66,8 @@ void rig_backend_gone(struct rig *r, uint32_t id);
 #define IDS(...) (const uint32_t[]){ __VA_ARGS__ }, sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t)
 /* The service's table is ids[0..n); svc.off, .n and .slot are filled in here. */
 void rig_service(struct rig *r, uint32_t id, struct service svc, const uint32_t *ids, uint32_t n);
+/* A captured range of `bits` of 128; port 0: any. ctl's flag is the caller's. */
+void rig_prefix(struct rig *r, const char *addr, int bits, int port, struct prefix v);
 void rig_workload(struct rig *r, uint64_t cgroup, uint32_t flags);
 /* The proxy listens in the test's namespace; NULL: not in this family. Both NULL: nowhere. */
 void rig_pod(struct rig *r, const char *v4, const char *v6, uint16_t port);

@@ -108,7 +108,7 @@ static long entries(struct rig *r)
 	return n;
 }
 
-static void each_family_tells_what_was_dialled(void **state)
+static void each_family(struct rig *r, uint32_t reason)
 {
 	static const struct {
 		const char *dialled, *own, *peer, *said; /* own: as the kernel chooses it on loopback */
@@ -118,15 +118,13 @@ static void each_family_tells_what_was_dialled(void **state)
 		{ VIP6, OWN6, VIP6 " 80", VIP6 " 80", true },
 		{ "::ffff:" VIP, "::ffff:127.0.0.1", "::ffff:" VIP " 80", VIP " 80", false },
 	};
-	struct rig *r = *state;
 	int listens[2] = { listener(OWN, 0), listener(OWN6, 0) };
 
-	service(r);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int fd = dial(cases[i].dialled, 80, SOCK_STREAM), got = accept(listens[cases[i].six], NULL, NULL);
 
 		assert_true(fd >= 0 && got >= 0);
-		rig_took(r, REASON_L7_PROXY, 1);
+		rig_took(r, reason, 1);
 		assert_string_equal(own_of(fd), cases[i].own);
 		assert_string_equal(peer_of(fd), cases[i].peer);
 		assert_string_equal(original(got, cases[i].six), cases[i].said);
@@ -138,6 +136,29 @@ static void each_family_tells_what_was_dialled(void **state)
 	}
 	close(listens[0]);
 	close(listens[1]);
+}
+
+static void each_family_tells_what_was_dialled(void **state)
+{
+	service(*state);
+	each_family(*state, REASON_L7_PROXY);
+}
+
+/* Where there is no service, but a range that a listener captures. */
+static void in_a_range_too(void **state)
+{
+	struct ctl ctl = rig_ctl_default();
+	struct rig *r = *state;
+
+	service(r);
+	rig_frontend_gone(r, VIP, 80, IPPROTO_TCP);
+	rig_frontend_gone(r, VIP6, 80, IPPROTO_TCP);
+	rig_prefix(r, "10.0.0.0", 96 + 8, 0, (struct prefix){ .served = 1, .flags = SERVICE_FAIL_CLOSED });
+	rig_prefix(r, "fd00::", 8, 80, (struct prefix){ .served = 1, .flags = SERVICE_FAIL_CLOSED });
+	ctl.nworkers = 1;
+	ctl.flags |= CTL_RANGES;
+	rig_ctl(r, ctl);
+	each_family(r, REASON_RANGE_PROXY);
 }
 
 static void a_nonblocking_and_a_bound_client_too(void **state)
@@ -298,6 +319,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(each_family_tells_what_was_dialled),
+		RIG_TEST(in_a_range_too),
 		RIG_TEST_HOST(each_family_tells_what_was_dialled),
 		RIG_TEST(a_nonblocking_and_a_bound_client_too),
 		RIG_TEST(an_mptcp_client_too),

@@ -340,6 +340,52 @@ static void services_with_routes_go_to_a_living_proxy(void **state)
 	close(proxy);
 }
 
+/* A range: to the proxy, past it, or refused; a service in it goes before it, and weft itself is left alone. */
+static void captured_ranges(void **state)
+{
+	struct rig *r = *state;
+	struct ctl ctl = rig_ctl_default();
+	int proxy = sock(VIP, SOCK_STREAM), fd;
+	struct sockaddr_storage sa;
+	socklen_t len = sa_make(&sa, "127.0.0.1", 0);
+
+	assert_int_equal(bind(proxy, (void *)&sa, len), 0);
+	assert_int_equal(listen(proxy, 4), 0);
+	assert_int_equal(getsockname(proxy, (void *)&sa, &len), 0);
+	rig_pod(r, "127.0.0.1", NULL, ntohs(((struct sockaddr_in *)&sa)->sin_port));
+	ctl.nworkers = 2;
+	ctl.flags |= CTL_RANGES;
+	ctl.own_cgroup = cgroup_make("own/deeper");
+	rig_ctl(r, ctl);
+	beat(r, 1, now_ns());
+	service_of_four(r, SVC(0));
+	rig_prefix(r, "10.96.0.0", 96 + 16, 0, (struct prefix){ .served = 1 });
+	rig_prefix(r, "10.96.5.0", 96 + 24, 81, (struct prefix){ .flags = SERVICE_FAIL_CLOSED });
+	rig_forget(r);
+	assert_in_range(server_of_next(), 0, NBACKENDS - 1);
+	rig_took(r, REASON_TRANSLATED, 1);
+	fd = dial("10.96.5.1", 80, SOCK_STREAM);
+	assert_true(fd >= 0);
+	assert_string_equal(peer_of(fd), "10.96.5.1 80");
+	close(accept(proxy, NULL, NULL));
+	rig_took(r, REASON_RANGE_PROXY, 1);
+	assert_int_equal(rig_explain(r, "10.96.5.1", 80, IPPROTO_TCP, 1).path, EXPLAIN_PATH_PROXY);
+	assert_int_equal(dial("10.96.5.1", 81, SOCK_STREAM), -ECONNREFUSED);
+	rig_took(r, REASON_RANGE_CLOSED, 1);
+	assert_int_equal(rig_explain(r, "10.96.5.1", 81, IPPROTO_TCP, 1).err, -ECONNREFUSED);
+	cgroup_enter("own/deeper");
+	assert_int_equal(dial("10.96.5.1", 81, SOCK_STREAM), -ENETUNREACH);
+	rig_took(r, REASON_EXEMPT, 1);
+	assert_int_equal(rig_explain(r, "10.96.5.1", 81, IPPROTO_TCP, 1).reason, REASON_EXEMPT);
+	cgroup_enter("");
+	beat(r, 1, now_ns() - 2000000000ull);
+	assert_int_equal(dial("10.96.5.1", 80, SOCK_STREAM), -ENETUNREACH);
+	rig_took(r, REASON_RANGE_OPEN, 1);
+	assert_int_equal(rig_explain(r, "10.96.5.1", 80, IPPROTO_TCP, 1).reason, REASON_RANGE_OPEN);
+	close(fd);
+	close(proxy);
+}
+
 /* Where the proxy has no listener the fail mode decides, and the agent hears of it if it is a workload's. */
 static void the_proxy_is_out_of_reach_of_other_namespaces(void **state)
 {
@@ -423,6 +469,7 @@ int main(void)
 		RIG_TEST(the_nearest_workload_counts),
 		RIG_TEST(services_with_routes_follow_their_fail_mode),
 		RIG_TEST_HOST(services_with_routes_go_to_a_living_proxy),
+		RIG_TEST_HOST(captured_ranges),
 		RIG_TEST(the_proxy_is_out_of_reach_of_other_namespaces),
 		RIG_TEST(explaining_changes_nothing),
 		RIG_TEST(explain_samples_the_whole_table),

@@ -21,10 +21,13 @@
 #define ROUNDS 5
 #define MANY 10000
 
-/* Mean ns of connect4 over the fastest of some rounds; port: 53 is the service. UDP, so that nothing else is measured. */
-static double cost(struct rig *r, const char *addr, int port)
+/*
+ * Mean ns of connect4 over the fastest of some rounds; port: 53 is the service. UDP dials again and again by one socket, so
+ * that nothing else is measured; nobody answers TCP, whose connect() ends behind the hook.
+ */
+static double cost(struct rig *r, const char *addr, int port, int type)
 {
-	int prog = bpf_program__fd(r->con->progs.connect4_svc), fd = sock(addr, SOCK_DGRAM);
+	int prog = bpf_program__fd(r->con->progs.connect4_svc), fd = sock(addr, type);
 	struct bpf_prog_info was, now;
 	double best = 1e9, mean;
 
@@ -35,7 +38,7 @@ static double cost(struct rig *r, const char *addr, int port)
 		memset(&now, 0, sizeof(now));
 		assert_int_equal(bpf_obj_get_info_by_fd(prog, &was, &len), 0);
 		for (int i = 0; i < DIALS; i++)
-			assert_int_equal(dial_on(fd, addr, port), 0);
+			assert_int_equal(dial_on(fd, addr, port), type == SOCK_DGRAM ? 0 : -ENETUNREACH);
 		assert_int_equal(bpf_obj_get_info_by_fd(prog, &now, &len), 0);
 		mean = (double)(now.run_time_ns - was.run_time_ns) / (now.run_cnt - was.run_cnt);
 		best = mean < best ? mean : best;
@@ -68,11 +71,11 @@ static void the_cost_does_not_grow_with_the_services(void **state)
 		skip();
 	}
 	services(r, 0, 1);
-	one = cost(r, VIP, 53);
-	other_one = cost(r, "127.0.0.1", 53);
+	one = cost(r, VIP, 53, SOCK_DGRAM);
+	other_one = cost(r, "127.0.0.1", 53, SOCK_DGRAM);
 	services(r, 1, MANY);
-	many = cost(r, VIP, 53);
-	other_many = cost(r, "127.0.0.1", 53);
+	many = cost(r, VIP, 53, SOCK_DGRAM);
+	other_many = cost(r, "127.0.0.1", 53, SOCK_DGRAM);
 	close(stats);
 	print_message("connect4: %.0f ns with 1 service, %.0f with %d; another address %.0f, %.0f\n", one, many, MANY,
 		      other_one, other_many);
@@ -80,10 +83,44 @@ static void the_cost_does_not_grow_with_the_services(void **state)
 	assert_true(other_many < 2 * other_one + 300);
 }
 
+/* In many branches of the trie, with a port and without. */
+static void ranges(struct rig *r, uint32_t n)
+{
+	char addr[32];
+
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(addr, sizeof(addr), "10.%u.%u.0", 128 + i / 250, i % 250);
+		rig_prefix(r, addr, 96 + 24, i & 1 ? 80 : 0, (struct prefix){ 0 });
+	}
+}
+
+static void the_cost_does_not_grow_with_the_ranges(void **state)
+{
+	int stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	struct ctl ctl = rig_ctl_default();
+	struct rig *r = *state;
+	double none, one, many, in;
+
+	if (stats < 0)
+		skip();
+	none = cost(r, "192.0.2.1", 53, SOCK_STREAM);
+	ranges(r, 1);
+	ctl.flags |= CTL_RANGES;
+	rig_ctl(r, ctl);
+	one = cost(r, "192.0.2.1", 53, SOCK_STREAM);
+	ranges(r, MANY);
+	many = cost(r, "192.0.2.1", 53, SOCK_STREAM);
+	in = cost(r, "10.130.7.9", 53, SOCK_STREAM);
+	close(stats);
+	print_message("connect4: %.0f ns without ranges, %.0f with one, %.0f with %d; in one %.0f\n", none, one, many, MANY, in);
+	assert_true(many < 2 * one + 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(the_cost_does_not_grow_with_the_services),
+		RIG_TEST(the_cost_does_not_grow_with_the_ranges),
 	};
 
 	return rig_main("connect: cost", tests, sizeof(tests) / sizeof(tests[0]));

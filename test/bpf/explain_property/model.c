@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "weft/conf.h"
 #include "weft/registry.h"
 #include "weft/str.h"
 
@@ -112,6 +113,31 @@ static void put_service(struct store_tx *tx, struct rand *r, unsigned m, unsigne
 	store_put(tx, &f->fact);
 }
 
+/* The addresses of a model's services are in three blocks of 8 bits each: a range in one of them, or all of it. */
+static void put_listener(struct store_tx *tx, struct rand *r, unsigned m, unsigned i)
+{
+	static const uint8_t bits[] = { 120, 124, 128 };
+	char name[32];
+	struct listener *l = (struct listener *)fact_new(FACT_LISTENER, text(name, sizeof(name), "l", m, i), &mark);
+	struct listener_range *v = fact_alloc(&l->fact, sizeof(*v));
+	struct slice *route = fact_alloc(&l->fact, sizeof(*route));
+	struct addr16 a = service_addr(m, rand_below(r, MODEL_SERVICES), i);
+
+	memcpy(v->block.ip.b, a.b, sizeof(a.b));
+	v->block.bits = bits[rand_below(r, 3)];
+	ip_block_mask(&v->block);
+	v->port = chance(r, 50) ? (chance(r, 50) ? 80 : 8000) : 0;
+	*route = SLICE_LIT("r");
+	l->protocol = SLICE_LIT("http");
+	l->routes = route;
+	l->ranges = v;
+	l->nranges = l->nroutes = 1;
+	l->socketless = true;
+	l->capture = CAPTURE_EBPF;
+	l->fail = chance(r, 50) ? FAIL_OPEN : FAIL_CLOSED;
+	store_put(tx, &l->fact);
+}
+
 /* What every model leans on. */
 static void put_common(struct store_tx *tx)
 {
@@ -175,6 +201,12 @@ void models_make(struct store *s, struct rand *r, unsigned nmodels)
 			else
 				put_service(tx, r, m, i);
 		}
+		for (unsigned i = 0; i < MODEL_LISTENERS; i++) {
+			if (chance(r, 40))
+				store_del(tx, FACT_LISTENER, text(name, sizeof(name), "l", m, i));
+			else
+				put_listener(tx, r, m, i);
+		}
 	}
 	if (!store_commit(tx, ++version, &v)) {
 		fprintf(stderr, "explain_property: a model was refused: %s\n", v.refused[0].why);
@@ -195,5 +227,8 @@ struct dial_target model_target(struct rand *r, unsigned m)
 	t.addr = service_addr(m, rand_below(r, MODEL_SERVICES), rand_below(r, 3));
 	if (chance(r, 4))
 		t.port = 8000;
+	/* Next to the services, where only ranges are. */
+	if (chance(r, 10))
+		t.addr.b[15] = (uint8_t)(t.addr.b[15] + MODEL_SERVICES);
 	return t;
 }

@@ -7,6 +7,7 @@
 
 #define MODELS_AT_ONCE 16
 #define MODEL_SERVICES 4
+#define MODEL_LISTENERS 3               /* that capture a range: one of each kind of address */
 
 /* Everything of the last call goes, nmodels new ones come. */
 void models_make(struct store *s, struct rand *r, unsigned nmodels);

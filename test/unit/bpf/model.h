@@ -71,6 +71,16 @@ static inline void put_frontend(const char *addr, int port, int proto, uint32_t 
 	bpf_map_update_elem(&frontend_map, &key, &f, 0);
 }
 
+/* bits of 128, and of an IPv4 block 96 more than it is written with; port 0: any. */
+static inline void put_prefix(const char *addr, int bits, int port, struct prefix v)
+{
+	struct prefix_key key = { .bits = PREFIX_HEAD_BITS + bits, .port = htons(port), .addr = ip(addr) };
+
+	v.bits = bits;
+	v.port = key.port;
+	bpf_map_update_elem(&prefix_map, &key, &v, 0);
+}
+
 /* xorshift: the same numbers in every run. */
 static inline uint32_t chance(void)
 {

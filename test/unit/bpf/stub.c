@@ -65,10 +65,40 @@ static struct entry **entry_at(struct store *s, const void *key)
 	return e;
 }
 
+static bool prefix_holds(const char *prefix, const char *key, uint32_t bits)
+{
+	for (uint32_t i = 0; i < bits; i++)
+		if ((prefix[4 + i / 8] ^ key[4 + i / 8]) & 0x80 >> i % 8)
+			return false;
+	return true;
+}
+
+/* The longest prefix, by looking at all. */
+static void *find_longest(struct store *s, const char *key)
+{
+	uint32_t bits, asked, best = 0;
+	void *value = NULL;
+
+	memcpy(&asked, key, sizeof(asked));
+	for (uint32_t b = 0; b < NBUCKETS; b++) {
+		for (struct entry *e = s->bucket[b]; e; e = e->next) {
+			memcpy(&bits, e->key, sizeof(bits));
+			if (bits > asked || (value && bits <= best) || !prefix_holds(e->key, key, bits))
+				continue;
+			best = bits;
+			value = e->value;
+		}
+	}
+	return value;
+}
+
 static void *find(struct store *s, const void *key)
 {
 	struct entry *e;
 	uint32_t i;
+
+	if (s->m.type == BPF_MAP_TYPE_LPM_TRIE)
+		return find_longest(s, key);
 
 	if (is_array(&s->m)) {
 		memcpy(&i, key, sizeof(i));
@@ -95,7 +125,7 @@ static void *copy(const void *from, size_t len)
 long stub_update(struct stub_map m, const void *key, const void *value, uint64_t flags)
 {
 	struct store *s = store_of(m);
-	char *old = find(s, key);
+	char *old = s->m.type == BPF_MAP_TYPE_LPM_TRIE ? NULL : find(s, key);
 	struct entry **at;
 
 	if (stub_update_err)

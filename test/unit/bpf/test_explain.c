@@ -53,7 +53,13 @@ static void random_model(void)
 		random_backend(ids[i] = 1 + below(50));
 	if (below(20))
 		put_service(1, svc, ids, n);
-	put_frontend("10.96.0.1", below(2) ? 80 : 0, IPPROTO_TCP, 1);
+	if (below(4))
+		put_frontend("10.96.0.1", below(2) ? 80 : 0, IPPROTO_TCP, 1);
+	if (below(3))
+		ctl.flags |= CTL_RANGES;
+	if (below(2))
+		put_prefix("10.96.0.0", 96 + 8 + below(9), below(2) ? 80 : 0,
+			   (struct prefix){ .served = below(2), .flags = below(2) ? SERVICE_FAIL_CLOSED : 0 });
 	bpf_map_update_elem(&beat_map, &worker, &beat, 0);
 	bpf_map_update_elem(&workload_map, &cgroup, &w, 0);
 	for (int level = 1; level <= 6; level++)
@@ -71,7 +77,7 @@ static struct answer connects(struct ask ask, uint64_t netns)
 		a.reason = REASON_DISABLED;
 		return a;
 	}
-	a.service_id = frontend_find(&ask);
+	destination_find(&ctl, &ask, &a);
 	if (!a.service_id) {
 		a.reason = REASON_NO_SERVICE;
 		return a;
@@ -80,14 +86,24 @@ static struct answer connects(struct ask ask, uint64_t netns)
 	caller_find(&c, &ctl, &of);
 	ask.client = client_id(&c, netns, 1);
 	ask.netns = netns_key(netns, 1);
-	service_decide(&ctl, &ask, &c, &a);
+	destination_decide(&ctl, &ask, &c, &a);
 	if (a.verdict != VERDICT_PASS)
 		service_commit(&ask, &a);
 	return a;
 }
 
+/* As the agent asks the map. */
+static struct prefix prefix_of(const struct ask *ask, uint16_t port)
+{
+	struct prefix_key key = { .bits = PREFIX_HEAD_BITS + 128, .port = port, .addr = ask->addr };
+	const struct prefix *p = bpf_map_lookup_elem(&prefix_map, &key);
+
+	return p ? *p : (struct prefix){ .bits = PREFIX_NONE };
+}
+
 static struct explain_answer explains(struct ask ask, uint64_t netns)
 {
+	struct explain_ask x = { .own = prefix_of(&ask, ask.port), .any = prefix_of(&ask, 0) };
 	struct explain_answer e = {};
 	struct caller c = {};
 	struct answer a = {};
@@ -98,7 +114,7 @@ static struct explain_answer explains(struct ask ask, uint64_t netns)
 	ask.client = client_id(&c, netns, 1);
 	ask.netns = netns_key(netns, 1);
 	ask.dry = DRY_NEXT;
-	explain_choose(&a, &ask, &c, &ctl);
+	explain_choose(&a, &ask, &x, &c, &ctl);
 	explain_answer(&e, &ask, &c, &a);
 	return e;
 }

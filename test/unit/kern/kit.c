@@ -144,6 +144,11 @@ void kit_del(struct kit *k, enum fact_kind kind, const char *key)
 	store_del(tx(k), kind, slice_str(key));
 }
 
+void kit_put(struct kit *k, struct fact *take_f)
+{
+	store_put(tx(k), take_f);
+}
+
 bool kit_commit(struct kit *k)
 {
 	struct registry_verdict v;

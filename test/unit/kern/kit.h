@@ -57,5 +57,6 @@ void kit_service(struct kit *k, const struct kit_service *s);
 void kit_route(struct kit *k, const char *name, const char *cluster);
 void kit_workload(struct kit *k, const char *name, const char *cgroup, enum splice_use splice);
 void kit_del(struct kit *k, enum fact_kind kind, const char *key);
+void kit_put(struct kit *k, struct fact *take_f);
 /* Commits what was put since the last call, and builds. False: refused, and nothing has changed. */
 bool kit_commit(struct kit *k);
