@@ -4,6 +4,7 @@
 # and whom it dialled, and reaches hosts from its own address. What holds while the agent or the proxy is away, and what
 # is left of a pod that has gone.
 . "$(dirname "$0")/../lib/net.sh"
+export PYTHONPATH=$SRC/test/lib PYTHONDONTWRITEBYTECODE=1
 
 D=$T/services.d
 mkdir "$D"
@@ -60,18 +61,9 @@ like "$(weft listeners -o wide)" '^outbound/[0-9]+ +10.244.0.1:15001 .* listenin
 like "$(weft listeners)" '^outbound/[0-9]+/6 +\[fd00:244::1\]:15001 .* listening' "one of IPv6 too"
 like "$(weft explain tcp 10.96.0.10:80 --from /client)" '10.244.0.1:15001' "explain knows where"
 
-cat > "$T/look.py" <<'PY'
-import errno, select, socket, sys
-def look(name, s, address):
-    s.setblocking(False)
-    e = s.connect_ex((address, 80))
-    assert e in (0, errno.EINPROGRESS), errno.errorcode[e]
-    assert select.select([], [s], [], 60)[1]
-    assert not s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    print(name, s.getsockname()[0], *s.getpeername()[:2])
-    s.setblocking(True)
-    s.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-    assert s.makefile("rb").read().startswith(b"HTTP/1.1 200"), name
+cat > "$T/looks.py" <<'PY'
+import errno, socket
+from look import look
 look("four", socket.socket(), "10.96.0.11")
 look("six", socket.socket(socket.AF_INET6), "fd00:96::11")
 look("mapped", socket.socket(socket.AF_INET6), "::ffff:10.96.0.11")
@@ -80,7 +72,7 @@ try:
 except OSError as e:
     print("mptcp", "10.244.0.1", "10.96.0.11", "80" if e.errno in (errno.EPROTONOSUPPORT, errno.ENOPROTOOPT, errno.EINVAL) else e)
 PY
-is "$(in_pod client python3 "$T/look.py" | tr '\n' ',')" \
+is "$(in_pod client python3 "$T/looks.py" | tr '\n' ',')" \
 	"four 10.244.0.1 10.96.0.11 80,six fd00:244::1 fd00:96::11 80,mapped ::ffff:10.244.0.1 ::ffff:10.96.0.11 80,mptcp 10.244.0.1 10.96.0.11 80," \
 	"clients see their own address and whom they dialled: non-blocking, IPv6, mapped, MPTCP"
 

@@ -111,7 +111,7 @@ static void on_published(void *arg, const struct diff *d)
 	discovery_update(&a->discovery, d);
 	dns_update(&a->dns, d);
 	l7_update(&a->l7, d);
-	pods_update(&a->pods, d, a->l7.units.n > 0);
+	pods_update(&a->pods, d, l7_wanted(&a->l7));
 	states_update(&a->states, d);
 }
 
@@ -156,6 +156,7 @@ static void on_adopted(void *arg, uint64_t snapshot)
 {
 	struct agent *a = arg;
 
+	kern_adopted(a->kern, snapshot);
 	if (l7_adopted(&a->l7, snapshot))
 		kern_served_changed(a->kern);
 }

@@ -129,6 +129,21 @@ static void note_shown(struct l7 *l, const struct snapshot *now)
 	}
 }
 
+static bool captures(const struct snapshot *s)
+{
+	struct fact_set set = snapshot_facts(s, FACT_LISTENER);
+
+	for (size_t i = 0; i < set.n; i++)
+		if (((const struct listener *)set.v[i])->nranges)
+			return true;
+	return false;
+}
+
+bool l7_wanted(const struct l7 *l)
+{
+	return l->units.n || l->captures;
+}
+
 void l7_update(struct l7 *l, const struct diff *d)
 {
 	struct fact_set set = snapshot_facts(d->now, FACT_SERVICE);
@@ -137,6 +152,8 @@ void l7_update(struct l7 *l, const struct diff *d)
 	if (!l->on)
 		return;
 	note_shown(l, d->now);
+	if (!d->old || d->facts[FACT_LISTENER].n)
+		l->captures = captures(d->now);
 	if (d->old && !d->facts[FACT_SERVICE].n)
 		return;
 	for (struct table_entry *e = table_next(&l->units, NULL); e; e = table_next(&l->units, e))

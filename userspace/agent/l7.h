@@ -20,11 +20,14 @@ struct l7 {
 	struct table units;                     /* by name: a port of a service */
 	uint64_t version;
 	bool heard;                             /* a proxy has said which snapshot it has */
+	bool captures;                          /* some listener has ranges of its own */
 };
 
 void l7_init(struct l7 *l, struct hub *h, bool on);
 void l7_fini(struct l7 *l);                     /* before the hub; accepts a zeroed one */
 void l7_stop(struct l7 *l);                     /* no listeners from now on, whatever services ask for */
+/* Clients are to be sent to the proxy: there are such listeners, or others that capture ranges. */
+bool l7_wanted(const struct l7 *l);
 /* After d->now was published: the listeners that it asks for come with the next snapshot. */
 void l7_update(struct l7 *l, const struct diff *d);
 /* Every worker of the proxy has that snapshot. True: l7_served() answers otherwise than before. */

@@ -14,6 +14,10 @@ void view_error(struct http_response *rs, int status, const char *fmt, ...) __at
 /* What the proxy counted under this name, a member a row; nothing when it said nothing. */
 void view_counts(const struct agent *a, const struct stat_desc *d, struct slice name, json_t *o);
 void view_counts_member(const struct agent *a, const struct stat_desc *d, struct slice name, json_t *o); /* the same as "counts" */
+struct listener_range;
+/* "10.99.0.0/16", "[fd00:99::/64]:80"; out holds VIEW_RANGE bytes. Returns it. */
+#define VIEW_RANGE 72
+const char *view_range(const struct listener_range *r, char *out);
 struct settings_kind;
 /* What an extension works with, defaults included, as member of o; nothing when it takes no settings. */
 void view_settings(json_t *o, const char *member, const struct settings_kind *k, struct slice text);

@@ -16,6 +16,7 @@
 #include "base/rand.h"
 #include "kern/explain.h"
 #include "kern/read.h"
+#include "model/dump.h"
 #include "weft/str.h"
 
 #define SAMPLE_MAX 10000                        /* each is a system call on the agent's loop: 20 ms in all */
@@ -164,6 +165,31 @@ static json_t *service_json(struct agent *a, const struct explain_answer *x)
 	return o;
 }
 
+/* The listener's own range that holds the address; answers name it by length and port. */
+static bool is_range(const struct listener_range *r, const struct asked *q, const struct explain_answer *x)
+{
+	struct ip_block b = { q->address.ip, (uint8_t)x->service.off };
+
+	ip_block_mask(&b);
+	return r->block.bits == b.bits && r->port == ntohs((uint16_t)x->service.slot) && !memcmp(&r->block.ip, &b.ip, sizeof(b.ip));
+}
+
+static json_t *range_json(const struct agent *a, const struct asked *q, const struct explain_answer *x)
+{
+	struct fact_set set = a->publish.now ? snapshot_facts(a->publish.now, FACT_LISTENER) : (struct fact_set){ 0 };
+	char text[VIEW_RANGE];
+
+	for (size_t i = 0; x->service_id == ORIGIN_RANGE && i < set.n; i++) {
+		const struct listener *l = (const struct listener *)set.v[i];
+
+		for (size_t k = 0; k < l->nranges; k++)
+			if (is_range(&l->ranges[k], q, x))
+				return json_pack("{so ss ss}", "listener", dump_text(l->name), "range", view_range(&l->ranges[k], text),
+						 "failMode", x->service.flags & SERVICE_FAIL_CLOSED ? "closed" : "open");
+	}
+	return json_null();
+}
+
 static const char *error_word(int err)
 {
 	switch (err) {
@@ -185,9 +211,9 @@ static json_t *answer(struct agent *a, const struct asked *q, const struct expla
 	if (x->service_id)
 		read_backends(a->kern, x->service_id, add_candidate, &c);
 	conf_address_name(&q->address, asked);
-	o = json_pack("{ss ss s{ss sI sI} so ss ss ss ss so so so}", "protocol", q->proto == IPPROTO_TCP ? "tcp" : "udp", "address",
+	o = json_pack("{ss ss s{ss sI sI} so so ss ss ss ss so so so}", "protocol", q->proto == IPPROTO_TCP ? "tcp" : "udp", "address",
 		      asked, "from", "cgroup", q->caller.path, "netns", (json_int_t)q->caller.netns,
-		      "workload", (json_int_t)x->workload.id, "service", service_json(a, x), "path",
+		      "workload", (json_int_t)x->workload.id, "service", service_json(a, x), "range", range_json(a, q, x), "path",
 		      path[x->path <= EXPLAIN_PATH_PROXY ? x->path : 0], "reason", read_reason_name(x->reason), "why",
 		      read_reason_text(x->reason), "error", error_word(x->err), "target",
 		      x->path == EXPLAIN_PATH_NONE ? (x->err ? json_null() : json_string(asked)) : address_json(&x->target_addr, x->target_port), "shortCircuit", short_circuit(a, q->proto, x),

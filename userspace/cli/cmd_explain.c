@@ -45,6 +45,9 @@ static void put(const json_t *o)
 	if (json_is_object(service))
 		printf("  service        %s port %s, cluster %s\n", text(service, "name"), text(service, "port"),
 		       text(service, "cluster"));
+	if (json_is_object(json_object_get(o, "range")))
+		printf("  range          %s of listener %s, failMode %s\n", text(o, "range.range"), text(o, "range.listener"),
+		       text(o, "range.failMode"));
 	printf("  decision       %s (%s)\n", text(o, "why"), text(o, "reason"));
 	printf("  path           %s\n", text(o, "path"));
 	if (json_is_object(service)) {

@@ -235,6 +235,7 @@ int verb_listeners(struct cli *c)
 		{ "MULTIPLEXED", "multiplexed", COLUMN_COUNT, true },
 		{ "STREAMS", "streams", COLUMN_COUNT, true },
 		{ "CAPTURE", "capture", COLUMN_TEXT, true },
+		{ "FAILMODE", "failMode", COLUMN_TEXT, true },
 		{ "NAMESPACE", "namespace", COLUMN_COUNT, true },
 		{ "ROUTES", "routes", COLUMN_TEXT, true },
 		{ "RETRIED", "retried", COLUMN_COUNT, true },

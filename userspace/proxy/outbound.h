@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Connections that one listener accepts for others (`dispatch`): each belongs to the listener that serves what its client
- * dialled. One that nobody serves, or whose listener is full, is closed with RST: its client dialled a service.
+ * dialled, as a service's address or else in a range that it captures. One that nobody serves, or whose listener is full, is
+ * closed with RST.
  */
 #pragma once
 #include "model/snapshot.h"

@@ -101,6 +101,43 @@ static void test_by_address_and_port(void **state)
 	assert_serves(now, "10.96.0.9", 80, NULL);
 }
 
+static void capture(struct store_tx *tx, const char *name, const char *ip, uint8_t bits, uint16_t port)
+{
+	struct listener *l = facts_listener(name, "::", 0, "http");
+	struct listener_range *r = fact_alloc(&l->fact, sizeof(*r));
+
+	*r = (struct listener_range){ { facts_ip(ip), bits }, port };
+	l->socketless = true;
+	l->capture = CAPTURE_EBPF;
+	l->ranges = r;
+	l->nranges = 1;
+	facts_listener_route(l, "r");
+	store_put(tx, &l->fact);
+}
+
+/* As connect() does: services first, then the longest block, then the port. */
+static void test_ranges(void **state)
+{
+	struct store_tx *tx = store_begin(store, slice_str("test"));
+
+	(void)state;
+	capture(tx, "ten", "10.0.0.0", 104, 0);
+	capture(tx, "ten80", "10.0.0.0", 104, 80);
+	capture(tx, "pods", "10.96.0.0", 112, 0);
+	capture(tx, "one", "10.96.0.2", 128, 443);
+	capture(tx, "all6", "::", 0, 0);
+	commit(tx);
+	assert_serves(now, "10.96.0.1", 80, "web");
+	assert_serves(now, "10.96.0.1", 82, "pods");
+	assert_serves(now, "10.96.0.2", 443, "one");
+	assert_serves(now, "10.96.0.2", 80, "pods");
+	assert_serves(now, "10.1.0.2", 80, "ten80");
+	assert_serves(now, "10.1.0.2", 81, "ten");
+	assert_serves(now, "11.0.0.1", 80, NULL);
+	assert_serves(now, "2001:db8::1", 80, "all6");
+	assert_serves(now, "fd00::1", 80, "web");
+}
+
 static void test_a_snapshot_keeps_its_own(void **state)
 {
 	struct snapshot *old = snapshot_hold(now);
@@ -220,6 +257,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_by_address_and_port, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ranges, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_snapshot_keeps_its_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_made_once_while_listeners_stay, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nobody, setup, teardown),
