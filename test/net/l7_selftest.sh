@@ -36,7 +36,7 @@ mkdir -p "$CG/client"
 bpftool prog load "$OBJECT" /sys/fs/bpf/foreign type cgroup/getsockopt
 bpftool cgroup attach "$CG" getsockopt pinned /sys/fs/bpf/foreign multi
 weftd_start
-wait_line 60 "$T/weftd.log" 'services with routes are left to their fail mode: self-test original-destination: SO_ORIGINAL_DST says'
+wait_line 60 "$T/weftd.log" 'services with routes and captured ranges are left to their fail mode: self-test original-destination: SO_ORIGINAL_DST says'
 is "$(case_is)" "['fail']" "/kernel shows the case"
 wait_for 60 answers 10.96.0.10 direct
 echo "  ok: failMode open: balanced in the kernel"

@@ -363,7 +363,7 @@ static void on_judged(void *arg)
 	kern_status(a->kern, &s);
 	if (!s.no_capture || !a->l7.on)
 		return;
-	log_warn("kernel", "services with routes are left to their fail mode: %s", s.no_capture);
+	log_warn("kernel", "services with routes and captured ranges are left to their fail mode: %s", s.no_capture);
 	l7_stop(&a->l7);
 	kern_served_changed(a->kern);
 }
@@ -375,7 +375,7 @@ static void open_pods(struct agent *a)
 
 	kern_status(a->kern, &s);
 	if (s.no_capture)
-		log_info("kernel", "services with routes are left to their fail mode: %s", s.no_capture);
+		log_info("kernel", "services with routes and captured ranges are left to their fail mode: %s", s.no_capture);
 	l7_init(&a->l7, &a->hub, !s.no_capture);
 	kern_set_served(a->kern, l7_served, &a->l7);
 	pods_init(&a->pods, &a->loop, &a->hub, &a->doors, a->kern, !s.no_capture, a->config->proxy.namespaces);

@@ -340,7 +340,7 @@ static int run_own(struct load *l, struct load_prog *p, const struct target *own
 	if (err && part->on) {
 		part->on = false;
 		snprintf(part->why, sizeof(part->why), "%.190s", err_text(&e));
-		log_warn("kernel", "services with routes are left to their fail mode: %s", part->why);
+		log_warn("kernel", "services with routes and captured ranges are left to their fail mode: %s", part->why);
 	}
 	return err;
 }

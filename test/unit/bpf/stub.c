@@ -125,8 +125,8 @@ static void *copy(const void *from, size_t len)
 long stub_update(struct stub_map m, const void *key, const void *value, uint64_t flags)
 {
 	struct store *s = store_of(m);
-	char *old = s->m.type == BPF_MAP_TYPE_LPM_TRIE ? NULL : find(s, key);
-	struct entry **at;
+	struct entry **at = is_array(&m) ? NULL : entry_at(s, key);
+	char *old = at ? *at ? (*at)->value : NULL : find(s, key);
 
 	if (stub_update_err)
 		return stub_update_err;
@@ -136,7 +136,6 @@ long stub_update(struct stub_map m, const void *key, const void *value, uint64_t
 	}
 	if (is_array(&m) || s->n == m.max)
 		return -E2BIG;
-	at = entry_at(s, key);
 	*at = calloc(1, sizeof(**at));
 	(*at)->key = copy(key, m.key);
 	(*at)->value = copy(value, m.value);
