@@ -207,6 +207,46 @@ def a_client_that_does_not_read_the_last_bytes_of_its_answer_is_let_go():
     c.close()
 
 
+def slow_request(more):
+    """A client whose request is with the host, and who has sent `more` bytes of others behind it, or all that its socket takes."""
+    host.forget()
+    c = Client()
+    c.send("GET /app/slow HTTP/1.1\r\nHost: a\r\n\r\n")
+    eventually(lambda: host.paths() == ["/app/slow"])
+    c.sock.setblocking(False)
+    try:
+        while more > 0:
+            more -= c.sock.send(b"GET /app/next HTTP/1.1\r\nHost: a\r\nX-Fill: " + b"x" * 940 + b"\r\n\r\n")
+    except BlockingIOError:
+        pass
+    return c
+
+
+@case
+def a_client_that_leaves_behind_requests_that_nobody_reads():
+    """Its FIN is seen where it could be sent, its RST always. A FIN that waits for a window is nobody's to see: the first
+    answer brings the RST, and few of the other requests begin."""
+    gone, go = threading.Event(), threading.Event()
+    host.on["/app/slow"] = lambda h, r: (h.rest(), gone.set(), "close")[2]
+    eventually(lambda: metric("weft_listener_open") == 0)
+    for more, leave in ((10 << 10, Client.close), (40 << 10, Client.close), (40 << 10, lambda c: c.sock.shutdown(socket.SHUT_WR)),
+                        (1 << 30, Client.reset)):
+        gone.clear()
+        c = slow_request(more)
+        leave(c)
+        assert gone.wait(LIMIT), more
+        is_(host.paths(), ["/app/slow"])
+        eventually(lambda: metric("weft_listener_open") == 0)
+        c.close()
+    host.on["/app/slow"] = lambda h, r: (go.wait(LIMIT), answer(h, r, b"late"))[1]
+    c = slow_request(1 << 30)
+    c.close()
+    go.set()
+    eventually(lambda: metric("weft_listener_open") == 0)
+    assert host.paths().count("/app/next") < 50, host.paths().count("/app/next")
+    del host.on["/app/slow"]
+
+
 def kind(old, new, code=0):
     how = {"http": "protocol: http, routes: [all]", "tcp": "protocol: tcp, rules: [{backends: [{cluster: app}]}]",
            "udp": "protocol: udp, rules: [{backends: [{cluster: app}]}]"}
@@ -216,7 +256,7 @@ def kind(old, new, code=0):
 def answers(path="/app"):
     try:
         return get(path).status == 200
-    except OSError:
+    except (OSError, EOFError):
         return False
 
 
