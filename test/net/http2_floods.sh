@@ -60,6 +60,20 @@ def flood(make, batch=50, reads=True):
 
 
 @case
+def whoever_goes_on_when_told_to_stop_is_cut_off():
+    """Before the second is over in which others may: what buffers hold and a little more is all that he could send."""
+    f, batch, most = Frames(), frame(PING, 0, 0, b"12345678") * 4000, 64 << 20
+    try:
+        while most > 0:
+            f.send(batch)
+            most -= len(batch)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    assert most > 0, "all was taken"
+    f.close()
+
+
+@case
 def rapid_resets():
     flood(lambda i: ask(2 * i + 1) + frame(RST, 0, 2 * i + 1, b"\0\0\0\x08"))
 

@@ -285,20 +285,6 @@ void downstream_close_all(struct worker *w)
 
 /* ---- the end of an answer ----------------------------------------------------------------------------------- */
 
-/*
- * With unread bytes in its socket, close(2) sends RST, which may overtake the answer on its way: so FIN first, and what
- * comes is dropped for a while (RFC 9112 9.6).
- */
-static void linger(struct downstream *d)
-{
-	if (d->leg.broken || d->leg.conn.eof || conn_shut(&d->leg.conn)) {
-		downstream_end(d);
-		return;
-	}
-	downstream_enter(d, DOWNSTREAM_LINGER, DOWNSTREAM_LINGER_MS);
-	downstream_pump(d);
-}
-
 /* What there is of the answer still goes; its end must not look like one. */
 static void cut(struct downstream *d, const struct stream *s)
 {
@@ -374,7 +360,7 @@ void downstream_stream_done(struct downstream *d, struct stream *s)
 	else if (!live && downstream_in_turn(d))
 		downstream_farewell(d);
 	else if (!live && (!s->request_end || d->leg.in.len))
-		linger(d);
+		downstream_linger(d);
 	else if (!live)
 		downstream_end(d);
 	else if (!downstream_busy(d))
@@ -544,6 +530,7 @@ static void malformed(struct downstream *d)
 		stream_client_gone(s, STREAM_CLIENT_MALFORMED, detail ? detail : "client spoke nonsense");
 	}
 	d->refused = true;
+	d->dropped = 0;
 	downstream_enter(d, DOWNSTREAM_BUSY, DOWNSTREAM_LINGER_MS);
 	leg_touch(&d->leg);
 }
@@ -609,10 +596,8 @@ static bool decode(struct downstream *d)
 	size_t before;
 	int err;
 
-	if (d->phase == DOWNSTREAM_LINGER || d->refused) {
-		buf_drop(&d->leg.in, d->leg.in.len);
-		return true;
-	}
+	if (d->phase == DOWNSTREAM_LINGER || d->refused)
+		return downstream_drop(d);
 	if (!d->leg.ready && !choose(d)) {
 		if (d->ending)
 			downstream_end(d);
@@ -765,7 +750,7 @@ static void sent(struct leg *l)
 	}
 	if (d->refused && !l->codec.out.len) {
 		d->refused = false;
-		linger(d);
+		downstream_linger(d);
 		return;
 	}
 	downstream_unclog(d);

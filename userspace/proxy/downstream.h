@@ -16,6 +16,7 @@ struct stream;
 struct worker;
 
 #define DOWNSTREAM_HEAR_MS 2000u                /* for the client to answer the ping behind the first GOAWAY */
+#define DOWNSTREAM_FLOOD_MAX (256u << 10)       /* bytes that a client who was told to stop may go on sending before it is cut off */
 #define DOWNSTREAM_LINGER_MS 1000u              /* for the client to read the last answer before it would see a reset */
 
 enum downstream_phase {
@@ -41,7 +42,10 @@ struct downstream {
 	bool ending : 1;                        /* closed in the middle of decode() */
 	bool aged : 1;                          /* age is when its grace is over */
 	uint32_t age;                           /* tenths of a second of the loop's clock: when it is to go; 0: never */
-	uint32_t begun;                         /* requests so far, where they are limited */
+	union {
+		uint32_t begun;                 /* requests so far, where they are limited */
+		uint32_t dropped;               /* refused: bytes that came behind the end of a flood */
+	};
 	struct leg leg;
 	struct listener_use *listener;
 	struct list all;                        /* in the worker's list */

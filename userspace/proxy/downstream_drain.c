@@ -54,6 +54,34 @@ void downstream_farewell(struct downstream *d)
 	leg_touch(&d->leg);
 }
 
+/*
+ * With unread bytes in its socket, close(2) sends RST, which may overtake the answer on its way: so FIN first, and what
+ * comes is dropped for a while (RFC 9112 9.6).
+ */
+void downstream_linger(struct downstream *d)
+{
+	if (d->leg.broken || d->leg.conn.eof || conn_shut(&d->leg.conn)) {
+		downstream_end(d);
+		return;
+	}
+	downstream_enter(d, DOWNSTREAM_LINGER, DOWNSTREAM_LINGER_MS);
+	downstream_pump(d);
+}
+
+/* Who floods goes on when he was told to stop, too. */
+bool downstream_drop(struct downstream *d)
+{
+	bool flood = d->leg.ready && d->leg.codec.why == PROTO_ABUSE;
+
+	if (flood)
+		d->dropped += (uint32_t)d->leg.in.len;
+	buf_drop(&d->leg.in, d->leg.in.len);
+	if (!flood || d->dropped <= DOWNSTREAM_FLOOD_MAX)
+		return true;
+	downstream_end(d);
+	return false;
+}
+
 /* What it begins now is not answered, and the last GOAWAY says so. */
 void downstream_heard(struct downstream *d, uint64_t token)
 {

@@ -38,6 +38,8 @@ void downstream_end(struct downstream *d);      /* now, or behind decode(); stre
 void downstream_drain_one(struct downstream *d);
 void downstream_tell(struct downstream *d);     /* of many streams: the first GOAWAY, unless it was said */
 void downstream_farewell(struct downstream *d); /* the last GOAWAY, and the end behind it */
+void downstream_linger(struct downstream *d);   /* all is said, and the client may not have read it yet */
+bool downstream_drop(struct downstream *d);     /* what came behind that; false: that is enough, the connection has ended */
 void downstream_heard(struct downstream *d, uint64_t token); /* an answer to a ping */
 /* Its listener's timeouts.connectionAge begins. */
 void downstream_age_begin(struct downstream *d);
