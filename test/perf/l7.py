@@ -370,28 +370,35 @@ def run_reload(rig, args, report, _):
         report.put("reload-seen", p.version(), "ms", found[weft][1], found[p][1])
 
 
-def main():
+def script(work, rig=Rig, case="", cases=()):
+    """A script of one case, or of those of --case: its arguments, the servers, work(rig, args, report), the summary."""
     a = argparse.ArgumentParser()
-    a.add_argument("--case", required=True, choices=[*CASES, "idle", "reload"])
+    if cases:
+        a.add_argument("--case", required=True, choices=cases)
     for name in ("build", "scratch", "cgroup"):
         a.add_argument(f"--{name}", required=True)
     a.add_argument("--envoy", default="")
     a.add_argument("--null", action="store_true")
     args = a.parse_args()
+    args.case = case or args.case
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     report = Report(aims=not args.null)
     say(f"load {report.load:.2f}, {os.cpu_count()} CPUs, Linux {os.uname().release}")
-    rig = Rig(args)
     try:
-        {"idle": run_idle, "reload": run_reload}.get(args.case, run_costs)(rig, args, report, args.case)
-    finally:
-        for server in rig.servers:
-            server.terminate()
-    report.summary()
+        servers = rig(args)
+        try:
+            work(servers, args, report)
+        finally:
+            for server in servers.servers:
+                server.terminate()
+        report.summary()
+    except Failed as e:
+        sys.exit(f"bench: {e}")
+
+
+def work(rig, args, report):
+    {"idle": run_idle, "reload": run_reload}.get(args.case, run_costs)(rig, args, report, args.case)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failed as e:
-        sys.exit(f"bench: {e}")
+    script(work, cases=[*CASES, "idle", "reload"])

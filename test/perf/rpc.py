@@ -4,17 +4,14 @@ An RPC protocol through weft beside weft's own HTTP/1.1 in the same run, beside 
 beside the floor (a relay that parses nothing): 1 KiB both ways, the same client and server for all (test/perf/rpc), which
 share processor 1. Rounds are interleaved. The cost of a request is l7.py's: the run time of all threads of the proxy.
 """
-import argparse
 import json
 import re
 import shutil
-import signal
 import statistics
 import subprocess
-import sys
 
-from bench import Failed, Report, say
-from l7 import Rig, measure, tail
+from bench import Failed
+from l7 import Rig, measure, script, tail
 from proxies import Proxy, Relay, Weft
 
 RPC, HTTP = 9004, 9005                       # the servers
@@ -119,7 +116,7 @@ def report_job(report, job, own, base, aims, sides, samples):
                      **more)
 
 
-def run(rig, report):
+def run(rig, _, report):
     name = rig.protocol
     base = Job("http1-64x1", "http1", "h1", 64)
     work = [(Job(f"{name}-64x1", name, "tcp", 64), {"http1": 1.0, "mosn": 0.45}),
@@ -136,27 +133,5 @@ def run(rig, report):
             p.stop()
 
 
-def main():
-    a = argparse.ArgumentParser()
-    a.add_argument("--case", required=True, choices=["bolt", "dubbo"])
-    for name in ("build", "scratch", "cgroup"):
-        a.add_argument(f"--{name}", required=True)
-    args = a.parse_args()
-    args.envoy = ""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    report = Report()
-    say(f"load {report.load:.2f}")
-    rig = RpcRig(args)
-    try:
-        run(rig, report)
-    finally:
-        for server in rig.servers:
-            server.terminate()
-    report.summary()
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except Failed as e:
-        sys.exit(f"bench: {e}")
+    script(run, RpcRig, cases=["bolt", "dubbo"])

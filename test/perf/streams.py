@@ -2,7 +2,6 @@
 """100,000 streams of HTTP/2 that are open and idle, both ways: the client's head went to the host, the host's to the client, and
 neither has ended, as of calls of gRPC that stream and have nothing to say. 100 on each of 1,000 clients' connections; the host
 takes as many on one."""
-import argparse
 import os
 import selectors
 import socket
@@ -11,7 +10,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 import l7  # noqa: E402
-from bench import QUICK, Failed, Report, say  # noqa: E402
+from bench import QUICK, Failed, say  # noqa: E402
 from http2_raw import ACK, END_HEADERS, HEADERS, OK, PING, SETTINGS, Frames, ask, frame  # noqa: E402
 from proxies import H2, Weft  # noqa: E402
 
@@ -112,13 +111,7 @@ def measure(proxy, report):
     report.put("streams-each", "a connection", "KiB", (full - alone) * 1024 / n, (alone - start) * 1024 / CONNECTIONS)
 
 
-def main():
-    a = argparse.ArgumentParser()
-    for name in ("build", "scratch", "cgroup"):
-        a.add_argument(f"--{name}", required=True)
-    args = a.parse_args()
-    args.envoy, args.case = "", "streams"
-    report, rig = Report(), l7.Rig(args)
+def work(rig, _, report):
     listener = socket.create_server(("127.0.0.1", H2), backlog=1024)
     host = os.fork()
     if not host:
@@ -131,12 +124,7 @@ def main():
         proxy.stop()
         os.kill(host, 9)
         os.waitpid(host, 0)
-        rig.backend.terminate()
-    report.summary()
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failed as e:
-        sys.exit(f"bench: {e}")
+    l7.script(work, case="streams")
