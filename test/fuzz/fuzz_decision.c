@@ -7,6 +7,7 @@
 #include "lib/explain.h"
 #include "lib/flow.h"
 #include "unit/bpf/stub.c"
+#include "unit/bpf/asked.h"
 
 struct input {
 	const uint8_t *at, *end;
@@ -41,10 +42,12 @@ static void fill_one(struct input *in)
 	struct table_row row;
 	struct service svc;
 	struct pod_place place;
+	struct prefix_key range;
+	struct prefix prefix;
 	struct backend be;
 	uint64_t word;
 
-	switch (byte(in) % 8) {
+	switch (byte(in) % 9) {
 	case 0:
 		key.addr = addr_v4(byte(in) % 2);
 		bpf_map_update_elem(&frontend_map, &key, &f, 0);
@@ -85,6 +88,12 @@ static void fill_one(struct input *in)
 		TAKE(in, place);
 		bpf_map_update_elem(&pod_map, &word, &place, 0);
 		break;
+	case 8:
+		TAKE(in, prefix);
+		range = (struct prefix_key){ .bits = byte(in) % (PREFIX_HEAD_BITS + 129), .port = byte(in) % 3,
+					     .addr = addr_v4(byte(in) % 2) };
+		bpf_map_update_elem(&prefix_map, &range, &prefix, 0);
+		break;
 	}
 }
 
@@ -100,7 +109,8 @@ static void check(const struct ask *ask, const struct answer *a, const struct ex
 		if (!a->backend_id || a->backend.state != BACKEND_ACTIVE || addr_is_v4(&addr) != addr_is_v4(&ask->addr))
 			abort();
 	}
-	if (e->verdict != a->verdict || e->reason != a->reason || e->backend_id != a->backend_id)
+	if (e->verdict != a->verdict || e->reason != a->reason || e->backend_id != a->backend_id ||
+	    e->service_id != a->service_id)
 		abort();
 }
 
@@ -110,6 +120,7 @@ static void ask_one(struct input *in, struct flow *f)
 	struct explain_answer e = {};
 	struct caller c = {};
 	struct answer a = {}, dry = {};
+	struct explain_ask asked = asked_of(&ask);
 	struct lineage of = {};
 	struct ctl ctl;
 
@@ -124,13 +135,13 @@ static void ask_one(struct input *in, struct flow *f)
 	caller_find(&c, &ctl, &of);
 	ask.netns = byte(in) % 3;
 	ask.dry = DRY_NEXT;
-	explain_choose(&dry, &ask, &c, &ctl);
+	explain_choose(&dry, &ask, &asked, &c, &ctl);
 	explain_answer(&e, &ask, &c, &dry);
 	ask.dry = 0;
-	a.service_id = frontend_find(&ask);
+	destination_find(&ctl, &ask, &a);
 	if (!a.service_id)
 		return;
-	service_decide(&ctl, &ask, &c, &a);
+	destination_decide(&ctl, &ask, &c, &a);
 	check(&ask, &a, &e);
 	if (a.verdict == VERDICT_PASS || a.verdict == VERDICT_REFUSE)
 		return;

@@ -2,6 +2,7 @@
 /* Over many random models: what explain says is what a connection then gets, and saying it changes nothing. */
 #include "stub.h"
 #include "lib/explain.h"
+#include "asked.h"
 #include "model.h"
 
 #define MODELS 10000
@@ -92,18 +93,9 @@ static struct answer connects(struct ask ask, uint64_t netns)
 	return a;
 }
 
-/* As the agent asks the map. */
-static struct prefix prefix_of(const struct ask *ask, uint16_t port)
-{
-	struct prefix_key key = { .bits = PREFIX_HEAD_BITS + 128, .port = port, .addr = ask->addr };
-	const struct prefix *p = bpf_map_lookup_elem(&prefix_map, &key);
-
-	return p ? *p : (struct prefix){ .bits = PREFIX_NONE };
-}
-
 static struct explain_answer explains(struct ask ask, uint64_t netns)
 {
-	struct explain_ask x = { .own = prefix_of(&ask, ask.port), .any = prefix_of(&ask, 0) };
+	struct explain_ask x = asked_of(&ask);
 	struct explain_answer e = {};
 	struct caller c = {};
 	struct answer a = {};
