@@ -203,6 +203,7 @@ enum host_state { HOST_READY, HOST_DRAINING };  /* draining: keeps its clients, 
 #define BACKEND_WEIGHT_MAX 1000000u             /* of a route's backend */
 #define AFFINITY_S_MAX 86400u                   /* one day */
 #define RETRIES_MAX 100u
+#define RPC_BODY_MOST (1u << 20)             /* of rpc_body_max */
 #define ACCESS_LOGS_MAX 8u                      /* files of telemetry.accessLog */
 #define RING_SIZE_MAX (8u << 20)
 #define HEAD_BYTES_MIN 1024u                    /* of a listener's max_head_bytes */
@@ -341,6 +342,7 @@ struct route_rule {
 	struct slice rpc_service, rpc_version, rpc_group, rpc_method;
 	const struct name_value *rpc_arguments; /* name (may be empty) and Java type, in order */
 	size_t nrpc_arguments;
+	uint32_t rpc_body_max;                  /* bytes of the JSON; 0: as many as lie anywhere at once */
 };
 
 /*

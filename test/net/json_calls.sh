@@ -7,7 +7,22 @@ export T
 PY=/usr/bin/python3                             # Debian's, whose package python3-h2 is
 $PY -c 'import hpack' 2> /dev/null || skip "python3-h2 is not installed"
 
+mkdir "$T/conf.d"
 sed -n '/^```yaml json$/,/^```$/p' "$SRC/docs/rpc.md" | grep -v '^```' > "$T/weft.yaml"
+cat > "$T/conf.d/more.yaml" <<YAML
+listeners:
+- {name: more, address: "127.0.0.1:8081", protocol: http, routes: [more]}
+- {name: late, address: "127.0.0.1:8082", protocol: http, routes: [more], filters: [{type: Fault, delay: {percent: 100, fixed: 300ms}}]}
+routes:
+- name: more
+  rules:
+  - matches: [{path: {type: Exact, value: /orders}}]
+    rpc: {service: com.x.Orders, method: put, arguments: [{type: java.lang.String}], bodyBytes: 1MiB}
+    backends: [{cluster: orders}]
+  - matches: [{path: {type: Exact, value: /ships}}]
+    rpc: {service: com.x.Ships, method: put, arguments: [{type: java.lang.String}], bodyBytes: 1MiB}
+    backends: [{cluster: ships}]
+YAML
 cat >> "$T/weft.yaml" <<YAML
 workers: 2
 kernel: {mode: off}
@@ -23,8 +38,8 @@ orders = DubboHost(9001, "orders")
 ships = BoltHost(9002, "ships")
 
 
-def ask(path, body=None, method="POST", **headers):
-    c = http.client.HTTPConnection("127.0.0.1", 8080, timeout=LIMIT)
+def ask(path, body=None, method="POST", port=8080, **headers):
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT)
     data = body if body is None or isinstance(body, (bytes, str)) else json.dumps(body)
     c.request(method, path, data, {"Content-Type": "application/json", **headers})
     a = c.getresponse()
@@ -131,9 +146,9 @@ def bodies_that_are_not_what_the_call_wants():
     is_(orders.calls, [])
 
 
-def in_pieces(path, value):
+def in_pieces(path, value, port=8080):
     """JSON in chunks: its status and body."""
-    c = http.client.HTTPConnection("127.0.0.1", 8080, timeout=LIMIT)
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT)
     whole = json.dumps(value).encode()
     c.request("POST", path, (whole[i:i + 1000] for i in range(0, len(whole), 1000)), encode_chunked=True,
               headers={"Transfer-Encoding": "chunked"})
@@ -234,6 +249,20 @@ def over_http2():
     for path, body, said_ in (("/ship", b"[{}, null]", b'"shipped"'), ("/all", b"[]", b"[1]")):
         a = c.answer(c.ask(path, "POST", body=body))
         is_((a.status, a.get("content-type"), a.body), (200, "application/json", said_))
+
+
+@case
+def a_rule_may_take_longer_bodies():
+    orders.on["put"] = lambda call: call.answer(body=len(call.args[0]))
+    ships.on["put"] = lambda call: said(v=hessian(len(call.body) > 1000000))(call)
+    whole, more = json.dumps(["x" * 1000000]), json.dumps(["x" * (1 << 20)])
+    for path, want, port in ("/orders", 1000000, 8081), ("/ships", True, 8081), ("/ships", True, 8082):
+        is_(ask(path, whole, port=port), (200, want))
+        is_(in_pieces(path, ["x" * 1000000], port), (200, json.dumps(want).encode()))
+        is_(ask(path, more, port=port), (413, {"error": {"message": "the body is over 1048576 bytes"}}))
+        c = two.Client2(port)
+        a = c.answer(c.ask(path, "POST", body=whole.encode()))
+        is_((a.status, json.loads(a.body)), (200, want))
 
 
 @case

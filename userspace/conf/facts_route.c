@@ -230,6 +230,7 @@ static void set_call(struct fact *f, struct route_rule *r, const struct route_ca
 	r->rpc_method = fact_slice(f, c->method);
 	r->rpc_arguments = v;
 	r->nrpc_arguments = c->arguments.n;
+	r->rpc_body_max = c->line ? (uint32_t)c->body_bytes : 0;
 	for (size_t i = 0; i < c->arguments.n; i++) {
 		const struct route_argument *a = (const struct route_argument *)c->arguments.v + i;
 

@@ -556,6 +556,8 @@ static const struct conf_item call_rows[] = {
 	CONF_ITEM(struct route_call, method, "method", STRING, .max = 256, .check = check_java_name, .help = "that is called"),
 	CONF_ITEMS(struct route_call, arguments, "arguments", STRUCT, struct route_argument, .rows = argument_rows,
 		   .help = "in their order; the body is an array of them, or an object with their names"),
+	CONF_ITEM(struct route_call, body_bytes, "bodyBytes", SIZE, .min = 1024, .max = RPC_BODY_MOST, .dflt = "60KiB",
+		  .help = "of the JSON, which is collected whole; more: status 413. Calls of more than 64 KiB are not tried again"),
 	CONF_END
 };
 

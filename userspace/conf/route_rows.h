@@ -93,6 +93,7 @@ struct route_call {
 	uint32_t line;
 	struct slice service, version, group, method;
 	struct conf_list arguments;             /* of struct route_argument */
+	uint64_t body_bytes;
 };
 
 struct route_argument {

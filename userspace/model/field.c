@@ -198,6 +198,7 @@ static const struct field route_rule_rows[] = {
 	SLICE(route_rule, rpc_group),
 	SLICE(route_rule, rpc_method),
 	LIST(route_rule, rpc_arguments, pair_shape),
+	UINT(route_rule, rpc_body_max, RPC_BODY_MOST),
 };
 static const struct shape route_rule_shape = { sizeof(struct route_rule), 121, -1, ROWS(route_rule_rows) };
 

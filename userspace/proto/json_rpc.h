@@ -17,7 +17,11 @@ struct json_method {
 	size_t n;
 };
 
-enum { JSON_RPC_DEPTH = 64, JSON_RPC_MAX = 1 << 20 }; /* values inside one another; bytes of JSON that are written */
+enum {
+	JSON_RPC_DEPTH = 64,                    /* values inside one another */
+	JSON_RPC_MAX = 1 << 20,                 /* bytes of JSON that are written */
+	JSON_RPC_CALL_MAX = 8 << 20,            /* of a request's body, which names a class as often as JSON has {}: Dubbo takes no more */
+};
 
 /*
  * The body of a request in hessian2, to the end of out. json: an array of the arguments, or an object with their names; empty

@@ -224,6 +224,8 @@ static int put_typed(const struct making *m, const json_t *v, struct slice name,
 
 	if (depth > JSON_RPC_DEPTH)
 		return wrong(m, "fewer values inside one another");
+	if (m->out->buf->len > JSON_RPC_CALL_MAX)
+		return wrong(m, "less: the call is over 8 MiB");
 	if (json_is_null(v))
 		return t.letter ? wrong(m, "a value: the type is none that may be null") : hessian_put_null(m->out);
 	switch (t.want) {

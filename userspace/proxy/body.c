@@ -9,6 +9,7 @@
 
 #include "proxy/downstream.h"
 #include "proxy/grpc_call.h"
+#include "proxy/json_call.h"
 #include "proxy/rpc_call.h"
 #include "proxy/upstream.h"
 #include "proxy/http.h"
@@ -31,9 +32,17 @@ static size_t room(bool *full, size_t used)
 	return LEG_HIGH - used;
 }
 
+/* Of a call with JSON all of it may. */
+static size_t request_lying(const struct stream *s)
+{
+	size_t n = lying(s, CHAIN_REQUEST, &s->request_body, s->up ? &s->up->leg : NULL), more = json_call_more(s);
+
+	return n > more ? n - more : 0;
+}
+
 size_t stream_request_room(struct stream *s)
 {
-	size_t n = room(&s->request_full, lying(s, CHAIN_REQUEST, &s->request_body, s->up ? &s->up->leg : NULL));
+	size_t n = room(&s->request_full, request_lying(s));
 
 	if (!n)
 		upstream_tell_sent(s);
@@ -100,7 +109,7 @@ static void request_ended(struct stream *s)
 /* What neither lies here nor between us and the host is made up for by the client's window. */
 static void credit(struct stream *s)
 {
-	size_t here = s->unconsumed ? lying(s, CHAIN_REQUEST, &s->request_body, s->up ? &s->up->leg : NULL) : 0;
+	size_t here = s->unconsumed ? request_lying(s) : 0;
 
 	if (s->down && s->unconsumed > here)
 		downstream_consumed(s->down, s, s->unconsumed - here);

@@ -231,15 +231,35 @@ static int make_call(struct stream *s, char *why, size_t wn)
 	return err;
 }
 
+static uint32_t body_max(const struct stream *s)
+{
+	return s->hit.rule->rpc_body_max ? s->hit.rule->rpc_body_max : JSON_CALL_MAX;
+}
+
+size_t json_call_more(const struct stream *s)
+{
+	return json_call(s) && !s->call && body_max(s) > JSON_CALL_MAX ? body_max(s) - JSON_CALL_MAX : 0;
+}
+
+static enum stream_state refuse_long(struct stream *s)
+{
+	char words[60];
+
+	snprintf(words, sizeof(words), "the body is over %u bytes", body_max(s));
+	return refuse(s, 413, "JSON of a call over its size limit", words);
+}
+
 enum stream_state json_call_ask(struct stream *s)
 {
 	char why[200] = "";
 	int err;
 
-	if (s->request_body.len > JSON_CALL_MAX || s->request.body_len > (int64_t)JSON_CALL_MAX)
-		return refuse(s, 413, "JSON of a call over its size limit", "the body is over 61440 bytes");
-	if (!stream_request_whole(s))
+	if (s->request_body.len > body_max(s) || s->request.body_len > (int64_t)body_max(s))
+		return refuse_long(s);
+	if (!stream_request_whole(s)) {
+		body_credit(s);         /* a filter may have led to this rule while it came */
 		return STREAM_BLOCKED;
+	}
 	err = make_call(s, why, sizeof(why));
 	if (err == -EINVAL)
 		return refuse(s, 400, "JSON is not what the call wants", why);

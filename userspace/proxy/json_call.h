@@ -6,10 +6,11 @@
 #pragma once
 #include "proxy/stream.h"
 
-#define JSON_CALL_MAX (60u << 10)               /* bytes of JSON in a request: what lies here at once, and a little less */
+#define JSON_CALL_MAX (60u << 10)               /* bytes of JSON, unless the rule says more: what lies here at once, and a little less */
 
 bool json_call(const struct stream *s);         /* the rule is known */
 bool json_call_speaks(struct slice protocol);   /* hosts of it can be called so */
+size_t json_call_more(const struct stream *s);  /* bytes that may lie here of its request beyond what may of others */
 /* The request, once it is here, becomes the call. BLOCKED: that was done, or more is to come (no s->call). */
 enum stream_state json_call_ask(struct stream *s);
 int json_call_head(struct stream *s);           /* the answer's head is the host's; then it is HTTP's. 0 or -ENOMEM */

@@ -245,6 +245,8 @@ static const struct bad bad[] = {
 	{ RULE("{backends: [{cluster: c}], rpc: {service: a.B, method: m, arguments: [{name: x}]}}"), AT ".rpc.arguments[0]: type is missing" },
 	{ RULE("{backends: [{cluster: c}], rpc: {service: a.B, method: m, arguments: [{name: x, type: int}, {type: int}, {name: x, type: long}]}}"),
 	  AT ": rpc.arguments: x is given twice" },
+	{ RULE("{backends: [{cluster: c}], rpc: {service: a.B, method: m, bodyBytes: 2MiB}}"),
+	  AT ".rpc.bodyBytes: 2MiB is out of range, want a size such as 64KiB or 1MiB from 1KiB to 1MiB" },
 	{ RULE("{filters: [{type: DirectResponse, status: 200}], rpc: {service: a.B, method: m}}"),
 	  AT ": rpc: only for rules with backends" },
 };
@@ -262,7 +264,8 @@ static const char of_http[] = "clusters:\n"
 static void a_method_that_is_called(void **state)
 {
 	struct config *c = kit_config("routes: [{name: r, rules: [{backends: [{cluster: c}], rpc: {service: a.B_1, version: \"1.0\", group: g, "
-				      "method: m$x, arguments: [{name: z, type: int}, {type: \"a.C[][]\"}]}}, {backends: [{cluster: c}]}]}]\n");
+				      "method: m$x, arguments: [{name: z, type: int}, {type: \"a.C[][]\"}]}}, {backends: [{cluster: c}]}, "
+				      "{backends: [{cluster: c}], rpc: {service: a, method: b, bodyBytes: 1MiB}}]}]\n");
 	const struct route_rule *r = route(c, "r")->rules;
 
 	(void)state;
@@ -270,7 +273,8 @@ static void a_method_that_is_called(void **state)
 	assert_true(slice_eq_str(r->rpc_method, "m$x") && r->nrpc_arguments == 2);
 	assert_true(slice_eq_str(r->rpc_arguments[0].name, "z") && slice_eq_str(r->rpc_arguments[0].value, "int"));
 	assert_true(!r->rpc_arguments[1].name.n && slice_eq_str(r->rpc_arguments[1].value, "a.C[][]"));
-	assert_true(!r[1].rpc_method.n && !r[1].nrpc_arguments);
+	assert_true(!r[1].rpc_method.n && !r[1].nrpc_arguments && !r[1].rpc_body_max);
+	assert_true(r[0].rpc_body_max == 60 << 10 && r[2].rpc_body_max == 1 << 20);
 	config_free(c);
 	kit_config_says(of_http, "f:9: routes[0].rules[0].backends[1].cluster: rpc wants a cluster whose protocol is bolt or dubbo");
 }

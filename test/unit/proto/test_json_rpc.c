@@ -122,6 +122,27 @@ static void test_refused(void **state)
 	buf_fini(&b);
 }
 
+/* The class is named for each of its objects. */
+static void test_calls_over_the_bound(void **state)
+{
+	static char type[520], json[3 * 20000 + 10] = "[[";
+	struct buf b = { 0 };
+	char why[200], *p = json + 2;
+
+	(void)state;
+	for (int i = 0; i < 20000; i++)
+		p = stpcpy(p, i ? ",{}" : "{}");
+	stpcpy(p, "]]");
+	memset(type, 'x', sizeof(type) - 3);
+	memcpy(type + sizeof(type) - 3, "[]", 3);
+	assert_int_equal(request(type, json, &b, why), -EINVAL);
+	assert_string_equal(why, "argument 1, arg: want less: the call is over 8 MiB");
+	buf_fini(&b);
+	assert_int_equal(request("java.lang.Object[]", json, &b, why), 0);
+	assert_true(b.len < 60000);
+	buf_fini(&b);
+}
+
 static void answer(const char *hex, int err, int status, const char *json)
 {
 	struct buf body = { 0 }, out = { 0 };
@@ -228,6 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_types),	   cmocka_unit_test(test_names),  cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_calls_over_the_bound),
 		cmocka_unit_test(test_answers),	   cmocka_unit_test(test_references), cmocka_unit_test(test_thrown),
 		cmocka_unit_test(test_bounds),	   cmocka_unit_test(test_error),
 	};
