@@ -20,6 +20,7 @@ struct end_stream {
 	uint64_t id;
 	struct buf log;
 	size_t body;                            /* bytes of it so far */
+	unsigned pieces;                        /* in so many calls */
 	bool in_data, ended, writable;
 	struct msg *m;                          /* the last head */
 };
@@ -154,6 +155,7 @@ static inline void end_data(void *arg, uint64_t id, struct buf *in, struct slice
 	(void)in;
 	assert_always(s && !s->ended);
 	s->body += d.n;
+	s->pieces++;
 	if (d.n && !e->quiet) {
 		if (!s->in_data)
 			end_note(s, "data ");

@@ -110,7 +110,7 @@ static size_t fill(struct buf *b, const char *p, size_t n)
 }
 
 /* What does not fit the tail is gathered aside first: -ENOMEM leaves b as it was. */
-int buf_add(struct buf *b, const void *p, size_t n)
+static int add_chunks(struct buf *b, const void *p, size_t n)
 {
 	size_t here = room_of(b->tail) < n ? room_of(b->tail) : n, done = here;
 	struct buf more = { 0 };
@@ -128,6 +128,14 @@ int buf_add(struct buf *b, const void *p, size_t n)
 	}
 	fill(b, p, here);
 	buf_move(b, &more);
+	return 0;
+}
+
+int buf_add(struct buf *b, const void *p, size_t n)
+{
+	if (!n || room_of(b->tail) < n)
+		return add_chunks(b, p, n);
+	fill(b, p, n);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/magic.h"
+#include "base/msg_room.h"
 #include "weft/str.h"
 
 #define MEMORY_MAX (4u << 20)                   /* bytes of one stream's arena that messages may take */
@@ -20,9 +21,14 @@ void *msg_alloc(struct msg *m, size_t n)
 	return within_limit(m, n) ? arena_try_alloc(m->arena, n) : NULL;
 }
 
+void *msg_room(struct msg *m, size_t n)
+{
+	return within_limit(m, n) ? arena_try_room(m->arena, n) : NULL;
+}
+
 struct slice msg_dup(struct msg *m, struct slice s)
 {
-	char *p = within_limit(m, s.n) ? arena_try_room(m->arena, s.n) : NULL;
+	char *p = msg_room(m, s.n);
 
 	if (!p)
 		return (struct slice){ NULL, 0 };
@@ -75,8 +81,7 @@ struct slice msg_get(const struct msg *m, struct slice name)
 static int grow(struct msg *m)
 {
 	uint32_t room = m->headers_room ? 2 * m->headers_room : HEADERS_MIN;
-	size_t n = room * sizeof(struct msg_header);
-	struct msg_header *v = within_limit(m, n) ? arena_try_room(m->arena, n) : NULL;
+	struct msg_header *v = msg_room(m, room * sizeof(*v));
 
 	if (!v)
 		return -ENOMEM;

@@ -69,18 +69,21 @@ bool http1_is_connection_forbidden(struct slice name)
 	return among(name, no);
 }
 
-enum { TOKEN = 1, REG_NAME = 2, IP_LITERAL = 4 };
+enum { TOKEN = 1, REG_NAME = 2, IP_LITERAL = 4, TARGET = 8 };
 
+/* TARGET: what a path with its query is made of, and more that servers take: nothing below '!', no DEL, no '#'. */
 static const uint8_t class[256] = {
-	['0' ... '9'] = TOKEN | REG_NAME | IP_LITERAL,
-	['a' ... 'f'] = TOKEN | REG_NAME | IP_LITERAL, ['A' ... 'F'] = TOKEN | REG_NAME | IP_LITERAL,
-	['g' ... 'z'] = TOKEN | REG_NAME, ['G' ... 'Z'] = TOKEN | REG_NAME,
-	['.'] = TOKEN | REG_NAME | IP_LITERAL, [':'] = IP_LITERAL,
-	['!'] = TOKEN | REG_NAME, ['$'] = TOKEN | REG_NAME, ['%'] = TOKEN | REG_NAME,
-	['&'] = TOKEN | REG_NAME, ['\''] = TOKEN | REG_NAME, ['*'] = TOKEN | REG_NAME,
-	['+'] = TOKEN | REG_NAME, ['-'] = TOKEN | REG_NAME, ['_'] = TOKEN | REG_NAME,
-	['~'] = TOKEN | REG_NAME, ['('] = REG_NAME, [')'] = REG_NAME, [';'] = REG_NAME,
-	['='] = REG_NAME, ['#'] = TOKEN, ['^'] = TOKEN, ['`'] = TOKEN, ['|'] = TOKEN,
+	['0' ... '9'] = TOKEN | REG_NAME | IP_LITERAL | TARGET,
+	['a' ... 'f'] = TOKEN | REG_NAME | IP_LITERAL | TARGET, ['A' ... 'F'] = TOKEN | REG_NAME | IP_LITERAL | TARGET,
+	['g' ... 'z'] = TOKEN | REG_NAME | TARGET, ['G' ... 'Z'] = TOKEN | REG_NAME | TARGET,
+	['.'] = TOKEN | REG_NAME | IP_LITERAL | TARGET, [':'] = IP_LITERAL | TARGET,
+	['!'] = TOKEN | REG_NAME | TARGET, ['$'] = TOKEN | REG_NAME | TARGET, ['%'] = TOKEN | REG_NAME | TARGET,
+	['&'] = TOKEN | REG_NAME | TARGET, ['\''] = TOKEN | REG_NAME | TARGET, ['*'] = TOKEN | REG_NAME | TARGET,
+	['+'] = TOKEN | REG_NAME | TARGET, ['-'] = TOKEN | REG_NAME | TARGET, ['_'] = TOKEN | REG_NAME | TARGET,
+	['~'] = TOKEN | REG_NAME | TARGET, ['('] = REG_NAME | TARGET, [')'] = REG_NAME | TARGET, [';'] = REG_NAME | TARGET,
+	['='] = REG_NAME | TARGET, ['#'] = TOKEN, ['^'] = TOKEN | TARGET, ['`'] = TOKEN | TARGET, ['|'] = TOKEN | TARGET,
+	['"'] = TARGET, [','] = TARGET, ['/'] = TARGET, ['<'] = TARGET, ['>'] = TARGET, ['?'] = TARGET, ['@'] = TARGET,
+	['['] = TARGET, ['\\'] = TARGET, [']'] = TARGET, ['{'] = TARGET, ['}'] = TARGET,
 };
 
 static size_t span(struct slice s, size_t at, uint8_t want)
@@ -97,9 +100,25 @@ const char *http1_token_end(const char *p)
 	return p;
 }
 
+static bool all_of(struct slice s, uint8_t want)
+{
+	const uint8_t *p = (const uint8_t *)s.p;
+
+	for (; s.n >= 4; p += 4, s.n -= 4)
+		want &= class[p[0]] & class[p[1]] & class[p[2]] & class[p[3]];
+	for (; s.n; p++, s.n--)
+		want &= class[*p];
+	return want;
+}
+
 bool http1_is_token(struct slice s)
 {
-	return s.n && span(s, 0, TOKEN) == s.n;
+	return s.n && all_of(s, TOKEN);
+}
+
+bool http1_is_target_text(struct slice s)
+{
+	return s.n && all_of(s, TARGET);
 }
 
 /* Eight at a time, what is left byte by byte. */

@@ -134,6 +134,7 @@ bool http1_is_hop(struct slice name);
 bool http1_is_connection_forbidden(struct slice name);
 bool http1_is_trailer_forbidden(struct slice name);
 bool http1_is_token(struct slice s);
+bool http1_is_target_text(struct slice s);      /* not empty, and nothing in it that no path or query may hold */
 const char *http1_token_end(const char *p);     /* the first byte that is none of a token's; there must be one */
 /* The first byte from p on that no header value may have, or end. */
 const char *http1_value_end(const char *p, const char *end);

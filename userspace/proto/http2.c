@@ -161,6 +161,7 @@ static int on_close(nghttp2_session *session, int32_t wire, uint32_t code, void 
 	struct http2_stream *s = http2_stream_of(h, wire);
 
 	(void)session;
+	http2_give_piece(h);
 	if (!s)
 		return 0;
 	nghttp2_session_set_stream_user_data(h->session, wire, NULL);
@@ -230,6 +231,7 @@ static void take(struct http2 *h, struct buf *in)
 	h->stopping = h->failed;
 	h->failed = false;
 	n = most ? nghttp2_session_mem_recv(h->session, (const uint8_t *)s.p, most) : 0;
+	http2_give_piece(h);
 	if (n < 0)
 		library_failed(h, (int)n);
 	count_ignored(h);

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include "base/bytes.h"
 #include "proto/http1_priv.h"
 
 void http2_fields_init(struct http2_fields *f)
@@ -68,12 +69,23 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t';
 }
 
+/* The last eight bytes overlap those before: nothing is looked at byte by byte. */
+static bool has_no_control(struct slice s)
+{
+	size_t at = 0;
+
+	for (; at + 8 < s.n; at += 8)
+		if (bytes_control(s.p + at) < 8)
+			return false;
+	return s.n >= 8 && bytes_control(s.p + s.n - 8) == 8;
+}
+
 /* RFC 9113 8.2.1: and no space around it. */
 static bool is_value(struct slice s)
 {
 	if (s.n && (is_space(s.p[0]) || is_space(s.p[s.n - 1])))
 		return false;
-	return !s.n || http1_value_end(s.p, s.p + s.n) == s.p + s.n;
+	return !s.n || has_no_control(s) || http1_value_end(s.p, s.p + s.n) == s.p + s.n;
 }
 
 /* What has no place in HTTP/2, or is said otherwise there. By length: nearly all names are done with one comparison. */

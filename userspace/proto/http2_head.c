@@ -5,6 +5,7 @@
  */
 #include "proto/http2_priv.h"
 
+#include "base/msg_room.h"
 #include "proto/grpc.h"
 #include "proto/http1_priv.h"
 
@@ -25,7 +26,7 @@ static char *room(struct http2_stream *s, size_t n)
 	char *p = s->text;
 
 	if (n >= s->text_left) {
-		p = msg_alloc(s->m, n < TEXT_ROOM ? TEXT_ROOM : n);
+		p = msg_room(s->m, n < TEXT_ROOM ? TEXT_ROOM : n);
 		if (!p || n >= TEXT_ROOM)
 			return p;
 		s->text_left = TEXT_ROOM;
@@ -243,10 +244,8 @@ static bool is_target(const struct msg *m)
 {
 	struct slice s = m->path;
 
-	for (size_t i = 0; i < s.n; i++)
-		if ((uint8_t)s.p[i] <= 0x20 || (uint8_t)s.p[i] >= 0x7f || s.p[i] == '#')
-			return false;
-	return s.n && (s.p[0] == '/' || (slice_eq(s, SLICE_LIT("*")) && slice_eq_str(m->method, "OPTIONS")));
+	return http1_is_target_text(s) &&
+	       (s.p[0] == '/' || (slice_eq(s, SLICE_LIT("*")) && slice_eq_str(m->method, "OPTIONS")));
 }
 
 static bool has_port(struct slice authority)

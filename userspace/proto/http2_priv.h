@@ -118,6 +118,8 @@ struct http2 {
 	uint32_t asked;                         /* heads of requests that went out */
 	struct http2_scan scan;
 	struct http2_taken taken;
+	struct slice piece;                     /* of a body, given when it is known whether it is the last; n 0: none */
+	uint64_t piece_of;
 	uint32_t pings;                         /* since the last frame of a stream */
 	uint32_t code;                          /* of the last GOAWAY; 0: as c->why says */
 	bool goaway_in, goaway_out;
@@ -203,6 +205,7 @@ int http2_on_header(nghttp2_session *session, const nghttp2_frame *f, nghttp2_rc
 		    void *arg);
 int http2_on_invalid_header(nghttp2_session *session, const nghttp2_frame *f, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
 			    uint8_t flags, void *arg);
+void http2_give_piece(struct http2 *h);         /* before anything else is told, and before the bytes go */
 void http2_msg_init(const struct http2 *h, struct msg *m, enum msg_kind kind);
 /* The head of s is complete: checked, given to the sink. end: nothing follows. */
 void http2_head_done(struct http2 *h, struct http2_stream *s, bool end);

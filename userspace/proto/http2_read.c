@@ -43,6 +43,7 @@ int http2_on_begin_headers(nghttp2_session *session, const nghttp2_frame *f, voi
 	struct http2_stream *s;
 
 	(void)session;
+	http2_give_piece(h);
 	h->scan.begun++;
 	if (h->failed)
 		return 0;
@@ -85,29 +86,54 @@ int http2_on_data(nghttp2_session *session, uint8_t flags, int32_t wire, const u
 
 	(void)session;
 	(void)flags;
-	if (!s || s->gone || s->rx_end || h->failed)
+	http2_give_piece(h);
+	if (!s || s->gone || s->rx_end || h->failed) {
 		drop(h, wire, n);
-	else
-		h->c->sink->data(h->c->sink_arg, s->id, NULL, (struct slice){ (const char *)p, n }, false);
+		return 0;
+	}
+	h->piece = (struct slice){ (const char *)p, n };
+	h->piece_of = s->id;
 	return 0;
 }
 
-/* The frame is complete. Its last bytes were given already: which of them were the last is known only now. */
+void http2_give_piece(struct http2 *h)
+{
+	struct slice d = h->piece;
+	struct http2_stream *s;
+
+	if (!d.n)
+		return;
+	h->piece.n = 0;
+	s = http2_stream_get(h, h->piece_of);
+	if (!s || s->rx_end || h->failed)
+		drop(h, http2_wire(h->piece_of), d.n);
+	else
+		h->c->sink->data(h->c->sink_arg, s->id, NULL, d, false);
+}
+
+/* The frame is complete: whether its bytes were the last is known, and they are given with that word. */
 static void on_data_frame(struct http2 *h, const nghttp2_frame *f)
 {
 	struct http2_stream *s = http2_stream_of(h, f->hd.stream_id);
+	bool end = s && f->hd.flags & NGHTTP2_FLAG_END_STREAM;
+	struct slice last = { "", 0 };
 
+	if (!end || s->gone || s->rx_end || h->piece_of != s->id)
+		http2_give_piece(h);
 	/* Empty ones were counted at their head; this one is made of padding. */
 	if (f->hd.length && f->hd.length == f->data.padlen && !(f->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		http2_glitch(h);
-	if (!s || !(f->hd.flags & NGHTTP2_FLAG_END_STREAM))
+	if (!end)
 		return;
 	s->peer_end = true;
 	if (s->gone || s->rx_end)
 		return;
+	if (h->piece.n)
+		last = h->piece;
+	h->piece.n = 0;
 	s->rx_end = true;
 	http2_stream_settle(s);
-	h->c->sink->data(h->c->sink_arg, s->id, NULL, (struct slice){ "", 0 }, true);
+	h->c->sink->data(h->c->sink_arg, s->id, NULL, last, true);
 }
 
 /* ---- the connection's own ---- */
@@ -173,6 +199,8 @@ int http2_on_frame(nghttp2_session *session, const nghttp2_frame *f, void *arg)
 	(void)session;
 	if (h->failed)
 		return 0;
+	if (f->hd.type != NGHTTP2_DATA)
+		http2_give_piece(h);
 	if (shows_taken(h, f))
 		http2_taken_upto(h, f->hd.stream_id);
 	switch (f->hd.type) {

@@ -274,10 +274,7 @@ static int submit_failed(struct http2 *h, int err)
 
 static bool is_target(struct slice s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if ((uint8_t)s.p[i] <= 0x20 || (uint8_t)s.p[i] >= 0x7f || s.p[i] == '#')
-			return false;
-	return s.n && (s.p[0] == '/' || slice_eq(s, SLICE_LIT("*")));
+	return http1_is_target_text(s) && (s.p[0] == '/' || slice_eq(s, SLICE_LIT("*")));
 }
 
 /* RFC 9113 8.3.1, 8.5; RFC 8441 4. */
@@ -338,7 +335,7 @@ static int upgrade_of(const struct http2 *h, const struct msg *m)
 
 static void remember(struct http2_stream *s, const struct msg *m, enum http2_upgrade up)
 {
-	struct slice key = msg_get(m, SLICE_LIT("sec-websocket-key"));
+	struct slice key = up == HTTP2_WEBSOCKET ? msg_get(m, SLICE_LIT("sec-websocket-key")) : (struct slice){ NULL, 0 };
 
 	s->upgrade = (uint8_t)up;
 	s->is_head = slice_eq_str(m->method, "HEAD");

@@ -302,6 +302,77 @@ static void test_requests_that_cross_the_goaway(void **state)
 	assert_int_equal(p->client.c.ops->room(&p->client.c), 0);
 }
 
+/* ---- pieces ---- */
+
+/* A request on stream 1, then frames of its body: flags and text of each; to be sent in one read. */
+static void write_body(struct pair *p, const char *head, unsigned n, const unsigned *flags, const char *const *text)
+{
+	raw_open(&p->raw);
+	raw_headers(&p->raw, 1, 0, head);
+	for (unsigned i = 0; i < n; i++)
+		raw_frame(&p->raw, RAW_DATA, flags[i], 1, text[i], strlen(text[i]));
+}
+
+static bool has(struct end_stream *s, const char *words)
+{
+	struct slice log = end_text(&s->log);
+
+	return memmem(log.p, log.n, words, strlen(words)) != NULL;
+}
+
+static void test_the_last_piece_is_told_with_the_end(void **state)
+{
+	struct pair *p = *state;
+	struct end_stream *s;
+
+	p->server.answer = NULL;
+	write_body(p, POST, 2, (const unsigned[]){ 0, RAW_END }, (const char *const[]){ "one ", "two" });
+	send_raw(p);
+	s = end_at(&p->server, 0);
+	assert_int_equal(s->pieces, 2);
+	assert_true(has(s, "data one two\nend\n"));
+}
+
+static void test_the_first_half_of_a_frame_is_not_held_back(void **state)
+{
+	struct pair *p = *state;
+	struct end_stream *s;
+	struct slice all;
+
+	write_body(p, POST, 1, (const unsigned[]){ RAW_END }, (const char *const[]){ "hello" });
+	all = end_text(&p->raw);
+	end_decode(&p->server, (struct slice){ all.p, all.n - 3 });
+	s = end_at(&p->server, 0);
+	assert_true(s->body == 2 && !has(s, "end\n"));
+	end_decode(&p->server, (struct slice){ all.p + all.n - 3, 3 });
+	assert_true(has(s, "data hello\nend\n"));
+}
+
+static void test_a_piece_is_given_before_a_reset(void **state)
+{
+	struct pair *p = *state;
+
+	write_body(p, POST, 1, (const unsigned[]){ 0 }, (const char *const[]){ "hello" });
+	raw_number_frame(&p->raw, RAW_RST, 1, 8);
+	send_raw(p);
+	assert_true(has(end_at(&p->server, 0), "data hello\nreset CANCELLED\n"));
+}
+
+/* nghttp2 finds it before it calls the frame complete. */
+static void test_a_last_piece_that_is_longer_than_was_said(void **state)
+{
+	struct pair *p = *state;
+	struct end_stream *s;
+
+	write_body(p, POST "|content-length=4", 1, (const unsigned[]){ RAW_END }, (const char *const[]){ "hello" });
+	raw_headers(&p->raw, 3, RAW_END, ASK);
+	send_raw(p);
+	s = end_at(&p->server, 0);
+	assert_true(!has(s, "end\n") && has(s, "reset MALFORMED\n"));
+	assert_int_equal(p->server.err, 0);
+	assert_true(has(end_at(&p->server, 1), "request GET"));
+}
+
 /* ---- memory ---- */
 
 static void test_large_bodies_are_not_copied(void **state)
@@ -345,6 +416,10 @@ int main(void)
 		T(test_room_is_what_both_allow),
 		T(test_goaway_twice),
 		T(test_requests_that_cross_the_goaway),
+		T(test_the_last_piece_is_told_with_the_end),
+		T(test_the_first_half_of_a_frame_is_not_held_back),
+		T(test_a_piece_is_given_before_a_reset),
+		T(test_a_last_piece_that_is_longer_than_was_said),
 		T(test_large_bodies_are_not_copied),
 	};
 
