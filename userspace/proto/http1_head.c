@@ -367,8 +367,11 @@ static int expect(struct http1_head *h)
 	}
 	if (!HTTP1_IS(value, "100-continue"))
 		return refuse(h, PROTO_UNSUPPORTED, 417, "expectation other than 100-continue");
+	/* Without a body there is nothing to wait for (RFC 9110 10.1.1): a host that waits nevertheless takes what is next for it. */
 	if (h->m->body_len)
 		h->m->flags |= MSG_EXPECT_CONTINUE;
+	else
+		drop_named(h->m, SLICE_LIT("expect"));
 	return 0;
 }
 

@@ -225,6 +225,12 @@ static struct slice take_header(struct msg *m, struct slice name)
 	return v;
 }
 
+static void drop_headers(struct msg *m, struct slice name)
+{
+	while (take_header(m, name).p)
+		;
+}
+
 static int64_t length(const struct msg *m, bool end)
 {
 	struct slice v = msg_get(m, SLICE_LIT("content-length"));
@@ -289,7 +295,7 @@ static bool websocket_key(struct msg *m)
 	if (!key)
 		return false;
 	http2_websocket_key(key);
-	take_header(m, SLICE_LIT("sec-websocket-key"));
+	drop_headers(m, SLICE_LIT("sec-websocket-key"));
 	return !msg_push(m, SLICE_LIT("sec-websocket-key"), (struct slice){ key, 24 });
 }
 
@@ -320,6 +326,9 @@ static int request(struct http2_stream *s, struct msg *m, bool end)
 		return 417;
 	if (expect.p && !end)
 		m->flags |= MSG_EXPECT_CONTINUE;
+	/* Without a body there is nothing to wait for (RFC 9110 10.1.1): hosts that wait nevertheless take what is next for it. */
+	else if (expect.p)
+		drop_headers(m, SLICE_LIT("expect"));
 	return 0;
 }
 
@@ -331,7 +340,7 @@ static bool websocket_accept(struct http2_stream *s, struct msg *m)
 		return false;
 	http2_websocket_accept(s->key, accept);
 	m->status = 101;
-	take_header(m, SLICE_LIT("sec-websocket-accept"));
+	drop_headers(m, SLICE_LIT("sec-websocket-accept"));
 	return !msg_push(m, SLICE_LIT("sec-websocket-accept"), (struct slice){ accept, 28 });
 }
 

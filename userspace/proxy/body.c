@@ -84,10 +84,12 @@ void body_to_host(struct stream *s)
 		return;
 	c = &s->up->leg.codec;
 	if (s->request_body.len || end) {
+		size_t had = s->request_body.len;
+
 		s->body_sent = true;
 		retry_keep(s);
 		n = c->ops->put_data(c, s->up_id, &s->request_body, end);
-		retry_sent(s, n > 0 ? (size_t)n : 0);
+		retry_sent(s, had - s->request_body.len);
 	}
 	/* Its windows are closed: writable() will come. */
 	if (n < 0 || (!n && s->request_body.len))

@@ -134,6 +134,30 @@ static void test_crumbs_of_a_cookie_are_one_header(void **state)
 	expect_log(&p->server, 0, "request GET http://a / len 0\n a: 1\n cookie: x=1; y=2; z=3; w=4\n b: 2\n c: 3\nend\n");
 }
 
+static void test_an_expectation_without_a_body(void **state)
+{
+	struct pair *p = *state;
+
+	raw_open(&p->raw);
+	raw_headers(&p->raw, 1, RAW_END, ASK "|expect=100-continue|a=1|expect=100-continue");
+	raw_headers(&p->raw, 3, 0, POST "|expect=100-continue");
+	send_raw(p);
+	expect_log(&p->server, 0, "request GET http://a / len 0\n a: 1\nend\n");
+	assert_true(end_at(&p->server, 1)->m->flags & MSG_EXPECT_CONTINUE);
+}
+
+/* An extended CONNECT has none of its own (RFC 8441 5); what a client says there is not a second one. */
+static void test_keys_of_a_websocket_that_came(void **state)
+{
+	struct pair *p = *state;
+
+	raw_open(&p->raw);
+	raw_headers(&p->raw, 1, 0, ":method=CONNECT|:protocol=websocket|:scheme=http|:path=/|:authority=a|sec-websocket-key=1|"
+				   "sec-websocket-key=2");
+	send_raw(p);
+	expect_log(&p->server, 0, "request GET http://a / up websocket len -1\n sec-websocket-key: *\n");
+}
+
 static void test_host_and_authority_are_one(void **state)
 {
 	struct pair *p = *state;
@@ -415,6 +439,8 @@ int main(void)
 		T(test_what_cannot_be_said_is_not),
 		T(test_more_headers_than_the_stack_has_room_for),
 		T(test_crumbs_of_a_cookie_are_one_header),
+		T(test_an_expectation_without_a_body),
+		T(test_keys_of_a_websocket_that_came),
 		T(test_host_and_authority_are_one),
 		T(test_grpc_is_recognised),
 		T(test_grpc_trailers_only),
