@@ -200,7 +200,7 @@ static const struct field route_rule_rows[] = {
 	LIST(route_rule, rpc_arguments, pair_shape),
 	UINT(route_rule, rpc_body_max, RPC_BODY_MOST),
 };
-static const struct shape route_rule_shape = { sizeof(struct route_rule), 121, -1, ROWS(route_rule_rows) };
+static const struct shape route_rule_shape = { sizeof(struct route_rule), 125, -1, ROWS(route_rule_rows) };
 
 static const struct field stream_rule_rows[] = {
 	LIST(stream_rule, sources, block_shape),
