@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Somebody else decides: filter "ext-authz" asks a service of a cluster about each request, net filter "ext-admit" about each
- * connection. Over HTTP the service gets the request's head, and its body where `body` is set: 200 lets it pass, with the
- * answer's x-auth-* headers; any other answer is the client's. Over gRPC it gets the path in one message: status 0 lets it
- * pass, with what the answer says as x-auth-user; any other is 403 with its words. As a stream it gets the path, and each
- * message that it says comes back to it, until it says "yes" or ends. With `keys` each worker fetches them at its start, and
- * requests wait for them.
+ * connection. Over HTTP the service gets the request's path, or of RPC its service, and its body where `body` is set: 200 lets it
+ * pass, with the answer's x-auth-* headers; any other answer is the client's. Over gRPC it gets the path in one message: status 0
+ * lets it pass, with what the answer says as x-auth-user; any other is 403 with its words. As a stream it gets the path, and each
+ * message that it says comes back to it, until it says "yes" or ends. With `keys` each worker fetches them at its start, and again
+ * from time to time, and requests wait for the first ones.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -193,7 +193,7 @@ static enum filter_verdict begin(struct authz *a, struct slice body)
 {
 	struct proto_reply r = { .status = 503, .wire_status = MSG_NO_STATUS };
 
-	if (!ask(a, a->f->client, a->head->path, body))
+	if (!ask(a, a->f->client, a->head->path.n ? a->head->path : a->head->service, body))
 		return FILTER_WAIT;
 	if (a->allowed)
 		return FILTER_NEXT;
