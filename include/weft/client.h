@@ -26,14 +26,17 @@ struct client_ask {
 	const struct msg_header *headers;
 	size_t nheaders;
 	struct slice body;                      /* whole; with stream, only the first bytes */
-	uint32_t timeout_ms;                    /* until the end; 0 = 10 s, for a stream: none */
+	uint32_t timeout_ms;                    /* until the end; 0 = 10 s, for a stream or a watch: none */
 	uint32_t idle_ms;                       /* without a byte of the answer; 0 = none */
 	/*
 	 * agent, gRPC stream: a PING after so long without any byte, and so long for its answer;
 	 * 0 = 5 min. Servers end a connection that asks oftener than they like.
 	 */
 	uint32_t ping_ms;
-	/* bytes of answer; 0 = 1 MiB, for a stream: none. Over it: -EMSGSIZE */
+	/*
+	 * bytes of answer; 0 = 1 MiB, for a stream or a watch: none. gRPC: of each message, 0 = 4 MiB.
+	 * Over it: -EMSGSIZE
+	 */
 	uint32_t max_body;
 	bool stream;                            /* client_send() will follow */
 	/* HTTP/2, data() and client_send() are whole messages, unframed */

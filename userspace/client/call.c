@@ -51,9 +51,12 @@ static void stop(struct client_thing *t)
 
 /* ---- what owners ask ----------------------------------------------------------------------------------------- */
 
+/* Of gRPC's answers each message has one. */
 static uint64_t bound(const struct client_ask *ask)
 {
-	return ask->max_body ? ask->max_body : ask->stream ? UINT64_MAX : CLIENT_BODY_MAX;
+	if (ask->grpc || ask->max_body == UINT32_MAX || (ask->stream && !ask->max_body))
+		return UINT64_MAX;
+	return ask->max_body ? ask->max_body : CLIENT_BODY_MAX;
 }
 
 struct client_call *client_call(struct client *owner, const struct client_ask *ask, const struct client_events *on, void *arg,
@@ -67,10 +70,8 @@ struct client_call *client_call(struct client *owner, const struct client_ask *a
 	if (!c)
 		return NULL;
 	*c = (struct client_call){ .magic = client_call_MAGIC, .thing.stop = stop, .owner = owner, .ops = owner->ops, .on = *on, .arg = arg,
-				   .left = bound(ask), .message_max = CLIENT_MESSAGE_MAX, .grpc = ask->grpc,
-				   .stream = ask->stream, .sent = !ask->stream };
-	if (c->left < c->message_max)
-		c->message_max = (uint32_t)c->left;
+				   .left = bound(ask), .message_max = ask->max_body ? ask->max_body : CLIENT_MESSAGE_MAX,
+				   .grpc = ask->grpc, .stream = ask->stream, .sent = !ask->stream };
 	client_add(owner, &c->thing);
 	owner->ncalls++;
 	return c;

@@ -13,7 +13,7 @@ struct loop;
 
 #define CLIENT_TIMEOUT_MS 10000u                /* of a call that is no stream and says none */
 #define CLIENT_BODY_MAX (1u << 20)              /* the same of an answer's bytes */
-#define CLIENT_MESSAGE_MAX (4u << 20)           /* bytes of one gRPC message, where the ask does not say less */
+#define CLIENT_MESSAGE_MAX (4u << 20)           /* bytes of one gRPC message, where the ask does not say */
 #define CLIENT_UNSENT_MAX (256u << 10)          /* bytes that wait to be sent; then client_send() says -EAGAIN */
 
 /* A carrier. A call of its own begins with a struct client_call. */

@@ -172,7 +172,7 @@ int exchange_ask(struct exchange *x, const struct exchange_ask *a)
 	struct msg *m = &x->request;
 	int err = 0;
 
-	*m = (struct msg){ .arena = &x->arena, .kind = MSG_REQUEST, .flags = a->close ? MSG_CLOSE : 0, .body_len = a->body_len,
+	*m = (struct msg){ .arena = &x->arena, .kind = MSG_REQUEST, .body_len = a->body_len,
 			   .wire_status = MSG_NO_STATUS, .serialization = MSG_NO_STATUS };
 	m->method = msg_dup(m, a->method);
 	m->scheme = msg_dup(m, a->scheme);

@@ -15,7 +15,6 @@ struct exchange_ask {
 	const struct msg_header *headers;
 	size_t nheaders;
 	int64_t body_len;                       /* or MSG_LENGTH_UNKNOWN; 0: the head is the end */
-	bool close;                             /* the last one of its connection (HTTP/1) */
 };
 
 struct exchange {

@@ -185,7 +185,7 @@ static void bad_data(struct http_call *c, int err)
 	if (err == -ECANCELED)
 		release(&c->call);
 	else if (err == -EMSGSIZE && c->call.grpc)
-		finish(c, &stat->errors_too_large, err, 0, "a message, or all of the answer, is over its bound");
+		finish(c, &stat->errors_too_large, err, 0, "a message is over its bound");
 	else if (err == -EMSGSIZE)
 		finish(c, &stat->errors_too_large, err, 0, "the answer is over its bound");
 	else if (err == -EPROTO)
@@ -379,7 +379,7 @@ static int put_head(struct http_call *c, int64_t body_len)
 	static const struct msg_header agent = { SLICE_LIT("user-agent"), SLICE_LIT("weft/" WEFT_VERSION) };
 	struct msg_header *h = mem_alloc((c->ask.nheaders + GRPC_ASK_HEADERS) * sizeof(*h));
 	struct exchange_ask a = {
-		.scheme = c->url.tls ? SLICE_LIT("https") : SLICE_LIT("http"), .headers = h, .body_len = body_len, .close = true,
+		.scheme = c->url.tls ? SLICE_LIT("https") : SLICE_LIT("http"), .headers = h, .body_len = body_len,
 		.authority = or_else(c->ask.authority, c->url.authority), .path = c->url.path,
 		.method = or_else(c->ask.method, c->call.grpc ? SLICE_LIT("POST") : SLICE_LIT("GET")),
 	};

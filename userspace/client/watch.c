@@ -148,7 +148,7 @@ static void unbound(struct client_ask *ask)
 {
 	if (!ask->timeout_ms && !ask->stream)
 		ask->timeout_ms = UINT32_MAX;
-	if (!ask->max_body && !ask->stream)
+	if (!ask->max_body && !ask->grpc)
 		ask->max_body = UINT32_MAX;
 }
 

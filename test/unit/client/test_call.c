@@ -231,7 +231,7 @@ static void grpc_nonsense(void **state)
 	buf_add(&b, "\1\0\0\0\1a", 6);
 	assert_int_equal(client_tell_data(c, &b), -EPROTO);
 	buf_fini(&b);
-	buf_add(&b, "\0\0\x10\0\1", 5);
+	buf_add(&b, "\0\0\x40\0\1", 5);
 	assert_int_equal(client_tell_data(c, &b), -EMSGSIZE);
 	expect("");
 	buf_fini(&b);
