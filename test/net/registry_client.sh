@@ -19,10 +19,13 @@ plane() { # PORT [CERT KEY]
 	PLANE=$BG_PID
 	wait_line 60 "$T/plane.log" '^ready$'
 }
-conf 'url: "http://localhost:9100/facts", idle: 3s, bound: 20KiB'
+# A name of two addresses, at the first of which nobody ever is.
+{ cat /etc/hosts; printf '127.0.0.9 plane.test\n127.0.0.1 plane.test\n'; } > "$T/hosts"
+mount --bind "$T/hosts" /etc/hosts
+conf 'url: "http://plane.test:9100/facts", idle: 3s, bound: 20KiB'
 bg weftd.log in_cg "$CG/weftd" "$B/weftd" -c "$T/weft.yaml"
 WEFTD_PID=$BG_PID
-wait_line 60 "$T/weftd.log" 'warn .*plane: watching http://localhost:9100/facts.seen=0: .*:9100: Connection refused'
+wait_line 60 "$T/weftd.log" 'warn .*plane: watching http://plane.test:9100/facts.seen=0: .*:9100: Connection refused'
 wait_for 60 watching failing
 like "$(weft registries plane)" 'plane +control +no .*:9100: Connection refused' "weft registries says whom it watches and what fails"
 case_pass nobody_is_there
@@ -36,7 +39,7 @@ says 2 127.0.0.1:9002
 goes_to 9002
 wait_line 60 "$T/weftd.log" 'info .*plane: watching .*: answered'
 like "$(admin /registries | jq -c '.registries[] | select(.name == "plane") | .watches')" \
-	'\[\{"url":"http://localhost:9100/facts.seen=0","state":"answered","tries":[0-9]+,"error":".*Connection refused","seconds":[0-9]+\}\]' "shown"
+	'\[\{"url":"http://plane.test:9100/facts.seen=0","state":"answered","tries":[0-9]+,"error":".*Connection refused","seconds":[0-9]+\}\]' "shown"
 is "$(metric 'weft_client_watches{registry="plane"}')" 1 "one watch is counted"
 case_pass it_comes
 
