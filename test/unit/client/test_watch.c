@@ -157,9 +157,8 @@ static int64_t on_wait(void *arg, int err, int status)
 static int begin(void **state)
 {
 	static const struct client_watch_events on = { on_ask, { on_head, on_data, on_end }, on_wait };
-	const struct client_backoff b = { 1, 1, 0, 0 };
+	const struct client_backoff b = { 1, *state ? 1000000000 : 1, 1000000000, 0 };
 
-	(void)state;
 	memset(&t, 0, sizeof(t));
 	t.wait = -1;
 	assert_int_equal(loop_init(&t.loop), 0);
@@ -293,6 +292,18 @@ static void its_own_wait_counts(void **state)
 	assert_string_equal(look().error, "");
 }
 
+static void waits_longer_each_time(void **state)
+{
+	(void)state;
+	try_comes(1);
+	end(-ECONNRESET, 0);
+	try_comes(2);
+	end(-ECONNRESET, 0);
+	for (int i = 0; i < 5; i++)
+		loop_once(&t.loop, MSEC);
+	assert_int_equal(t.begun, 2);
+}
+
 static void stops_anywhere(void **state)
 {
 	(void)state;
@@ -356,7 +367,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(waits_grow_to_a_bound), cmocka_unit_test(waits_differ), T(is_made_again), T(has_no_bounds_of_its_own),
-		T(what_cannot_be_asked_waits), T(its_own_wait_counts), T(stops_anywhere), T(stops_in_its_end), T(stops_when_asked),
+		T(what_cannot_be_asked_waits), T(its_own_wait_counts),
+		cmocka_unit_test_prestate_setup_teardown(waits_longer_each_time, begin, finish, &t), T(stops_anywhere), T(stops_in_its_end), T(stops_when_asked),
 		T(what_is_of_no_use), T(ends_with_its_owner),
 	};
 
