@@ -16,7 +16,7 @@ static bool is_http(const struct proto_ops *p)
 	return p == &proto_http1 || p == &proto_http2;
 }
 
-static bool takes(const struct listener *l, const struct proto_ops *p)
+static bool also_takes(const struct listener *l, const struct proto_ops *p)
 {
 	if (slice_eq_str(l->protocol, "auto"))
 		return true;
@@ -24,6 +24,18 @@ static bool takes(const struct listener *l, const struct proto_ops *p)
 		if (is_http(p) ? slice_eq_str(l->detect[i], "http") : slice_eq_str(l->detect[i], p->name))
 			return true;
 	return false;
+}
+
+bool detect_takes(const struct listener *l, const struct proto_ops *p)
+{
+	bool declared = is_http(p) ? declares_http(l) : protocol_rpc(l->protocol) == p;
+
+	return declared || also_takes(l, p);
+}
+
+bool detect_any(const struct listener *l)
+{
+	return declares_http(l) || protocol_rpc(l->protocol) || slice_eq_str(l->protocol, "auto");
 }
 
 const struct proto_ops *detect_settled(const struct listener *l, struct slice alpn)
@@ -50,7 +62,7 @@ static enum proto_match among(const struct listener *l, struct slice head, const
 
 	*out = first;
 	for (const struct proto_ops *const *p = protocols(); m == PROTO_NO && *p; p++) {
-		if (*p == first || !takes(l, *p))
+		if (*p == first || !also_takes(l, *p))
 			continue;
 		m = sniff(*p, head);
 		*out = *p;

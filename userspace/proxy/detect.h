@@ -9,6 +9,8 @@
 
 #define DETECT_BYTES 64u                        /* that are looked at */
 
+bool detect_takes(const struct listener *l, const struct proto_ops *p); /* clients of l may speak p */
+bool detect_any(const struct listener *l);      /* they speak HTTP or RPC */
 /* What is known before a byte came; NULL: they will tell. */
 const struct proto_ops *detect_settled(const struct listener *l, struct slice alpn);
 /* PROTO_YES with *out; PROTO_MORE: more bytes are needed; PROTO_NO: of none. l NULL: none is taken. in keeps its bytes. */

@@ -34,14 +34,14 @@ static void on_time(struct timer *t);
 
 const struct listener *downstream_conf(const struct downstream *d)
 {
-	return d->listener->conf;
+	return d->foreign ? NULL : d->listener->conf;
 }
 
 bool downstream_draining(const struct downstream *d)
 {
 	const struct worker *w = d->leg.w;
 
-	return d->phase != DOWNSTREAM_INNER && (d->last || !d->listener->conf || w->http->stopping || w->level != OVERLOAD_NONE);
+	return d->phase != DOWNSTREAM_INNER && (d->last || !downstream_conf(d) || w->http->stopping || w->level != OVERLOAD_NONE);
 }
 
 /* ---- time --------------------------------------------------------------------------------------------------- */
@@ -71,12 +71,16 @@ void downstream_enter(struct downstream *d, enum downstream_phase phase, uint64_
 
 static void idle(struct downstream *d)
 {
-	downstream_enter(d, DOWNSTREAM_IDLE, d->listener->conf ? d->listener->conf->idle_ms : 0);
+	const struct listener *l = downstream_conf(d);
+
+	downstream_enter(d, DOWNSTREAM_IDLE, l ? l->idle_ms : 0);
 }
 
 static void head_begins(struct downstream *d)
 {
-	downstream_enter(d, DOWNSTREAM_HEAD, d->listener->conf ? d->listener->conf->head_ms : 0);
+	const struct listener *l = downstream_conf(d);
+
+	downstream_enter(d, DOWNSTREAM_HEAD, l ? l->head_ms : 0);
 }
 
 void downstream_rest(struct downstream *d)
@@ -562,7 +566,7 @@ static bool speak(struct downstream *d, const struct proto_ops *ops)
 static bool choose(struct downstream *d)
 {
 	const struct proto_ops *ops = NULL;
-	enum proto_match m = detect_protocol(d->listener->conf, &d->leg.in, &ops);
+	enum proto_match m = detect_protocol(downstream_conf(d), &d->leg.in, &ops);
 
 	if (m == PROTO_YES)
 		return speak(d, ops);
@@ -704,7 +708,7 @@ static void open_now(struct leg *l)
 
 	listener_conn_opened(d->listener, &l->conn);
 	l->codec.ops = &proto_http1;
-	if (!d->listener->conf || !settled(d)) {
+	if (!downstream_conf(d) || !settled(d)) {
 		downstream_end(d);
 		return;
 	}

@@ -32,7 +32,8 @@ enum downstream_phase {
 struct downstream {
 	unsigned magic;
 	uint16_t nstreams;
-	uint8_t phase;                          /* enum downstream_phase */
+	uint8_t phase : 4;                      /* enum downstream_phase */
+	bool foreign : 1;                       /* its listener does not speak its protocol any more */
 	bool many : 1;                          /* its codec has many streams at once */
 	bool away : 1;                          /* the client begins no more streams */
 	bool told : 1;                          /* the first GOAWAY is said: the client may not begin others */
@@ -67,13 +68,15 @@ int downstream_open(struct worker *w, struct listener_use *l, const struct arriv
  * GOAWAY twice first.
  */
 void downstream_drain(struct worker *w, const struct listener_use *l);
+/* Its protocol has changed: the same for those that do not speak what it does now. proxy: it was, or is, http-proxy. */
+void downstream_drain_foreign(struct worker *w, const struct listener_use *l, bool proxy);
 void downstream_drain_netns(struct worker *w, uint64_t netns); /* the same for those that came from a namespace */
 bool downstreams_quiet(const struct worker *w); /* no answer is under way, and every client has read what was for it */
 void downstream_close_all(struct worker *w);    /* at the worker's end, at once */
 
 /* ---- for its streams ---------------------------------------------------------------------------------------- */
 
-const struct listener *downstream_conf(const struct downstream *d); /* NULL: the listener is no more */
+const struct listener *downstream_conf(const struct downstream *d); /* NULL: the listener is no more, or of another protocol */
 bool downstream_draining(const struct downstream *d);
 void downstream_stream_done(struct downstream *d, struct stream *s); /* its last byte is with the socket, or it was cut */
 void downstream_consumed(struct downstream *d, struct stream *s, size_t n); /* of the request's body: it went on */

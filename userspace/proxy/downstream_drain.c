@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/rand.h"
+#include "proxy/detect.h"
 #include "proxy/http.h"
 #include "proxy/listener.h"
 #include "proxy/worker.h"
@@ -127,6 +128,27 @@ void downstream_drain(struct worker *w, const struct listener_use *l)
 	legs_flush(w);
 }
 
+/* One that is being opened, or has said nothing yet, may turn out to speak what the listener does. */
+static bool is_foreign(const struct downstream *d, const struct listener *conf, bool proxy)
+{
+	const struct proto_ops *ops = d->leg.ready ? d->leg.codec.ops : NULL;
+
+	return ops ? !detect_takes(conf, ops) || (proxy && !(ops->flags & PROTO_RPC)) : !detect_any(conf);
+}
+
+void downstream_drain_foreign(struct worker *w, const struct listener_use *l, bool proxy)
+{
+	list_for(x, &w->http->downstreams) {
+		struct downstream *d = container_of(x, struct downstream, all);
+
+		if (d->listener != l || !is_foreign(d, l->conf, proxy))
+			continue;
+		d->foreign = true;
+		downstream_drain_one(d);
+	}
+	legs_flush(w);
+}
+
 void downstream_drain_netns(struct worker *w, uint64_t netns)
 {
 	list_for(x, &w->http->downstreams) {
@@ -180,7 +202,7 @@ uint64_t downstream_age_due(const struct downstream *d)
 /* An idle client of HTTP/1 may be about to ask: it hears of it from its next answer, and is closed when the grace is over. */
 void downstream_aged(struct downstream *d)
 {
-	const struct listener *conf = d->listener->conf;
+	const struct listener *conf = downstream_conf(d);
 
 	if (d->aged) {
 		downstream_end(d);
@@ -197,7 +219,7 @@ void downstream_aged(struct downstream *d)
 
 void downstream_count(struct downstream *d)
 {
-	const struct listener *conf = d->listener->conf;
+	const struct listener *conf = downstream_conf(d);
 
 	if (!conf || !conf->max_conn_requests || ++d->begun != conf->max_conn_requests)
 		return;

@@ -7,9 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/protocols.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/magic.h"
+#include "base/protocols.h"
 #include "base/table.h"
 #include "model/routers.h"
 #include "net/addr.h"
@@ -501,6 +502,30 @@ static void use_end(struct listener_use *u)
 	free(u);
 }
 
+static uint64_t speaks(const struct listener *f)
+{
+	uint64_t h = hash_bytes(f->protocol, f->dispatch);
+
+	for (size_t i = 0; i < f->ndetect; i++)
+		h = hash_bytes(f->detect[i], h);
+	return h;
+}
+
+/* What its clients speak may be another thing: those who cannot any more are asked to go. */
+static void take_protocol(struct listener_use *u)
+{
+	uint64_t was = u->speaks;
+	bool proxied = u->proxies;
+
+	u->speaks = speaks(u->conf);
+	u->proxies = slice_eq_str(u->conf->protocol, "http-proxy");
+	if (!was || was == u->speaks)
+		return;
+	u->users++;             /* the last of them may go at once */
+	downstream_drain_foreign(u->worker, u, proxied != u->proxies);
+	u->users--;
+}
+
 static void take_conf(struct listener_use *u, const struct snapshot *s)
 {
 	const struct listener *f = (const struct listener *)snapshot_fact(s, FACT_LISTENER, slice_str(u->name));
@@ -512,6 +537,8 @@ static void take_conf(struct listener_use *u, const struct snapshot *s)
 		u->limits = (struct proto_limits){ .head_bytes = f->max_head_bytes, .headers = f->max_headers,
 						   .target_bytes = f->max_target_bytes,
 						   .upgrades = r && router_upgrades(r) };
+	if (f)
+		take_protocol(u);
 }
 
 void listeners_adopt(struct listeners *l)

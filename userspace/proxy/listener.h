@@ -49,6 +49,8 @@ struct listener_use {
 	char *name;
 	const struct listener *conf;            /* of the worker's newest snapshot; NULL: it has none of this name */
 	VEC(struct listener_socket *) sockets;
+	uint64_t speaks;                        /* hash of what its clients speak, by the last conf that there was */
+	bool proxies;                           /* they have it for their HTTP proxy */
 	struct proto_limits limits;             /* by the last conf that there was: codecs look there at each head */
 	struct timer pause;
 	struct listener_shared *shared;
