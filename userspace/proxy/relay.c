@@ -163,6 +163,8 @@ static enum relay_state move_by_buffer(struct relay *r, struct conn *from, struc
 			return RELAY_WAIT;
 		if (r->eof)
 			return pass_end(r, to);
+		if (conn_drained(from))
+			return RELAY_WAIT;
 		if (by_pipe(r, from, to, pipes))
 			return RELAY_MORE;
 		n = conn_read(from, &r->buf, RELAY_BUFFER);
@@ -182,7 +184,8 @@ enum relay_state relay_move(struct relay *r, struct conn *from, struct conn *to,
 {
 	enum relay_state state = RELAY_MORE;
 
-	if (r->shut)
+	/* An event of one side wakes both directions. */
+	if (r->shut || (conn_drained(from) && !r->buf.len && !r->eof && !r->pipe))
 		return RELAY_WAIT;
 	if (!by_pipe(r, from, to, pipes)) {
 		state = move_by_buffer(r, from, to, pipes);
