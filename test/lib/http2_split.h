@@ -4,6 +4,12 @@
 #include "base/rand.h"
 #include "lib/http2_rig.h"
 
+/* There is room for the rest of a body. */
+static inline void split_more(struct end *e, struct end_stream *s)
+{
+	end_put(e, s->id, "b", false);
+}
+
 /* Requests whose answers the bytes may be: GET, HEAD, POST that goes on, CONNECT, WebSocket. */
 static inline void split_requests(struct end *e)
 {
@@ -30,6 +36,8 @@ static inline void split_run(struct end *e, bool server, struct slice s, unsigne
 {
 	end_open(e, server);
 	e->answer = end_answer_ok;
+	e->more = server ? NULL : split_more;
+	e->limits.unsure_body = 1;
 	if (server && s.n && s.p[0] == 'p') {
 		end_decode(e, SLICE_LIT(RAW_PREFACE));
 		s.p++;
