@@ -22,6 +22,11 @@ routes:
   - matches: [{path: {type: Exact, value: /ships}}]
     rpc: {service: com.x.Ships, method: put, arguments: [{type: java.lang.String}], bodyBytes: 1MiB}
     backends: [{cluster: ships}]
+  - matches: [{path: {type: Exact, value: /summed}}]
+    rpc: {service: com.x.Ships, method: put}
+    backends: [{cluster: summed}]
+clusters:
+- {name: summed, protocol: bolt, protocolSettings: {checksum: true}, endpoints: [{address: "127.0.0.1:9002"}]}
 YAML
 cat >> "$T/weft.yaml" <<YAML
 workers: 2
@@ -263,6 +268,14 @@ def a_rule_may_take_longer_bodies():
         c = two.Client2(port)
         a = c.answer(c.ask(path, "POST", body=whole.encode()))
         is_((a.status, json.loads(a.body)), (200, want))
+
+
+@case
+def a_cluster_may_want_checksums():
+    ships.on["put"] = said(v=b"T")
+    is_(ask("/summed", [], port=8081), (200, True))
+    frame = ships.calls[-1].frame
+    is_((frame.version, frame.ver1, frame.crc, frame.crc_ok, ships.wrong), (2, 2, True, True, []))
 
 
 @case

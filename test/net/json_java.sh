@@ -47,9 +47,11 @@ routes:
 $(rules dubbo peers)
 $(rules bolt sofa)
 $(rules raw sofa | sed '/group/s/group: g, //')
+$(rules summed sofa)
 clusters:
 - {name: dubbo, protocol: dubbo, endpoints: [{address: "127.0.0.1:9001"}]}
 - {name: bolt, protocol: bolt, endpoints: [{address: "127.0.0.1:9002"}]}
+- {name: summed, protocol: bolt, protocolSettings: {checksum: true}, endpoints: [{address: "127.0.0.1:9002"}]}
 - {name: raw, protocol: bolt, endpoints: [{address: "127.0.0.1:9003"}]}
 YAML
 weftd_start
@@ -146,6 +148,12 @@ def the_call_is_what_javas_own_client_sends():
     is_(dict(weft.fields), {k: v for k, v in java.fields if not k.startswith(trace)})
     begin = java.body.index(b"\x11" + trace.encode())
     is_(weft.body.hex(), (java.body[:begin] + java.body[java.body.index(b"\x04type"):]).hex())
+
+
+@case
+def with_checksums():
+    status, got = post("/summed/ask", ["x" * 50000, "AQL/"])
+    is_((status, got["does"], got["body"]), (200, "x" * 50000, "AQL/"))
 
 
 @case

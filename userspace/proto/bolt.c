@@ -451,6 +451,8 @@ static void fini(struct codec *c)
 static const struct conf_item rows[] = {
 	CONF_ITEM(struct bolt_conf, goaway, "goaway", BOOL,
 		  .help = "clients are told by command 100 that their connection will close; not for Java's bolt library, which ends it then"),
+	CONF_ITEM(struct bolt_conf, checksum, "checksum", BOOL,
+		  .help = "of a cluster: calls that are made of JSON go to its hosts in version 2, with a checksum; else in version 1"),
 	CONF_END
 };
 

@@ -16,6 +16,8 @@
 struct bolt_conf {
 	/* clients are told by command 100 that their connection will close */
 	bool goaway;
+	/* requests that came as no frame go to hosts in version 2, with a checksum */
+	bool checksum;
 };
 
 extern const struct proto_ops proto_bolt;

@@ -182,15 +182,16 @@ static int put_anew(struct codec *c, struct bolt_fixed *f, const struct bolt_var
 	return err;
 }
 
-/* What is not said of a message of another protocol: version 1, hessian2. */
+/* What is not said of a message that came as no frame: version 1, or 2 with a checksum; hessian2. */
 static bool read_raw(const struct codec *c, const struct msg *m, struct bolt_fixed *f)
 {
-	bool ours = m->proto == c->ops && m->raw.n;
+	const struct bolt_conf *conf = c->conf;
+	bool ours = m->proto == c->ops && m->raw.n, sum = conf && conf->checksum && !c->server;
 
 	if (ours)
 		bolt_fixed_read(m->raw, f);
 	else
-		*f = (struct bolt_fixed){ .proto = 1, .ver1 = 1, .ver2 = 1, .codec = BOLT_HESSIAN2 };
+		*f = (struct bolt_fixed){ .proto = sum ? 2 : 1, .ver1 = sum ? 2 : 1, .protocol_switch = sum, .ver2 = 1, .codec = BOLT_HESSIAN2 };
 	return ours;
 }
 
