@@ -380,3 +380,6 @@ refused '10s/cluster: auth/cluster: nobody/' 10 'nobody'
 refused '/value: .small/s/cluster: auth/cluster: nobody/' '[0-9]+' 'nobody'
 refused '7s/cluster: auth/cluster: ""/' 7 'cluster is empty'
 like "$(weft explain http GET http://a/grpc --listener web)" '^  filters +ext-authz of listener and rule \(asks auth\)$' "explain names who is asked"
+like "$(weft filters ext-admit)" '^ext-admit +net filter +listener.*,listener [a-z]+ +- +- +- +auth +[0-9]+ +0 +0$' "weft filters: a net filter's calls"
+like "$(weft filters ext-authz)" '^ext-authz +filter +listener.*,route all rule 0,.* auth,.*none.* [0-9]+ +0 +[0-9]+$' "and a filter's"
+weftd_stop

@@ -83,6 +83,16 @@ eval "$(sed -n 's/^\$ \(weft explain .*\)/\1/p' "$SRC/docs/filters.md")" > "$T/e
 is "$(cat "$T/explained")" "$(sed -n '/^\$ weft explain/{n;p}' "$SRC/docs/filters.md")" "explain names the filters"
 weftd_stop
 
+# That of weft filters, after the requests that it names.
+cp "$T/example.yaml" "$T/weft.yaml"
+weftd_start
+for path in orders orders orders ""; do curl -s -o /dev/null "http://127.0.0.1:8080/$path"; done
+sed -n '/^\$ weft filters/,/^```/{/^\$/d;/^```/d;p}' "$SRC/docs/counters.md" > "$T/page"
+[ -s "$T/page" ] || fail "the page has no example"
+same() { weft filters > "$T/shown"; diff "$T/shown" "$T/page" > "$T/differs.log"; }
+wait_for 60 same
+weftd_stop
+
 refused() {  # text in the place of the listener's filters, what is said
 	sed "s|filters: \[{type: local-rate-limit, requests: 1000.*|filters: [$1]|" "$T/example.yaml" > "$T/bad.yaml"
 	like "$(weft config check "$T/bad.yaml" 2>&1)" "bad.yaml:4: listeners\[0\]\.filters$2" "refused: $1"

@@ -31,6 +31,7 @@ static const struct path {
 	{ "/services", view_services, "services with their ports, backends and counters" },
 	{ "/clusters", view_clusters, "clusters with their hosts" },
 	{ "/listeners", view_listeners, "listeners: whether they listen, else why not, and what they count" },
+	{ "/filters", view_filters, "filters and net filters: who names them, whom they ask, and what they count" },
 	{ "/methods", view_methods, "methods of gRPC that were called, and what they count" },
 	{ "/overload", view_overload, "how full the proxy is: memory, connections, descriptors, and its level" },
 	{ "/certificates", view_certificates, "certificates that listeners and clusters use; never keys" },

@@ -18,6 +18,10 @@ struct listener_range;
 /* "10.99.0.0/16", "[fd00:99::/64]:80"; out holds VIEW_RANGE bytes. Returns it. */
 #define VIEW_RANGE 72
 const char *view_range(const struct listener_range *r, char *out);
+struct listener;
+struct route_rule;
+/* The filters that its requests pass, in the order in which proxy/chain.c has them; l NULL: the rule's alone. A new reference. */
+json_t *view_filters_of(const struct listener *l, const struct route_rule *r);
 struct settings_kind;
 /* What an extension works with, defaults included, as member of o; nothing when it takes no settings. */
 void view_settings(json_t *o, const char *member, const struct settings_kind *k, struct slice text);
@@ -35,8 +39,8 @@ view_fn view_registries;
 void view_watch_metrics(struct agent *a, struct buf *b);
 /* view_routes.c, view_explain_http.c */
 view_fn view_routes, view_explain_http;
-/* view_listeners.c, view_methods.c, view_overload.c */
-view_fn view_listeners, view_methods, view_overload;
+/* view_filters.c, view_listeners.c, view_methods.c, view_overload.c */
+view_fn view_filters, view_listeners, view_methods, view_overload;
 /* view_kernel.c */
 view_fn view_kernel, view_kernel_map, view_kernel_reasons;
 /* view_connections.c, view_explain.c */

@@ -113,66 +113,6 @@ static bool other_add(void *arg, const struct route_candidate *c)
 	return true;
 }
 
-/* ---- filters ------------------------------------------------------------------------------------------------ */
-
-static json_t *settings_json(struct slice text)
-{
-	json_t *j = text.n ? json_loadb(text.p, text.n, 0, NULL) : NULL;
-
-	return j ? j : json_object();
-}
-
-static const struct extension_use *use_find(const struct extension_use *v, size_t n, struct slice type)
-{
-	for (size_t i = 0; i < n; i++)
-		if (slice_eq(v[i].type, type))
-			return &v[i];
-	return NULL;
-}
-
-static void clusters_add(json_t *list, const struct extension_use *u)
-{
-	for (size_t i = 0; u && i < u->nclusters; i++) {
-		json_t *name = dump_text(u->clusters[i]);
-		size_t at = 0;
-
-		while (at < json_array_size(list) && !json_equal(json_array_get(list, at), name))
-			at++;
-		if (at == json_array_size(list))
-			json_array_append(list, name);
-		json_decref(name);
-	}
-}
-
-/* of_listener, of_rule: one of them may be NULL. */
-static json_t *filter_json(const struct extension_use *of_listener, const struct extension_use *of_rule)
-{
-	json_t *clusters = json_array();
-	json_t *o = json_pack("{so ss so}", "type", dump_text((of_listener ? of_listener : of_rule)->type), "of",
-			      of_listener && of_rule ? "listener and rule" : of_rule ? "rule" : "listener", "clusters", clusters);
-
-	if (of_listener)
-		json_object_set_new(o, "settings", settings_json(of_listener->settings));
-	if (of_rule)
-		json_object_set_new(o, "ruleSettings", settings_json(of_rule->settings));
-	clusters_add(clusters, of_listener);
-	clusters_add(clusters, of_rule);
-	return o;
-}
-
-/* In the order in which proxy/chain.c has them; answers pass in reverse. */
-static json_t *filters_json(const struct listener *l, const struct route_rule *r)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; l && i < l->nfilters; i++)
-		json_array_append_new(list, filter_json(&l->filters[i], use_find(r->filters, r->nfilters, l->filters[i].type)));
-	for (size_t i = 0; i < r->nfilters; i++)
-		if (!l || !use_find(l->filters, l->nfilters, r->filters[i].type))
-			json_array_append_new(list, filter_json(NULL, &r->filters[i]));
-	return list;
-}
-
 /* ---- where it goes ------------------------------------------------------------------------------------------ */
 
 /* Where the hash leads, when that is known beforehand. */
@@ -355,7 +295,7 @@ static json_t *answer(struct agent *a, struct explain_request *q, struct matcher
 	json_object_set_new(o, "otherPaths", json_integer((json_int_t)others.elsewhere));
 	if (met) {
 		json_object_set_new(o, "rule", rule_json(&hit));
-		json_object_set_new(o, "filters", filters_json(q->listener, hit.rule));
+		json_object_set_new(o, "filters", view_filters_of(q->listener, hit.rule));
 		json_object_set_new(o, "why", others.why ? json_sprintf("it %s", others.why) : json_string("no other rule matches"));
 		outcome(a, o, &hit, mt, q);
 		return as_call(o, q);

@@ -45,6 +45,7 @@ int verb_clusters(struct cli *c);
 int verb_registries(struct cli *c);
 int verb_routes(struct cli *c);
 int verb_listeners(struct cli *c);
+int verb_filters(struct cli *c);
 int verb_methods(struct cli *c);
 int verb_overload(struct cli *c);
 int verb_connections(struct cli *c);

@@ -42,7 +42,7 @@ static void put_filters(const json_t *o)
 
 	json_array_foreach(json_object_get(o, "filters"), i, f) {
 		printf("%s%s of %s", i ? ", " : "  filters        ", text(f, "type"), text(f, "of"));
-		json_array_foreach(json_object_get(f, "clusters"), k, cluster)
+		json_array_foreach(json_object_get(f, "asks"), k, cluster)
 			printf("%s%s", k ? ", " : " (asks ", json_string_value(cluster));
 		printf("%s", k ? ")" : "");
 	}

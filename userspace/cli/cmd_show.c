@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status, services, clusters, routes, listeners, methods, overload, connections, config dump, plugins, version: the daemon's model. */
+/* status, services, clusters, routes, listeners, filters, methods, overload, connections, config dump, plugins, version: the daemon's model. */
 #include <string.h>
 
 #include "cli/cli.h"
@@ -247,6 +247,28 @@ int verb_listeners(struct cli *c)
 	};
 
 	return show_rows(c, "/listeners", "listeners", columns);
+}
+
+int verb_filters(struct cli *c)
+{
+	static const struct column columns[] = {
+		{ "FILTER", "name", COLUMN_TEXT, false },
+		{ "KIND", "kind", COLUMN_TEXT, false },
+		{ "OF", "of", COLUMN_TEXT, false },
+		{ "REQUESTS", "counts.requests", COLUMN_COUNT, false },
+		{ "ACTIVE", "counts.active", COLUMN_COUNT, false },
+		{ "ANSWERED", "counts.replies", COLUMN_COUNT, false },
+		{ "WAITS", "counts.waits", COLUMN_COUNT, true },
+		{ "ASKS", "asks", COLUMN_TEXT, false },
+		{ "CALLS", "calls.calls", COLUMN_COUNT, false },
+		{ "OUT", "calls.active", COLUMN_COUNT, false },
+		{ "FAILED", "calls.failed", COLUMN_COUNT, false },
+		{ "LATE", "calls.timeouts", COLUMN_COUNT, true },
+		{ "CANCELLED", "calls.cancelled", COLUMN_COUNT, true },
+		{ 0 },
+	};
+
+	return show_rows(c, "/filters", "filters", columns);
 }
 
 int verb_methods(struct cli *c)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/http_name.h"
 #include "base/protocols.h"
 #include "model/snapshot.h"
 #include "proto/grpc.h"
@@ -386,9 +387,18 @@ static bool is_word(struct slice s)
 	return true;
 }
 
+static struct slice method_of(const struct client_ask *ask)
+{
+	return ask->grpc ? SLICE_LIT("POST") : ask->method.n ? ask->method : SLICE_LIT("GET");
+}
+
+/* CONNECT would make bytes of it. */
 static bool is_said(const struct client_ask *ask)
 {
-	return is_word(ask->method) && is_word(ask->authority) && is_word(ask->path) && ask->path.n && ask->path.p[0] == '/';
+	struct slice method = method_of(ask);
+
+	return http_is_token(method) && !slice_eq_str(method, "CONNECT") && is_word(ask->authority) && is_word(ask->path) &&
+	       ask->path.n && ask->path.p[0] == '/';
 }
 
 /* How a message is framed, and whom it is for, is said by the fields that the ask has for it. */
@@ -417,11 +427,6 @@ static int put_headers(struct msg *m, const struct client_ask *ask)
 		return err;
 	err = msg_set(m, SLICE_LIT("content-type"), SLICE_LIT("application/grpc"));
 	return err ? err : msg_set(m, SLICE_LIT("te"), SLICE_LIT("trailers"));
-}
-
-static struct slice method_of(const struct client_ask *ask)
-{
-	return ask->grpc ? SLICE_LIT("POST") : ask->method.n ? ask->method : SLICE_LIT("GET");
 }
 
 static int put_request(struct stream *s, const struct client_ask *ask, bool tls)
