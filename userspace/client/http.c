@@ -105,7 +105,7 @@ static void finish(struct http_call *c, _Atomic uint64_t *counter, int err, int 
 	/* They may be the connection's. */
 	words = arena_str(&c->arena, words);
 	close_call(c);
-	log_debug("client", "%.*s: %s%s%s", SLICE_ARG(c->ask.url), err ? strerror(-err) : "answered", words[0] ? ": " : "", words);
+	log_debug("client", "%.*s: %s%s%s", SLICE_ARG(url_shown(c->ask.url)), err ? strerror(-err) : "answered", words[0] ? ": " : "", words);
 	client_tell_end(&c->call, err, status, words, trailers);
 }
 
@@ -510,7 +510,7 @@ static struct client_call *begin(struct client *owner, const struct client_ask *
 	const char *why = url_parse(ask->url, &url);
 
 	if (why) {
-		log_warn("client", "\"%.*s\" cannot be asked: %s", SLICE_ARG(ask->url), why);
+		log_warn(owner->name ? owner->name : "client", "%.*s cannot be asked: %s", SLICE_ARG(url_shown(ask->url)), why);
 		*err = -EINVAL;
 		return NULL;
 	}

@@ -92,6 +92,13 @@ static const char *parse_port(struct slice *rest, struct url *out)
 	return NULL;
 }
 
+struct slice url_shown(struct slice text)
+{
+	struct slice s = take(&text, "?#");
+
+	return s.n && memchr(s.p, '@', s.n) ? SLICE_LIT("(a URL with @)") : s;
+}
+
 const char *url_parse(struct slice text, struct url *out)
 {
 	struct slice rest = text;

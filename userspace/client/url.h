@@ -17,5 +17,7 @@ struct url {
 	struct slice path;                      /* with query, "/" if none was said */
 };
 
+/* For logs and views: nothing that may be a secret, so no query and no password. */
+struct slice url_shown(struct slice text);
 /* NULL: *out is filled. Else what is wrong and what is allowed. */
 const char *url_parse(struct slice text, struct url *out);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/magic.h"
 #include "base/mem.h"
+#include "client/url.h"
 #include "event/timer.h"
 #include "weft/log.h"
 #include "weft/str.h"
@@ -165,7 +166,7 @@ static void attempt(struct timer *t)
 	w->tries++;
 	w->grpc = ask.grpc;
 	w->began_ns = w->owner->loop->now_ns;
-	snprintf(w->url, sizeof(w->url), "%.*s", SLICE_ARG(ask.url.n ? ask.url : ask.cluster));
+	snprintf(w->url, sizeof(w->url), "%.*s", SLICE_ARG(ask.url.n ? url_shown(ask.url) : ask.cluster));
 	unbound(&ask);
 	if (!err)
 		w->call = client_call(w->owner, &ask, &on, w, &err);

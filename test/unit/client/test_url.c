@@ -77,12 +77,22 @@ static void refuses(void **state)
 	assert_non_null(url_parse((struct slice){ text, 8 + URL_HOST_MAX }, &u));
 }
 
+static void shows(void **state)
+{
+	(void)state;
+	assert_true(slice_eq_str(url_shown(SLICE_LIT("http://a/b?token=x")), "http://a/b"));
+	assert_true(slice_eq_str(url_shown(SLICE_LIT("http://u:p@a/b")), "(a URL with @)"));
+	assert_true(slice_eq_str(url_shown(SLICE_LIT("http://a/?x=@")), "http://a/"));
+	assert_int_equal(url_shown((struct slice){ NULL, 0 }).n, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes),
 		cmocka_unit_test(takes_sockets),
 		cmocka_unit_test(refuses),
+		cmocka_unit_test(shows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
