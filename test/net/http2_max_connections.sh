@@ -122,6 +122,27 @@ def streams_that_last_keep_nobody_out():
     served(b, "/one")
 
 
+@case
+def nor_does_one_that_the_host_lets_go():
+    """Its stream lasts, and so does the connection: another has to be."""
+    go = threading.Event()
+    one.on["/one/long"] = lambda c, r: (go.wait(LIMIT), c.reply(r, b"long"))
+    a = Client2(8080)
+    served(a, "/one")
+    one.forget()
+    stream = a.ask("/one/long")
+    eventually(lambda: any(r.path == "/one/long" for r in one.requests))
+    r = next(r for r in one.requests if r.path == "/one/long")
+    goaways = metric("weft_http_multiplexed_goaways_total")
+    r.conn.send(goaway(r.stream))
+    eventually(lambda: metric("weft_http_multiplexed_goaways_total") > goaways)
+    for _ in range(3):
+        served(a, "/one")
+    go.set()
+    is_(a.answer(stream).body, b"long")
+    served(a, "/one")
+
+
 run(sys.argv[1:])
 PY
 PYTHONPATH=$SRC/test/lib T=$T $PY "$T/cases.py" "$@"

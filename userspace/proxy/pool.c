@@ -325,7 +325,7 @@ bool pool_open(struct pool_host *h, struct pick *p, bool many)
 	/* Counted from now on, so that the host does not go with an idle connection of its own. */
 	h->nopen++;
 	ok = cluster_conn_open(p) || (close_some_idle(h->pool) && cluster_conn_open(p)) ||
-	     (many && h->nopen == 1 && cluster_conn_open_over(p));
+	     (many && h->nopen == h->ngone + 1 && cluster_conn_open_over(p));
 	if (!ok)
 		host_drop(h);
 	return ok;

@@ -39,7 +39,7 @@ struct pool_host {
 	bool one;                               /* of either, the last connection came to be HTTP/1.1 */
 	uint32_t streams_max;                   /* that the host took at once, last; 0: unknown */
 	struct timer old;                       /* the oldest's time is over */
-	unsigned nidle, nopen;
+	unsigned nidle, nopen, ngone;           /* ngone: of the open ones those that the host said GOAWAY on */
 	struct pool_key {
 		uint64_t host;
 		uint64_t settings;

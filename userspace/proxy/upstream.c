@@ -67,6 +67,7 @@ void upstream_end(struct upstream *u)
 	u->magic = 0;
 	stock_wait_end(u->wait);
 	pool_forget(u);
+	u->home->ngone -= u->many && u->many->gone;
 	leg_fini(&u->leg);
 	stat_set(&w->http->stat.upstreams, stat_get(&w->http->stat.upstreams) - 1);
 	pool_closed(u->home);
@@ -197,7 +198,9 @@ static void lend(struct upstream *u, struct stream *s)
 /* Of many: somebody waits, though a connection of this worker's could carry him, if it had one or were not told to end. */
 static int busy(const struct pool_host *home, bool one)
 {
-	return !one && !home->one && (!home->nopen || !list_empty(&home->retired)) ? -EUSERS : -EBUSY;
+	bool lonely = home->nopen == home->ngone || !list_empty(&home->retired);
+
+	return !one && !home->one && lonely ? -EUSERS : -EBUSY;
 }
 
 static int open_new(struct stream *s, struct pool_host *home, bool one)

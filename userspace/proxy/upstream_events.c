@@ -170,7 +170,8 @@ static void on_goaway(void *arg, uint64_t last, enum proto_why why)
 		log_info("upstream", "cluster %.*s, host %s: GOAWAY behind stream %llu: %s (%u more in the seconds before)",
 			 SLICE_ARG(cluster_conf(u->home->pool->use)->name), addr_text(&m->addr, to), (unsigned long long)last,
 			 refusal_text(why), held);
-	m->away = true;
+	u->home->ngone += !m->gone;
+	m->away = m->gone = true;
 	list_del(&m->roomy);
 	upstream_settle(u);
 }

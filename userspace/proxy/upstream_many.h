@@ -21,6 +21,7 @@ struct upstream_many {
 	uint32_t nslots;
 	bool open;
 	bool away;                              /* the host takes no more streams */
+	bool gone;                              /* as it said GOAWAY */
 	bool alone;                             /* a long request is on its way that nothing may come between */
 	bool full;                              /* so much of answers lies here that nothing is read: there are no windows */
 	size_t held;                            /* bytes of answers' bodies that did not go on yet */
