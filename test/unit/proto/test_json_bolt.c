@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* JSON into the content of a SOFARPC call, byte for byte as Java's own client writes it; and contents of answers into JSON. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "json_kit.h"
+
 #include <errno.h>
 
-#include "lib/hex.h"
 #include "proto/json_rpc.h"
-#include "weft/str.h"
 
 #define CLASS "4f bc 'com.alipay.sofa.rpc.core.request.SofaRequest' 95 0d'targetAppName' 0a'methodName' 17'targetServiceUniqueName'"    \
 	      "0c'requestProps' 0d'methodArgSigs'"
@@ -92,18 +87,13 @@ static void test_types(void **state)
 
 static void answer_as(const char *hex, bool threw, int err, int status, const char *json)
 {
-	struct buf body = { 0 }, out = { 0 };
-	int got = 0;
+	struct json_got got = { 0 };
+	struct buf body = { 0 };
 
 	hex_add(&body, hex);
-	assert_int_equal(json_bolt_response(hex_all(&body), threw, &out, &got), err);
-	if (!err) {
-		assert_int_equal(got, status);
-		if (!slice_eq_str(hex_all(&out), json))
-			fail_msg("got %.*s, want %s", SLICE_ARG(hex_all(&out)), json);
-	}
+	got.err = json_bolt_response(hex_all(&body), threw, &got.out, &got.status);
+	json_is(&got, err, status, json);
 	buf_fini(&body);
-	buf_fini(&out);
 }
 
 static void answer(const char *hex, int err, int status, const char *json)

@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* JSON into the body of a call by declared types, and values into JSON; what is refused, and with which words. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "json_kit.h"
+
 #include <errno.h>
 
-#include "lib/hex.h"
 #include "proto/json_rpc.h"
-#include "weft/str.h"
 
 #define TAIL "48 04'path' 01'S' 09'interface' 01'S' 5a"
 
@@ -145,18 +140,13 @@ static void test_calls_over_the_bound(void **state)
 
 static void answer(const char *hex, int err, int status, const char *json)
 {
-	struct buf body = { 0 }, out = { 0 };
-	int got;
+	struct json_got got = { 0 };
+	struct buf body = { 0 };
 
 	hex_add(&body, hex);
-	assert_int_equal(json_dubbo_response(hex_all(&body), &out, &got), err);
-	if (!err) {
-		assert_int_equal(got, status);
-		if (!slice_eq_str(hex_all(&out), json))
-			fail_msg("got %.*s, want %s", SLICE_ARG(hex_all(&out)), json);
-	}
+	got.err = json_dubbo_response(hex_all(&body), &got.out, &got.status);
+	json_is(&got, err, status, json);
 	buf_fini(&body);
-	buf_fini(&out);
 }
 
 static void test_answers(void **state)
