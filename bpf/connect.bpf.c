@@ -105,8 +105,11 @@ static __always_inline void ask_load(struct bpf_sock_addr *ctx, int family, stru
 	ask->proto = ctx->protocol;
 }
 
-/* Who asks, chance and clock: what only a decision needs. */
-static __always_inline void ask_complete(struct bpf_sock_addr *ctx, const struct ctl *ctl, struct ask *ask,
+/*
+ * Who asks, chance and clock: what only a decision needs. Its own frame: the lineage is gone from the stack before the
+ * decision needs the room, of which kernels before 6.7 give out 32 bytes at a time.
+ */
+static __noinline void ask_complete(struct bpf_sock_addr *ctx, const struct ctl *ctl, struct ask *ask,
 					 struct caller *c)
 {
 	struct lineage of = {};

@@ -64,7 +64,8 @@ static __always_inline __u32 frontend_find(const struct ask *ask)
  */
 static __always_inline bool pod_take(const struct ask *ask, struct answer *a)
 {
-	struct pod_place *p = bpf_map_lookup_elem(&pod_map, &ask->netns);
+	__u64 netns = ask->netns;                   /* before 6.4 a key is not taken from a function's argument */
+	struct pod_place *p = bpf_map_lookup_elem(&pod_map, &netns);
 	struct addr16 *to = &a->backend.addr;
 	bool v4 = addr_is_v4(&ask->addr), same;
 
@@ -78,7 +79,7 @@ static __always_inline bool pod_take(const struct ask *ask, struct answer *a)
 		*to = p->v6;
 		APART(6);
 	}
-	p = bpf_map_lookup_elem(&pod_map, &ask->netns);
+	p = bpf_map_lookup_elem(&pod_map, &netns);
 	if (!p)
 		return false;
 	if (v4) {
