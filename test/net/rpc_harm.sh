@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # What one peer of an RPC protocol does must not harm the calls of others: frames that make no sense, clients and hosts that do not
-# read, answers that are cut, long bodies that wait for the one connection, answers that nobody asked for.
+# read, calls that are given up there, answers that are cut, long bodies that wait for the one connection, answers that nobody asked for.
 . "$(dirname "$0")/../lib/net.sh"
 
 config() {
@@ -119,6 +119,33 @@ def oneway_calls_wait_for_a_host_that_does_not_read():
     go.set()
     eventually(lambda: len(unread.oneways) == n - 1)
     assert "address" in WEFT or "thread" in WEFT or grown < 24 << 20, f"{grown} bytes more for oneway calls"
+
+
+@case
+def calls_that_are_given_up_do_not_pile_up_for_a_host_that_does_not_read():
+    go, b, before, clogged = threading.Event(), body(60000), rss(proxy()), metric("weft_http_multiplexed_clogged_total")
+    unread.on["deaf"] = lambda call: go.wait(LIMIT) and None
+    late = []
+
+    def pour():
+        c = ClientOf()
+        for _ in range(50):
+            late.extend(good(c.answer(k)) for k in [c.call("unread", "deaf", b, timeout=20) for _ in range(4)])
+    threads = [threading.Thread(target=pour) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    grown = rss(proxy()) - before
+    is_((len(late), any(late)), (1600, False))
+    clients = [ClientOf() for _ in range(30)]
+    asked = [c.call("unread", "x", b, timeout=300000) for c in clients]
+    eventually(lambda: metric("weft_http_active") == len(clients))
+    go.set()
+    for c, k in zip(clients, asked):
+        assert good(c.answer(k)), "who has the time waits until it reads again"
+    assert "address" in WEFT or "thread" in WEFT or grown < 24 << 20, f"{grown} bytes more for calls that were given up"
+    assert metric("weft_http_multiplexed_clogged_total") > clogged
 
 
 @case

@@ -9,6 +9,7 @@
 	X(COUNTER, multiplexed_resets, "requests that their hosts reset, or did not process before they went away")            \
 	X(COUNTER, multiplexed_goaways, "hosts that said they go away: GOAWAY, bolt 100, Dubbo's R")                           \
 	X(COUNTER, multiplexed_silent, "connections to hosts closed because no sign of life came in time")                     \
+	X(COUNTER, multiplexed_clogged, "times that hosts left 1 MiB of requests unread: others waited for their connection")    \
 	X(COUNTER, multiplexed_abuse, "connections to hosts closed for a flood of frames")                                     \
 	X(COUNTER, multiplexed_malformed, "connections to hosts closed for what breaks a rule of their protocol")
 

@@ -81,7 +81,7 @@ struct stream {
 	struct upstream *up;                    /* of this try; NULL: none */
 	uint64_t up_id;
 	bool up_reused;                         /* it was open before */
-	bool up_waits;                          /* it carries many, and is being opened */
+	bool up_waits;                          /* it carries many, and is being opened, or clogged */
 	struct list up_node, up_told;           /* upstream_many's, as the three below */
 	struct stream *up_next;
 	struct list turn_node;                  /* turns' */

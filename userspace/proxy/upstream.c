@@ -307,7 +307,7 @@ bool upstream_ready(const struct stream *s)
 {
 	const struct upstream_many *m = s->up->many;
 
-	return m ? m->open && (m->heard_room || !s->request.upgrade.n) : s->up->leg.conn.opened;
+	return m ? m->open && !s->up_waits && (m->heard_room || !s->request.upgrade.n) : s->up->leg.conn.opened;
 }
 
 void upstream_began(struct stream *s)

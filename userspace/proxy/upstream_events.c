@@ -146,7 +146,7 @@ static void on_room(void *arg)
 	if (m->nstreams + room) {
 		u->home->streams_max = m->nstreams + room;
 		upstream_settle(u);
-	} else {
+	} else if (!m->nwaiting) {
 		upstream_end(u);
 	}
 }

@@ -146,7 +146,7 @@ static uint64_t due(const struct upstream_many *m)
 
 static bool watched(const struct upstream_many *m)
 {
-	return m->nstreams || m->asking || m->up->leg.codec.ops->flags & PROTO_IDLE_PINGS;
+	return m->nstreams || m->nwaiting || m->asking || m->up->leg.codec.ops->flags & PROTO_IDLE_PINGS;
 }
 
 static void ask(struct upstream_many *m)
@@ -212,7 +212,7 @@ bool upstream_many_takes(struct upstream_many *m)
 	if (!m->open)
 		return m->nwaiting < pool_streams_max(u->home);
 	/* Before the host has said how many it takes, as many as it took on its other connections. */
-	if (m->nstreams >= (m->heard_room ? streams_max(m) : pool_streams_max(u->home)))
+	if (m->nstreams + (m->clogged ? m->nwaiting : 0) >= (m->heard_room ? streams_max(m) : pool_streams_max(u->home)))
 		return false;
 	m->limits.streams = streams_max(m);
 	return !c->ops->room || c->ops->room(c);
@@ -240,39 +240,63 @@ void upstream_many_join(struct upstream_many *m, struct stream *s)
 	s->up = m->up;
 	s->up_id = 0;
 	s->up_unconsumed = 0;
-	s->up_waits = !m->open;
+	s->up_waits = !m->open || m->clogged;
 	m->alone = rpc_call_long(s);
 	if (m->alone)
 		list_del(&m->roomy);
-	if (m->open) {
+	if (!s->up_waits) {
 		set_off(m, s);
 		return;
 	}
 	m->nwaiting++;
 	list_add_tail(&m->waiting, &s->up_node);
+	if (m->open)
+		watch(m);
 }
 
-/* What finds no room any more takes another connection. */
+/* Who waits longest goes on; who finds no room any more takes another connection. */
+static void go_on(struct upstream_many *m)
+{
+	struct stream *s = container_of(m->waiting.next, struct stream, up_node);
+
+	list_del(&s->up_node);
+	m->nwaiting--;
+	s->up_waits = false;
+	if (m->alone || upstream_many_takes(m)) {
+		set_off(m, s);
+	} else {
+		m->nstreams++;
+		upstream_many_leave(m, s);
+		s->up = NULL;
+	}
+	stream_up_open(s);
+}
+
 void upstream_many_opened(struct upstream_many *m)
 {
 	m->open = true;
 	m->opened_ns = now(m);
 	if (m->up->home->rpc)
 		m->heard_room = true;
-	while (!list_empty(&m->waiting)) {
-		struct stream *s = container_of(m->waiting.next, struct stream, up_node);
+	while (!list_empty(&m->waiting))
+		go_on(m);
+}
 
-		if (m->alone || upstream_many_takes(m)) {
-			list_del(&s->up_node);
-			m->nwaiting--;
-			s->up_waits = false;
-			set_off(m, s);
-		} else {
-			upstream_many_leave(m, s);
-			s->up = NULL;
-		}
-		stream_up_open(s);
+/* Behind a write. What many put at once is no sign of a host that does not read. */
+static void look_at_unsent(struct upstream_many *m)
+{
+	const struct buf *out = &m->up->leg.codec.out;
+
+	if (!m->clogged && out->len >= UPSTREAM_UNSENT_HIGH) {
+		m->clogged = true;
+		UPSTREAM_COUNT(m->up, multiplexed_clogged);
 	}
+	if (!m->clogged || out->len > UPSTREAM_UNSENT_LOW)
+		return;
+	m->clogged = false;
+	while (!list_empty(&m->waiting) && m->up->magic && out->len < UPSTREAM_UNSENT_HIGH)
+		go_on(m);
+	m->clogged = !list_empty(&m->waiting);
 }
 
 /* Any of them may end any other. */
@@ -345,6 +369,7 @@ void upstream_many_sent(struct upstream_many *m)
 	struct list todo;
 
 	m->flushes++;
+	look_at_unsent(m);
 	list_init(&todo);
 	while (!list_empty(&m->told)) {
 		struct list *x = m->told.next;

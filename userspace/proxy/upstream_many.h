@@ -13,7 +13,7 @@ struct cluster_fact;
 
 struct upstream_many {
 	struct upstream *up;
-	struct list streams, waiting;           /* by stream.up_node: those under way; those that wait until it is open */
+	struct list streams, waiting;           /* by stream.up_node: those under way; those that wait until it is open, or not clogged */
 	unsigned nstreams, nwaiting;
 	struct list roomy;                      /* among those of its host that take streams */
 	struct list told;                       /* streams that upstream_tell_sent() was said for */
@@ -24,6 +24,7 @@ struct upstream_many {
 	bool gone;                              /* as it said GOAWAY */
 	bool alone;                             /* a long request is on its way that nothing may come between */
 	bool full;                              /* so much of answers lies here that nothing is read: there are no windows */
+	bool clogged;                           /* so much is unsent that nothing is added: the host does not read */
 	size_t held;                            /* bytes of answers' bodies that did not go on yet */
 	bool heard_room;                        /* it has said how many it takes */
 	uint64_t flushes;                       /* what was put since the last one, the host has not seen */
@@ -44,8 +45,10 @@ void upstream_many_limits(struct upstream_many *m); /* as the cluster says now *
 
 #define UPSTREAM_HELD_HIGH (1u << 20)
 #define UPSTREAM_HELD_LOW (UPSTREAM_HELD_HIGH / 2)
+#define UPSTREAM_UNSENT_HIGH (1u << 20)         /* bytes that a write left; those of requests that were given up are among them */
+#define UPSTREAM_UNSENT_LOW (UPSTREAM_UNSENT_HIGH / 2)
 
-/* May another stream come? Before it is open: may another wait? */
+/* May another stream come? Before it is open, and while it is clogged: may another wait? */
 bool upstream_many_takes(struct upstream_many *m);
 void upstream_many_offer(struct upstream_many *m); /* to its host, if it takes another */
 void upstream_many_join(struct upstream_many *m, struct stream *s); /* under way, or waiting */
