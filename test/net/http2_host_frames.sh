@@ -48,19 +48,10 @@ hosts = (app, few, three, brief, ping, single)
 
 
 def fresh(host=app):
-    """No connection that a case before has left behind: the proxy closes each behind its FIN."""
     for h in hosts:
         h.on, h.deaf = {}, False
         h.hello = lambda c: c.send(settings())
-    for c in host.all:
-        try:
-            c.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-    eventually(lambda: host.open == 0)
-    host.forget()
-    host.all.clear()
-    host.conns = 0
+    host.start_over()
 
 
 def in_threads(n, fn):

@@ -49,17 +49,8 @@ def wide(c):
 
 
 def fresh(hello=wide, mute=False):
-    """No connection that a case before has left behind."""
     app.on, app.hello, app.mute = {}, hello, mute
-    for c in app.all:
-        try:
-            c.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-    eventually(lambda: app.open == 0)
-    app.forget()
-    app.all.clear()
-    app.conns = 0
+    app.start_over()
 
 
 def body_of(n, seed=0):
