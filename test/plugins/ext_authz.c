@@ -285,7 +285,7 @@ static int keys_ask(void *arg, struct client_ask *ask, bool again)
 	struct authz_worker *w = arg;
 
 	(void)again;
-	*ask = (struct client_ask){ .cluster = w->conf->cluster, .path = w->conf->keys, .timeout_ms = 60000 };
+	*ask = (struct client_ask){ .cluster = w->conf->cluster, .path = w->conf->keys, .timeout_ms = 600000 };
 	w->n = 0;
 	w->asks = true;
 	return 0;

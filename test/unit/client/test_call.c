@@ -170,6 +170,9 @@ static void refused(void **state)
 	assert_int_equal(err, -EBUSY);
 	client_fini(&o);
 	assert_int_equal(alive, 0);
+	/* Whoever has ended asks nobody any more. */
+	assert_null(client_call(&o, &(struct client_ask){ 0 }, &events, "a", &err));
+	assert_int_equal(err, -ESHUTDOWN);
 	expect("");
 }
 
