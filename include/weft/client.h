@@ -39,6 +39,7 @@ struct client_ask {
 	 */
 	uint32_t max_body;
 	bool stream;                            /* client_send() will follow */
+	uint64_t body_len;                      /* stream, no gRPC: bytes that will be sent in all; 0: not known */
 	/* HTTP/2, data() and client_send() are whole messages, unframed */
 	bool grpc;
 	/* agent: const struct client_tls *; NULL = system's trust */

@@ -123,12 +123,14 @@ struct filter_conf {
  * A NULL method passes everything on. Heads and trailers may be changed in place, bodies in b: what
  * is left in b goes on, at once or after the resume of a WAIT, and is not shown again. end comes
  * exactly once, also where trailers follow, and may come without bytes. A request or answer without
- * body gets no such call. A body that some filter reads has no known length for those behind, unless
- * all of it went through before its head; frames of more than 64 KiB (PROTO_NEEDS_LENGTH) keep
+ * body gets no such call. A body that some filter reads, but for those that only watch, has no known length for
+ * those behind, unless all of it went through before its head; frames of more than 64 KiB (PROTO_NEEDS_LENGTH) keep
  * theirs, and a filter that changes it ends the stream.
  */
 struct filter_ops {
 	const char *name;                       /* filters[].type */
+	/* it looks at bodies and never changes them: those of known length keep it */
+	bool watches_bodies;
 	struct filter_conf listener, route;
 	size_t worker_size, state_size;
 

@@ -29,7 +29,7 @@
 #include "weft/str.h"
 #include "weft/types.h"
 
-#define WEFT_ABI 4
+#define WEFT_ABI 5
 
 struct weft_plugin {
 	uint32_t abi;                           /* first: it protects the rest */

@@ -52,10 +52,9 @@ without(r"^  tracing:.*\n")
 without(r"^plugins:.*\n")
 # Of two services of one name only one can be.
 text = text.replace("discovery: {registry: k8s, service: orders.default", "discovery: {registry: files, service: orders.files")
-without(r"^    - \{type: RequestMirror.*\n")
 text = text.replace("  mode: auto ", '  mode: "off" ')
 # Names that the example takes for given.
-text = text.replace("clusters:\n", 'clusters:\n- {name: web, endpoints: [{address: "127.0.0.1:9001"}]}\n')
+text = text.replace("clusters:\n", 'clusters:\n- {name: web, endpoints: [{address: "127.0.0.1:9001"}]}\n- {name: shadow, endpoints: [{address: "127.0.0.1:9002"}]}\n')
 text = text.replace("/etc/weft/tls/", t + "/tls/").replace("/etc/weft/services.d", t + "/services.d").replace("/var/log/weft/", t + "/log/")
 print(text, end="")
 PY

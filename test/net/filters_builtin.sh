@@ -97,7 +97,7 @@ refused() {  # text in the place of the listener's filters, what is said
 	sed "s|filters: \[{type: local-rate-limit, requests: 1000.*|filters: [$1]|" "$T/example.yaml" > "$T/bad.yaml"
 	like "$(weft config check "$T/bad.yaml" 2>&1)" "bad.yaml:4: listeners\[0\]\.filters$2" "refused: $1"
 }
-refused "{type: limit}" '\[0\]\.type: want one of: local-rate-limit, Fault; not limit'
+refused "{type: limit}" '\[0\]\.type: want one of: local-rate-limit, Fault, RequestMirror; not limit'
 refused "{type: local-rate-limit, requests: -1}" '\[0\]\.requests: '
 refused "{type: local-rate-limit, burst: 3}" '\[0\]: burst: want requests beside it'
 refused "{type: local-rate-limit, requests: 1, per: 1h, burst: 100}" '\[0\]: burst: at this rate'

@@ -260,8 +260,7 @@ static bool is_own_word(enum extension_kind kind, const char *name)
 	static const char *const words[EXTENSION_KINDS][10] = {
 		[EXTENSION_proto] = { "http", "http-proxy", "tcp", "udp", "auto" },
 		[EXTENSION_net_filter] = { "proxy-protocol" },
-		[EXTENSION_filter] = { "RequestHeaderModifier", "ResponseHeaderModifier", "URLRewrite", "RequestRedirect", "DirectResponse",
-				       "RequestMirror" },
+		[EXTENSION_filter] = { "RequestHeaderModifier", "ResponseHeaderModifier", "URLRewrite", "RequestRedirect", "DirectResponse" },
 	};
 
 	for (size_t i = 0; words[kind][i]; i++)

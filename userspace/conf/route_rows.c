@@ -449,7 +449,6 @@ struct conf_choice route_filter_choices[FILTER_EXTENSIONS + EXTENSIONS_MAX + 1] 
 	[FILTER_REDIRECT] = { .name = "RequestRedirect", .rows = redirect_rows, .size = sizeof(struct route_redirect),
 			      .check = check_redirect },
 	[FILTER_DIRECT] = { .name = "DirectResponse", .rows = direct_rows, .size = sizeof(struct route_direct) },
-	[FILTER_MIRROR] = { .name = "RequestMirror", .refused = "mirroring is not part of this release" },
 };
 
 enum route_filter_kind route_filter_kind(const struct route_filter *f)

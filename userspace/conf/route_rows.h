@@ -59,7 +59,7 @@ struct route_filter {
 };
 
 enum route_filter_kind {
-	FILTER_REQUEST_HEADERS, FILTER_RESPONSE_HEADERS, FILTER_REWRITE, FILTER_REDIRECT, FILTER_DIRECT, FILTER_MIRROR,
+	FILTER_REQUEST_HEADERS, FILTER_RESPONSE_HEADERS, FILTER_REWRITE, FILTER_REDIRECT, FILTER_DIRECT,
 	FILTER_EXTENSIONS                       /* this and all behind it: filters of filter.h */
 };
 enum route_filter_kind route_filter_kind(const struct route_filter *f);

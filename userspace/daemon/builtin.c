@@ -12,7 +12,7 @@
 /* In the order of their detection (docs/rpc.md). */
 #define PROTOS(X) X(proto, http2) X(proto, bolt) X(proto, dubbo) X(proto, dubbo_thrift) X(proto, tars) X(proto, http1)
 
-#define FILTERS(X) X(filter, local_rate_limit) X(filter, fault)
+#define FILTERS(X) X(filter, local_rate_limit) X(filter, fault) X(filter, mirror)
 
 #define ALL(X) REGISTRIES(X) LBS(X) PROTOS(X) FILTERS(X)
 

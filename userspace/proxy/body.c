@@ -33,7 +33,7 @@ static size_t room(bool *full, size_t used)
 }
 
 /* Of a call with JSON all of it may. */
-static size_t request_lying(const struct stream *s)
+size_t stream_request_lying(const struct stream *s)
 {
 	size_t n = lying(s, CHAIN_REQUEST, &s->request_body, s->up ? &s->up->leg : NULL), more = json_call_more(s);
 
@@ -42,7 +42,7 @@ static size_t request_lying(const struct stream *s)
 
 size_t stream_request_room(struct stream *s)
 {
-	size_t n = room(&s->request_full, request_lying(s));
+	size_t n = room(&s->request_full, stream_request_lying(s));
 
 	if (!n)
 		upstream_tell_sent(s);
@@ -111,7 +111,7 @@ static void request_ended(struct stream *s)
 /* What neither lies here nor between us and the host is made up for by the client's window. */
 static void credit(struct stream *s)
 {
-	size_t here = s->unconsumed ? request_lying(s) : 0;
+	size_t here = s->unconsumed ? stream_request_lying(s) : 0;
 
 	if (s->down && s->unconsumed > here)
 		downstream_consumed(s->down, s, s->unconsumed - here);

@@ -418,15 +418,18 @@ static bool is_framing(struct slice name)
 
 static int put_headers(struct msg *m, const struct client_ask *ask)
 {
+	struct slice format;
 	int err = 0;
 
 	for (size_t i = 0; i < ask->nheaders && !err; i++)
 		if (!is_framing(ask->headers[i].name))
 			err = msg_add(m, ask->headers[i].name, ask->headers[i].value);
-	if (err || !ask->grpc)
-		return err;
-	err = msg_set(m, SLICE_LIT("content-type"), SLICE_LIT("application/grpc"));
-	return err ? err : msg_set(m, SLICE_LIT("te"), SLICE_LIT("trailers"));
+	if (!err && ask->grpc)
+		err = msg_set(m, SLICE_LIT("content-type"), SLICE_LIT("application/grpc"));
+	/* Bytes of gRPC that the owner has framed itself are, too, nothing without it. */
+	if (!err && grpc_kind_of(msg_get(m, SLICE_LIT("content-type")), &format) == GRPC_PLAIN)
+		err = msg_set(m, SLICE_LIT("te"), SLICE_LIT("trailers"));
+	return err;
 }
 
 static int put_request(struct stream *s, const struct client_ask *ask, bool tls)
@@ -448,7 +451,7 @@ static int put_request(struct stream *s, const struct client_ask *ask, bool tls)
 	if (ask->grpc)
 		grpc_recognise(m, false);
 	m->timeout_ms = ms > INT32_MAX ? INT32_MAX : (int32_t)ms;
-	m->body_len = ask->stream ? MSG_LENGTH_UNKNOWN : (int64_t)s->request_body.len;
+	m->body_len = !ask->stream ? (int64_t)s->request_body.len : ask->body_len && !ask->grpc ? (int64_t)ask->body_len : MSG_LENGTH_UNKNOWN;
 	s->request_end = !ask->stream;
 	return err;
 }
@@ -538,7 +541,7 @@ static int send_more(struct client_call *x, struct buf *data, bool end)
 
 	if (!s)
 		return -EPIPE;
-	if (s->request_body.len && !stream_request_room(s))
+	if (stream_request_lying(s) >= CLIENT_UNSENT_MAX)
 		return -EAGAIN;
 	while (data->len) {
 		struct slice d = buf_head(data);

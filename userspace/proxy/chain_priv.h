@@ -34,6 +34,7 @@ struct passage {
 	unsigned head, tail;                    /* so many have let the head pass; the trailers */
 	bool begun, over;                       /* over: nothing passes any more, another answer takes its place */
 	bool plain;                             /* nobody looks at the body */
+	bool kept;                              /* nobody changes it */
 	bool bodiless;                          /* the head is the end */
 	bool end_in, trailed;                   /* the sender's end came; with trailers */
 	bool head_out, end_out, tail_out;

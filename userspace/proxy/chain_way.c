@@ -157,7 +157,7 @@ static void settle_length(struct chain *c, enum chain_way way)
 	struct msg *m = head_of(c, way);
 	int64_t n = p->end_out && !p->trailed ? (int64_t)p->bytes : MSG_LENGTH_UNKNOWN;
 
-	if (p->bodiless || p->plain || m->body_len == n || (!p->end_out && fixed_length(c, way)) ||
+	if (p->bodiless || p->kept || m->body_len == n || (!p->end_out && fixed_length(c, way)) ||
 	    (way == CHAIN_RESPONSE && stream_granted(c->s)))
 		return;
 	msg_del(m, SLICE_LIT("content-length"));
@@ -170,7 +170,7 @@ static bool frame_waits(struct chain *c, enum chain_way way)
 {
 	const struct passage *p = &c->passage[way];
 
-	return !p->plain && !p->bodiless && !p->end_out && fixed_length(c, way) && head_of(c, way)->body_len <= (int64_t)LEG_HIGH;
+	return !p->kept && !p->bodiless && !p->end_out && fixed_length(c, way) && head_of(c, way)->body_len <= (int64_t)LEG_HIGH;
 }
 
 static void trailers_out(struct chain *c, enum chain_way way)
@@ -357,9 +357,14 @@ void chain_passage_plain(struct chain *c, enum chain_way way)
 {
 	struct passage *p = &c->passage[way];
 
-	p->plain = true;
-	for (unsigned i = 0; i < p->n; i++)
-		p->plain &= !chain_link_reads(chain_link_at(c, way, i), way);
+	p->plain = p->kept = true;
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct chain_link *l = chain_link_at(c, way, i);
+		bool reads = chain_link_reads(l, way);
+
+		p->plain &= !reads;
+		p->kept &= !reads || l->f.ops->watches_bodies;
+	}
 }
 
 void chain_passage_begin(struct chain *c, enum chain_way way, unsigned n, bool bodiless)

@@ -122,6 +122,7 @@ void stream_trailers(struct stream *s);         /* s->request_trailers is filled
 void stream_client_gone(struct stream *s, enum stream_flag why, const char *detail);
 void stream_client_sent(struct stream *s);      /* the client's connection has room, or all of it is sent */
 void stream_client_opaque(struct stream *s);
+size_t stream_request_lying(const struct stream *s); /* bytes of its body that came and did not leave */
 size_t stream_request_room(struct stream *s); /* bytes of it that may be read now */
 /* 4xx before there is anything to route; then the connection closes. */
 void stream_refuse(struct stream *s, int status, enum stream_flag flag, const char *detail);

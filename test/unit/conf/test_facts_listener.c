@@ -5,7 +5,7 @@
 #include "conf/listener_rows.h"
 #include "model/fact.h"
 
-extern const struct filter_ops filter_local_rate_limit, filter_fault;
+extern const struct filter_ops filter_local_rate_limit, filter_fault, filter_mirror;
 
 static const struct listener *listener(const struct config *c, const char *name)
 {
@@ -267,7 +267,7 @@ static const struct bad bad[] = {
 	{ ROUTED("tls: {certificates: [{cert: /a, key: /b}], alpn: [h2, http/1.0]}"),
 	  "f:2: listeners[0].tls.alpn: want h2 (but for http-proxy), http/1.1 or the name that a protocol has there" },
 	{ ROUTED("tls: {mode: off, certificates: []}"), "f:5: listeners[0].tls.mode: want strict or permissive, not off" },
-	{ ROUTED("filters: [{type: limit}]"), "f:5: listeners[0].filters[0].type: want one of: local-rate-limit, Fault; not limit" },
+	{ ROUTED("filters: [{type: limit}]"), "f:5: listeners[0].filters[0].type: want one of: local-rate-limit, Fault, RequestMirror; not limit" },
 	{ ROUTED("filters: [{type: Fault}, {type: local-rate-limit, request: 1}]"),
 	  "f:5: listeners[0].filters[1].request: no such field, did you mean requests?" },
 	{ ROUTED("filters: [{type: Fault}, {type: local-rate-limit, burst: 1}]"),
@@ -339,5 +339,6 @@ int main(void)
 
 	extension_add(EXTENSION_filter, &filter_local_rate_limit);
 	extension_add(EXTENSION_filter, &filter_fault);
+	extension_add(EXTENSION_filter, &filter_mirror);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

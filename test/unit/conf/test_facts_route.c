@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-extern const struct filter_ops filter_local_rate_limit, filter_fault;
+extern const struct filter_ops filter_local_rate_limit, filter_fault, filter_mirror;
 
 static const struct route *route(const struct config *c, const char *name)
 {
@@ -169,10 +169,10 @@ static const struct bad bad[] = {
 	{ RULE("{backends: [{cluster: c}], filters: [{type: local-rate-limit, requests: 1}, {type: local-rate-limit, requests: 2}]}"),
 	  AT ".filters[1]: local-rate-limit is given twice" },
 	{ RULE("{backends: [{cluster: c}], filters: [{type: RequestMirror}]}"),
-	  AT ".filters[0].type: RequestMirror: mirroring is not part of this release" },
+	  AT ".filters[0]: cluster is missing" },
 	{ RULE("{backends: [{cluster: c}], filters: [{type: UrlRewrite}]}"),
 	  AT ".filters[0].type: want one of: RequestHeaderModifier, ResponseHeaderModifier, URLRewrite, RequestRedirect, "
-	     "DirectResponse, local-rate-limit, Fault; not UrlRewrite (did you mean URLRewrite?)" },
+	     "DirectResponse, local-rate-limit, Fault, RequestMirror; not UrlRewrite (did you mean URLRewrite?)" },
 	{ RULE("{matches: [{path: {type: Exact, value: /a}}], backends: [{cluster: c}], "
 	       "filters: [{type: URLRewrite, path: {type: ReplacePrefixMatch, value: /}}]}"),
 	  AT ": filters: ReplacePrefixMatch: paths of the matches must be of type PathPrefix" },
@@ -298,5 +298,6 @@ int main(void)
 
 	extension_add(EXTENSION_filter, &filter_local_rate_limit);
 	extension_add(EXTENSION_filter, &filter_fault);
+	extension_add(EXTENSION_filter, &filter_mirror);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
