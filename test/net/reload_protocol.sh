@@ -139,15 +139,23 @@ SPEAK = {"bolt": ("protocol: bolt, routes: [all]", [Bolt]), "pong": ("protocol: 
          "both": ("protocol: http, detect: [bolt], routes: [all]", [Bolt, One, Two])}
 
 
+def adopted():
+    with open(f"{T}/weftd.log") as f:
+        return f.read().count(" adopted by 3 workers")
+
+
 def switch(name):
+    """Every worker has it when this is back."""
+    before = adopted()
     text = open(f"{T}/form.yaml").read().replace("PROTOCOL", SPEAK[name][0])
     open(f"{T}/new", "w").write(text)
     os.rename(f"{T}/new", f"{T}/weft.yaml")
     subprocess.run([WEFT, "reload"], check=True, stdout=subprocess.DEVNULL)
+    eventually(lambda: adopted() > before)
 
 
 def tried(kind):
-    """One that works, or None: its worker has not heard of the reload yet."""
+    """One that works, or None."""
     try:
         x = kind()
         return x if x.works() else None
@@ -238,7 +246,7 @@ def who_has_said_nothing_speaks_the_new_one():
         early = [BoltClient() for _ in range(4)]
         switch("bolt")
         made(Bolt)
-        for c in early:     # one that was taken for HTTP's is one of bolt's, if its first byte comes behind the reload
+        for c in early:     # who was taken for one of HTTP speaks bolt, if its first byte comes behind the reload
             is_(c.ask("bolt", "x", b"hello").body, b"hello")
         switch("http")
         made(One)
