@@ -32,6 +32,7 @@ conf() {  # settings of the listener's filter; of its workers' keys
 	  - {matches: [{path: {value: /body}}], filters: [{type: ext-authz, cluster: auth, body: 100KiB}], backends: [{cluster: app}]}
 	  - {matches: [{path: {value: /small}}], filters: [{type: ext-authz, cluster: auth, maxAnswer: 10}], backends: [{cluster: app}]}
 	  - {matches: [{path: {value: /grpc}}], filters: [{type: ext-authz, cluster: auth, protocol: grpc, path: /a.Svc/Check}], backends: [{cluster: app}]}
+	  - {matches: [{path: {value: /briefly}}], filters: [{type: ext-authz, cluster: auth, protocol: grpc, path: /a.Svc/Check, timeout: 50ms}], backends: [{cluster: app}]}
 	  - {matches: [{path: {value: /stream}}], filters: [{type: ext-authz, cluster: auth, protocol: stream, path: /a.Svc/Talk, timeout: 60s}], backends: [{cluster: app}]}
 	  - {matches: [{path: {value: /late}}], filters: [{type: ext-authz, cluster: auth, path: /stall, timeout: 50ms}], backends: [{cluster: app}]}
 	  - {matches: [{path: {value: /open}}], filters: [{type: ext-authz, cluster: auth, path: /stall, timeout: 50ms, failOpen: true}], backends: [{cluster: app}]}
@@ -241,7 +242,7 @@ def by_grpc():
     auth.on["/a.Svc/Check"] = lambda c, r: c.send(GRPC + chunk(b"\0\0\0\0\2a") + b"0\r\ngrpc-status: 0\r\n\r\n")
     is_(get("/grpc").body[:3], b"-71")
     auth.on["/a.Svc/Check"] = stall
-    is_(get("/grpc").status, 503)
+    is_(get("/briefly").body[:4], b"-110")
     tally["broken"] += 2
     tally["timeouts"] += 1
 

@@ -47,7 +47,7 @@ body = b"body" if name == "bolt" else "body"
 def ask(words="", service="shop", method="buy", c=None, b=body, **fields):
     own = c or ClientOf(8080)
     try:
-        return own.ask(service, method, b, {"x-probe": words, **{k.replace("_", "-"): v for k, v in fields.items()}})
+        return own.ask(service, method, b, {"x-probe": words, **{k.replace("_", "-"): v for k, v in fields.items()}}, timeout=60000)
     finally:
         if not c:
             own.close()
@@ -106,8 +106,8 @@ def some_wait_others_go():
     eventually(lambda: metric("weft_filter_active") == 0)
     c = ClientOf(8080)
     app.forget()
-    held = [c.call("held", "buy", body, {"x-probe": w}) for w in ("q:wait:60000", "qb:wait:60000", "r:wait:60000")]
-    later = [c.call("later", "buy", body, {"x-probe": w}) for w in ("q:wait:30", "qb:wait:20", "r:wait:10", "rb:wait:5", "")]
+    held = [c.call("held", "buy", body, {"x-probe": w}, timeout=60000) for w in ("q:wait:60000", "qb:wait:60000", "r:wait:60000")]
+    later = [c.call("later", "buy", body, {"x-probe": w}, timeout=60000) for w in ("q:wait:30", "qb:wait:20", "r:wait:10", "rb:wait:5", "")]
     for i in reversed(later):
         is_(c.answer(i).status, WELL)
     is_(c.answers, {})
@@ -122,9 +122,9 @@ def some_wait_others_go():
 def oneway_calls():
     c = ClientOf(8080)
     app.forget()
-    c.call("one", "buy", body, {"x-probe": "q:set:x-a=1,q:wait:5"}, oneway=True)
+    c.call("one", "buy", body, {"x-probe": "q:set:x-a=1,q:wait:5"}, timeout=60000, oneway=True)
     eventually(lambda: [x.fields.get("x-a") for x in app.calls] == ["1"])
-    c.call("refused", "buy", body, {"x-probe": "q:reply:503"}, oneway=True)
+    c.call("refused", "buy", body, {"x-probe": "q:reply:503"}, timeout=60000, oneway=True)
     is_(record("refused")["flags"], "UAEX")
     is_(ask("", c=c).status, WELL)
     is_((c.answers, [x.service for x in app.calls]), ({}, ["one", "shop"]))
@@ -146,7 +146,7 @@ def bodies():
 def a_limit_is_the_nodes():
     got = []
     clients = [ClientOf(8080) for _ in range(12)]
-    numbers = [(c, c.call("limit", "buy", body)) for c in clients for _ in range(3)]
+    numbers = [(c, c.call("limit", "buy", body, timeout=60000)) for c in clients for _ in range(3)]
     got = [c.answer(i).status for c, i in numbers]
     is_((got.count(WELL), got.count(BUSY)), (7, 29))
     eventually(lambda: [l["flags"] for l in lines("limit")].count("RL") == 29)
@@ -172,18 +172,18 @@ def a_service_is_asked_about_each_call():
     auth.on["/check"] = lambda c, r: answer(c, r, b"because", "403 No" if r.get("x-original") == ["no"] else "200 OK", "x-auth-user: bob\r\n")
     c = ClientOf(8081)
     app.forget()
-    numbers = [c.call("no" if i % 3 == 2 else "yes", "buy", body) for i in range(30)]
+    numbers = [c.call("no" if i % 3 == 2 else "yes", "buy", body, timeout=60000) for i in range(30)]
     got = [c.answer(i).status for i in numbers]
     is_([s == WELL for s in got], [i % 3 != 2 for i in range(30)])
     is_((len(app.calls), {x.fields.get("x-auth-user") for x in app.calls}, {x.service for x in app.calls}), (20, {"bob"}, {"yes"}))
     is_(record("no")["detail"], "the authorization service says no")
     auth.on["/check"] = lambda c, r: "close"
-    is_(c.ask("yes", "buy", body).status, BUSY)
+    is_(c.ask("yes", "buy", body, timeout=60000).status, BUSY)
     gone = threading.Event()
     auth.on["/check"] = lambda c, r: c.closed() and gone.set() or "close"
     auth.forget()
-    c.call("yes", "buy", body)
-    c.call("yes", "buy", body, oneway=True)
+    c.call("yes", "buy", body, timeout=60000)
+    c.call("yes", "buy", body, oneway=True, timeout=60000)
     eventually(lambda: len(auth.requests) >= 2)
     c.reset()
     assert gone.wait(LIMIT)

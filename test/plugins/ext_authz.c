@@ -30,7 +30,7 @@ static const struct conf_item authz_rows[] = {
 	CONF_ITEM(struct authz_conf, how, "protocol", ENUM, .names = hows, .dflt = "http", .help = "how they are asked"),
 	CONF_ITEM(struct authz_conf, path, "path", STRING, .min = 1, .max = 200, .dflt = "/check", .help = "that is asked for"),
 	CONF_ITEM(struct authz_conf, keys, "keys", STRING, .max = 200, .help = "path of keys that each worker fetches first; empty: none"),
-	CONF_ITEM(struct authz_conf, timeout_ns, "timeout", DURATION, .min = 1000000, .dflt = "1s", .help = "of one question"),
+	CONF_ITEM(struct authz_conf, timeout_ns, "timeout", DURATION, .min = 1000000, .dflt = "60s", .help = "of one question"),
 	CONF_ITEM(struct authz_conf, open, "failOpen", BOOL, .dflt = "false", .help = "no answer: requests pass"),
 	CONF_ITEM(struct authz_conf, body, "body", SIZE, .max = 1 << 20, .dflt = "0", .help = "bytes of the request's body that are shown; 0: none"),
 	CONF_ITEM(struct authz_conf, max_answer, "maxAnswer", SIZE, .max = 1 << 20, .dflt = "64KiB", .help = "bytes of an answer"),
