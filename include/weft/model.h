@@ -116,6 +116,7 @@ struct cluster_tls {
 	struct slice ca;                        /* secret; empty: the system's, unless insecure */
 	struct slice certificate;               /* secret; empty: none is shown */
 	bool insecure;                          /* nothing is verified */
+	bool kernel;                            /* records by the kernel's TLS, where it has one */
 	const struct slice *alpn;
 	size_t nalpn;
 	const struct slice *sans;               /* one of them must be in the certificate; none: sni must be */
@@ -378,6 +379,7 @@ struct listener_tls {
 	const struct slice *alpn;
 	size_t nalpn;
 	uint16_t min_version;                   /* 0x0303 TLS 1.2, 0x0304 TLS 1.3 */
+	bool kernel;                            /* records by the kernel's TLS, where it has one */
 };
 
 struct ip_block {                               /* a CIDR */

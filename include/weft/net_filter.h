@@ -45,6 +45,8 @@ struct net_peer {
 	bool tls;
 	bool resumed;                           /* TLS by an earlier session, without certificates */
 	bool server;                            /* we accepted it */
+	bool kernel_asked;                      /* records of TLS were to be the kernel's; those sent are, those received */
+	bool kernel_out, kernel_in;
 };
 
 enum { NET_WANT_READ = 1u << 0, NET_WANT_WRITE = 1u << 1 };
@@ -118,6 +120,8 @@ ssize_t net_next_recv(struct net_filter *f, void *p, size_t n);
 ssize_t net_next_send(struct net_filter *f, const void *p, size_t n);
 /* Known without asking: the socket is next, and has nothing until its next event. */
 bool net_next_empty(const struct net_filter *f);
+/* The layer's own call on the socket, past the layers below, got EAGAIN: NET_WANT_*. What waits for it is told. */
+void net_next_blocked(struct net_filter *f, unsigned want);
 
 /* In words, for the log, why the method that runs fails; the last one stays. */
 void net_filter_why(struct net_filter *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -137,6 +141,12 @@ void net_filter_resume_after(struct net_filter *f, uint32_t ms);
  */
 void net_filter_unread(struct net_filter *f, struct buf *b);
 /*
+ * From now on, until it says otherwise, the layer leaves the bytes of these directions (NET_WANT_*) as they are, and has
+ * none of them: they may be moved past it, as TLS whose records the kernel makes. A read there that fails, or gives 0, is
+ * done again by read().
+ */
+void net_filter_passes(struct net_filter *f, unsigned want);
+/*
  * Puts a new layer on top of f, opened before anything above reads or writes: STARTTLS, a protocol that turns out to be
  * another. From f's open() or read(); start() runs within. 0, -ENOMEM, or what start() says.
  */
@@ -154,3 +164,9 @@ struct ssl_st *net_filter_ssl_new(struct net_filter *f);
 int net_filter_ssl_begin(struct net_filter *f, struct ssl_st *ssl); /* 0 or -ENOMEM */
 int net_filter_ssl_done(struct net_filter *f, struct ssl_st *ssl); /* 0 or -ENOMEM */
 void net_filter_ssl_why(struct net_filter *f, struct ssl_st *ssl, const char *doing);
+/*
+ * Where conf wants the kernel's TLS and the socket is next: OpenSSL's own BIO of the socket, which can give it keys. The
+ * layer's BIO passes it what it does not know, uses it in the directions that have keys then, and frees it. NULL: not.
+ */
+struct bio_st *net_filter_ssl_kernel(struct net_filter *f, const struct ssl_st *ssl);
+void net_filter_ssl_end(struct net_filter *f); /* then: close_notify and FIN, where OpenSSL cannot any more */

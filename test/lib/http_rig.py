@@ -52,16 +52,27 @@ class Stream:
         head, self.buf = self.buf.split(mark, 1)
         return head
 
+    def gather(self, n):
+        """Until n bytes are here, or nothing more comes; joined once."""
+        parts, have, d = [self.buf], len(self.buf), True
+        try:
+            while have < n and d:
+                d = self.sock.recv(65536)
+                parts.append(d)
+                have += len(d)
+        finally:
+            self.buf = b"".join(parts)
+        return have
+
     def exactly(self, n):
-        while len(self.buf) < n:
-            if not self.fill():
-                raise EOFError(f"closed at {len(self.buf)} of {n}")
+        have = self.gather(n)
+        if have < n:
+            raise EOFError(f"closed at {have} of {n}")
         d, self.buf = self.buf[:n], self.buf[n:]
         return d
 
     def rest(self):
-        while self.fill():
-            pass
+        self.gather(float("inf"))
         d, self.buf = self.buf, b""
         return d
 

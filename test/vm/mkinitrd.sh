@@ -1,19 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# mkinitrd.sh TREE OUT MODULE... -- PROGRAM...
+# mkinitrd.sh TREE OUT MODULE... -- PROGRAM... [-- FILE...]
 # Writes an initramfs for the kernel unpacked in TREE: busybox, the modules with what they depend on, the programs with
-# their shared libraries in /test, and an init that runs /test/run and stops the machine.
+# their shared libraries in /test, the files with theirs where they are here, and an init that runs /test/run and stops
+# the machine.
 set -euo pipefail
 
 tree=$1 out=$2
 shift 2
-modules=() programs=()
+modules=() programs=() files=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	modules+=("$1")
 	shift
 done
 [ $# -gt 0 ] && shift
-programs=("$@")
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+	programs+=("$1")
+	shift
+done
+[ $# -gt 0 ] && shift
+files=("$@")
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
@@ -49,13 +55,22 @@ for f in "${order[@]}"; do
 	unpack "$lib/$f" > "$root/mod/$((n++))-${name%%.ko*}.ko"
 done
 
-for p in "${programs[@]}"; do
-	cp "$p" "$root/test/"
-	chmod +x "$root/test/$(basename "$p")"
-	for so in $(ldd "$p" 2>/dev/null | grep -oE '/[^ ]+' || true); do
+libraries() {
+	local so
+	for so in $(ldd "$1" 2>/dev/null | grep -oE '/[^ ]+' || true); do
 		mkdir -p "$root$(dirname "$so")"
 		cp -L "$so" "$root$so"
 	done
+}
+for p in "${programs[@]}"; do
+	cp "$p" "$root/test/"
+	chmod +x "$root/test/$(basename "$p")"
+	libraries "$p"
+done
+for f in "${files[@]}"; do
+	mkdir -p "$root$(dirname "$f")"
+	cp -pL "$f" "$root$f"
+	case $f in *.py | *.pyc) ;; *) libraries "$f" ;; esac
 done
 
 cat > "$root/init" <<'INIT'

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The BPF side on other kernels: boots Debian's 6.1 and 6.12 under QEMU without hardware help (slow, but the same
-# everywhere) and runs the known answers there. Kernels are kept outside the tree, in WEFT_CACHE.
+# Other kernels: boots Debian's 6.1 and 6.12 under QEMU without hardware help (slow, but the same everywhere), runs the known
+# answers of the BPF side there, and weftd with the kernel's TLS, which this machine's may lack. Kernels are kept outside the
+# tree, in WEFT_CACHE.
 #   run.sh [KERNEL PACKAGE...]
 set -euo pipefail
 export PATH=$PATH:/usr/sbin:/sbin
@@ -11,8 +12,9 @@ build=${WEFT_BUILD:-$here/../../build}
 tool=$build/test/bpf/known_answers/known_answers
 cache=${WEFT_CACHE:-/var/cache/weft}/vm
 modules=(veth bridge tun tls sch_netem nf_tables nft_chain_nat nft_compat)
+tls_modules=(tls ctr gcm ghash-generic chacha20poly1305 poly1305-x86_64 chacha-x86_64 aesni-intel)
 declare -A expect=([6.1]=fionread)               # fatal cases that must fail there, and turn the short-circuit off
-limit=${WEFT_VM_SECONDS:-140}                     # for one kernel
+limit=${WEFT_VM_SECONDS:-180}                     # for one kernel
 
 for need in qemu-system-x86_64 cpio xz depmod busybox; do
 	command -v $need > /dev/null || { echo "no $need"; exit 77; }
@@ -39,10 +41,51 @@ tree_of() {
 	echo "$tree"
 }
 
+# Python, its modules, openssl and certificates for guest_tls.sh, in $work/tls; what lies where it does here is in $work/files.
+prepare_tls() (
+	. "$here/../lib/certs.sh"
+	mkdir "$work/tls"
+	cd "$work/tls"
+	make_ca ca
+	make_cert web ca DNS:web.example
+	make_cert client ca URI:spiffe://td.example/ns/a/sa/client
+	export PYTHONPATH=$here/../lib PYTHONDONTWRITEBYTECODE=1
+	python3 "$here/../lib/tls_kernel.py" config /test > weft.yaml
+	python3 -c 'import os, sys; print(os.path.realpath(sys.executable))' > python
+	python3 -c 'import sys; print(sys.base_prefix)' > home
+	dirname "$(command -v openssl)" > path
+	cp "$here/guest_tls.sh" run
+	cp "$here"/../lib/{tls_kernel,http_rig,daemon}.py .
+	{ cat python; command -v openssl; python3 "$here/../lib/tls_kernel.py" files; } | grep -v "^$(realpath "$here/../lib")/" > ../files
+)
+
+# boot TREE INITRD MEGABYTES LOG
+boot() {
+	timeout "$limit" qemu-system-x86_64 -M microvm,acpi=off -accel tcg,thread=multi -cpu max -m "$3" -smp 2 \
+		-nodefaults -no-user-config -display none -no-reboot -serial stdio \
+		-kernel "$1"/boot/vmlinuz-* -initrd "$2" \
+		-append "console=ttyS0 panic=-1 quiet mitigations=off tsc=reliable reboot=t" \
+		< /dev/null 2>&1 | tr -d '\r' > "$4" || true
+}
+
+# said NAME LOG: cases are named after their kernel; everything else is printed as it came.
+said() {
+	sed -E "s/^case (pass|fail|skip) /case \1 $1-/" "$2"
+	if grep -q '^machine done 0$' "$2"; then
+		echo "case pass boot-$1: $(grep -oE '^kernel .*' "$2" | head -1)"
+	else
+		echo "case fail boot-$1: not all was run and right within $limit s"
+		rc=1
+	fi
+}
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp "$here/guest.sh" "$work/run"
+prepare_tls
+mapfile -t files < "$work/files"
 rc=0
+booted=()
 for kernel in "${kernels[@]}"; do
 	version=${kernel#linux-image-}
 	short=$(echo "$version" | grep -oE '^[0-9]+\.[0-9]+')
@@ -50,21 +93,16 @@ for kernel in "${kernels[@]}"; do
 		echo "case skip boot-${short:-unknown}: the kernel package cannot be had"
 		continue
 	fi
+	booted+=("$short")
 	echo "${expect[$short]:-}" > "$work/expect"
 	bash "$here/mkinitrd.sh" "$tree" "$work/initrd" "${modules[@]}" -- "$tool" "$work/run" "$work/expect"
-	timeout "$limit" qemu-system-x86_64 -M microvm,acpi=off -accel tcg,thread=multi -cpu max -m 512 -smp 2 \
-		-nodefaults -no-user-config -display none -no-reboot -serial stdio \
-		-kernel "$tree"/boot/vmlinuz-* -initrd "$work/initrd" \
-		-append "console=ttyS0 panic=-1 quiet mitigations=off tsc=reliable reboot=t" \
-		< /dev/null > "$work/log" 2>&1 || true
-	tr -d '\r' < "$work/log" > "$work/$version.log"
-	# Cases are named after their kernel; everything else is printed as it came.
-	sed -E "s/^case (pass|fail|skip) /case \1 $short-/" "$work/$version.log"
-	if grep -q '^machine done 0$' "$work/$version.log"; then
-		echo "case pass boot-$short: $(grep -oE '^kernel .*' "$work/$version.log")"
-	else
-		echo "case fail boot-$short: not all was run and right within $limit s"
-		rc=1
-	fi
+	boot "$tree" "$work/initrd" 512 "$work/$short.log"
+	said "$short" "$work/$short.log"
+	bash "$here/mkinitrd.sh" "$tree" "$work/initrd-$short" "${tls_modules[@]}" -- "$build/weftd" "$work"/tls/* -- "${files[@]}"
+	ln -s "$tree" "$work/tree-$short"
 done
+# No clock matters to these: side by side.
+for short in "${booted[@]}"; do boot "$work/tree-$short" "$work/initrd-$short" 768 "$work/$short-tls.log" & done
+wait
+for short in "${booted[@]}"; do said "$short-tls" "$work/$short-tls.log"; done
 exit $rc

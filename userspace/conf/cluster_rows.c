@@ -253,6 +253,8 @@ static const struct conf_item verify_rows[] = {
 	CONF_END
 };
 
+const char *const tls_kernel_names[] = { "off", "auto", NULL };
+
 static const struct conf_item tls_rows[] = {
 	CONF_LINE_ITEM(struct cluster_tls_conf, line),
 	CONF_ITEM(struct cluster_tls_conf, sni, "sni", STRING, .max = NAME_MAX_BYTES, .help = "none: the request's host name"),
@@ -261,6 +263,8 @@ static const struct conf_item tls_rows[] = {
 	CONF_ITEMS(struct cluster_tls_conf, certificates, "certificates", STRUCT, struct cluster_certificate,
 		   .rows = certificate_rows, .help = "at most one, that endpoints may ask for"),
 	CONF_ITEM(struct cluster_tls_conf, insecure, "insecure", BOOL, .dflt = "false", .help = "true: nothing is verified"),
+	CONF_ITEM(struct cluster_tls_conf, kernel, "kernel", ENUM, .names = tls_kernel_names, .dflt = "off",
+		  .help = "auto: the kernel makes the records where it can (kTLS), so that large bodies pass by the proxy"),
 	CONF_ITEMS(struct cluster_tls_conf, alpn, "alpn", STRING, struct slice, .min = 1, .max = 255,
 		   .help = "protocols that are offered; none: h2 with `protocol` http2, else nothing is, which is HTTP/1.1"),
 	CONF_ITEM(struct cluster_tls_conf, verify, "verify", STRUCT, .rows = verify_rows, .help = "what the endpoint must be"),

@@ -74,6 +74,7 @@ struct cluster_conf {
 		struct slice sni, ca;
 		struct conf_list certificates;  /* of struct cluster_certificate; at most one */
 		bool insecure;
+		uint8_t kernel;                 /* place in tls_kernel_names */
 		struct conf_list alpn;          /* of struct slice */
 		struct cluster_verify {
 			struct conf_list sans;  /* of struct slice */
@@ -86,5 +87,6 @@ enum discovery_type { DISCOVERY_AUTO, DISCOVERY_DNS, DISCOVERY_REGISTRY };
 enum health_tls { HEALTH_TLS_AUTO, HEALTH_TLS_TRUE, HEALTH_TLS_FALSE };
 
 extern const struct conf_item fact_cluster_rows[];
+extern const char *const tls_kernel_names[];
 extern const struct conf_item certificate_rows[]; /* struct cluster_certificate */
 int check_secret_path(const void *value, struct err *e); /* of a row: a struct slice */

@@ -101,6 +101,7 @@ static void set_tls(struct cluster_fact *f, const struct cluster_tls_conf *t)
 		.sni = fact_slice(&f->fact, t->sni),
 		.ca = fact_slice(&f->fact, t->ca),
 		.insecure = t->insecure,
+		.kernel = t->kernel,
 		.alpn = making_slices(&f->fact, &t->alpn),
 		.nalpn = t->alpn.n,
 		.sans = making_slices(&f->fact, &t->verify.sans),

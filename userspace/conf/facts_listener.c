@@ -238,6 +238,7 @@ static void set_tls(struct listener *f, const struct listener_tls_conf *t)
 		.alpn = making_slices(&f->fact, &t->alpn),
 		.nalpn = t->alpn.n,
 		.min_version = t->min_version ? 0x0304 : 0x0303,
+		.kernel = t->kernel,
 	};
 }
 

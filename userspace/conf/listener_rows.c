@@ -117,6 +117,8 @@ static const struct conf_item tls_rows[] = {
 		   .help = "protocols that are accepted, best first; none: ALPN is not answered, which is HTTP/1.1; HTTP/2 and gRPC want h2"),
 	CONF_ITEM(struct listener_tls_conf, min_version, "minVersion", ENUM, .names = version_names, .dflt = "1.2",
 		  .help = "of TLS"),
+	CONF_ITEM(struct listener_tls_conf, kernel, "kernel", ENUM, .names = tls_kernel_names, .dflt = "off",
+		  .help = "auto: the kernel makes the records where it can (kTLS), so that large bodies pass by the proxy"),
 	CONF_END
 };
 

@@ -12,6 +12,7 @@ struct listener_tls_conf {
 	bool require_client;
 	struct conf_list sans, alpn;            /* of struct slice */
 	uint8_t min_version;                    /* 0: TLS 1.2, 1: TLS 1.3 */
+	uint8_t kernel;                         /* place in tls_kernel_names */
 };
 
 struct listener_rule {

@@ -20,6 +20,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
+#include "net/ktls.h"
 
 #define INSN(c, d, s, o, i) ((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
 #define MOV_IMM(d, i) INSN(BPF_ALU64 | BPF_MOV | BPF_K, d, 0, 0, i)
@@ -303,18 +304,9 @@ static int p_membarrier(struct features_row *r)
 	return q < 0 ? -errno : q & MEMBARRIER_CMD_GLOBAL ? 0 : -EOPNOTSUPP;
 }
 
-/* A socket that is not connected may not have it (ENOTCONN); one of a kernel without it is told so (ENOENT). */
 static int p_ktls(struct features_row *r)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), err = fd < 0 ? -errno : 0;
-
-	if (!err && setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) && errno != ENOTCONN)
-		err = -errno;
-	if (fd >= 0)
-		close(fd);
-	if (err == -ENOENT)
-		snprintf(r->detail, sizeof(r->detail), "this kernel has no TLS (CONFIG_TLS)");
-	return err;
+	return ktls_probe(r->detail, sizeof(r->detail));
 }
 
 /*
@@ -420,7 +412,7 @@ static const struct probe {
 	{ "sk_reuseport", FEATURES_OPTIONAL, "a listener's connections go to the worker of their CPU or with fewest, not by hash", p_reuseport },
 	{ "map batch update", FEATURES_OPTIONAL, "fast start; without it one call per entry", p_batch },
 	{ "sockmap link", FEATURES_OPTIONAL, "the verdict program has a link; without it the map holds it", p_sockmap_link },
-	{ "ktls", FEATURES_OPTIONAL, "nothing yet: TLS is done in the proxy (docs/tls.md)", p_ktls },
+	{ "ktls", FEATURES_OPTIONAL, "listeners and clusters with `tls.kernel: auto`: large bodies pass by the proxy", p_ktls },
 	{ "transparent sockets", FEATURES_OPTIONAL, "listeners with `capture: tproxy` (docs/listeners.md)", p_tproxy },
 	{ "membarrier", FEATURES_OPTIONAL, "short grace periods; without it they are timed", p_membarrier },
 };

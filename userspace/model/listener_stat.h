@@ -31,6 +31,9 @@
 	X(COUNTER, never_opened, "DPE: ended before they were open: TLS, PROXY protocol, time")                        \
 	X(COUNTER, tls, "TLS handshakes that succeeded")                                                               \
 	X(COUNTER, tls_resumed, "of them by a session from before")                                                    \
+	X(COUNTER, tls_kernel_out, "of them those after which the kernel makes the records that are sent")              \
+	X(COUNTER, tls_kernel_in, "of them those after which it opens what is received, too")                          \
+	X(COUNTER, tls_kernel_not, "of them those for which `kernel: auto` came to nothing: the proxy does it")        \
 	X(COUNTER, tls_failed, "TLS handshakes that failed or took too long; the log has examples")                    \
 	X(COUNTER, stopped, "LR: ended as the proxy stopped")
 STAT_DECLARE(listener_stat, LISTENER_STATS);

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/magic.h"
 #include "net/conn_priv.h"
+#include "net/ktls.h"
 #include "net/sock.h"
 
 #define ROOM_FEW 1024u                          /* an empty buf then takes a small chunk */
@@ -529,6 +530,7 @@ void conn_reset(struct conn *c)
 	struct linger l = { .l_onoff = 1 };
 
 	setsockopt(c->io.fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+	c->shutting = false;
 }
 
 void conn_close(struct conn *c)
@@ -538,7 +540,10 @@ void conn_close(struct conn *c)
 	stack_free(c);
 	timer_disarm(c->loop, &c->timer);
 	loop_del(c->loop, &c->io);
-	close(c->io.fd);
+	if (c->shutting && c->peer->kernel_out)
+		ktls_close_later(c->loop, c->io.fd);
+	else
+		close(c->io.fd);
 	c->io.fd = -1;
 	peer_free(c);
 }
@@ -553,9 +558,9 @@ const char *conn_opening(const struct conn *c)
 	return stack_opening(c);
 }
 
-int conn_raw_fd(struct conn *c)
+int conn_raw_fd(struct conn *c, unsigned want)
 {
-	return c->opened && !c->stack ? c->io.fd : -1;
+	return c->opened && (!c->stack || stack_passes(c, want)) ? c->io.fd : -1;
 }
 
 bool conn_was_reset(const struct conn *c)

@@ -114,10 +114,11 @@ void conn_reset(struct conn *c);                /* the next conn_close() sends R
 void conn_close(struct conn *c);                /* no event follows; accepts a zeroed or closed one */
 bool conn_is_open(const struct conn *c);        /* between conn_open() and conn_close() */
 /*
- * The descriptor when every layer is transparent and nothing is buffered: bytes may be moved past conn (splice), if the
- * socket is not short-circuited. Who gets EAGAIN there waits for the events here. -1: not.
+ * The descriptor when every layer leaves the bytes of this direction (NET_WANT_*) as they are, and none is buffered: they
+ * may be moved past conn (splice), if the socket is not short-circuited. Who gets EAGAIN there waits for the events here.
+ * With layers left, an end or an error of reading is what conn_read() says. -1: not.
  */
-int conn_raw_fd(struct conn *c);
+int conn_raw_fd(struct conn *c, unsigned want);
 bool conn_was_reset(const struct conn *c);      /* known though bytes before it are not read; the owner ends it then */
 bool conn_may_splice(struct conn *c);           /* whether the socket is not; asked of the kernel, and remembered */
 void conn_wait_writable(struct conn *c);        /* somebody else's write there got EAGAIN: writable() follows */

@@ -24,4 +24,6 @@ int stack_shut(struct conn *c);
 unsigned stack_want(const struct conn *c);
 const char *stack_opening(const struct conn *c); /* name of the layer whose open() is waited for; NULL: none */
 struct conn *stack_conn(struct net_filter *f);
+bool stack_on_socket(struct net_filter *f);     /* no layer is below it */
+bool stack_passes(const struct conn *c, unsigned want); /* NET_WANT_*: no layer changes or has bytes of that direction */
 void stack_thin(struct conn *c);                /* frees it when nothing is left for it to do */

@@ -18,6 +18,7 @@ struct layer {
 	struct layer *above, *below;            /* NULL: nothing, the socket */
 	struct buf unread;                      /* given by its next read before it asks below */
 	struct timer resume;
+	unsigned passes;                        /* NET_WANT_*: net_filter_passes() */
 	void *owner;                            /* of conf; NULL: nobody is held */
 	const struct net_keep *keep;
 	_Alignas(16) char state[];
@@ -176,6 +177,21 @@ static bool is_transparent(const struct layer *l)
 	return ops->transparent ? ops->transparent(&l->f) : !ops->read && !ops->write && !ops->shut;
 }
 
+bool stack_passes(const struct conn *c, unsigned want)
+{
+	if (c->stack->opening)
+		return false;
+	for (const struct layer *l = c->stack->bottom; l; l = l->above)
+		if (!(l->passes & want) && !is_transparent(l))
+			return false;
+	return true;
+}
+
+bool stack_on_socket(struct net_filter *f)
+{
+	return !layer_of(f)->below;
+}
+
 void stack_thin(struct conn *c)
 {
 	if (c->stack->opening)
@@ -319,7 +335,23 @@ bool net_next_empty(const struct net_filter *f)
 	return !l->below && !l->unread.len && l->conn->drained;
 }
 
+void net_next_blocked(struct net_filter *f, unsigned want)
+{
+	struct conn *c = layer_of(f)->conn;
+
+	if (want & NET_WANT_READ)
+		c->drained = true;
+	if (want & NET_WANT_WRITE)
+		c->blocked = true;
+	conn_watch(c);
+}
+
 /* ---- what else a layer may ask for -------------------------------------------------------------------------- */
+
+void net_filter_passes(struct net_filter *f, unsigned want)
+{
+	layer_of(f)->passes = want;
+}
 
 void *net_filter_alloc(struct net_filter *f, size_t n)
 {

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 #include "net/conn_priv.h"
+#include "net/ktls.h"
+#include "net/sock.h"
 #include "net/tls_priv.h"
 #include "net/tls_session.h"
 #include "weft/str.h"
@@ -106,6 +108,28 @@ static void count(const struct net_filter *f)
 		return;
 	stat_add(&stat->handshakes, 1);
 	stat_add(&stat->resumed, f->peer->resumed);
+	stat_add(&stat->kernel_out, f->peer->kernel_out);
+	stat_add(&stat->kernel_in, f->peer->kernel_in);
+	stat_add(&stat->kernel_not, f->peer->kernel_asked && !f->peer->kernel_out);
+}
+
+struct bio_st *net_filter_ssl_kernel(struct net_filter *f, const struct ssl_st *ssl)
+{
+	int fd = stack_conn(f)->io.fd;
+
+	f->peer->kernel_asked = ctx_data(SSL_get_SSL_CTX(ssl))->kernel;
+	/* What is short-circuited gains more by that, and cannot have both. */
+	if (!(SSL_get_options(ssl) & SSL_OP_ENABLE_KTLS) || !stack_on_socket(f) || sock_paired(fd))
+		return NULL;
+	return BIO_new_socket(fd, BIO_NOCLOSE);
+}
+
+void net_filter_ssl_end(struct net_filter *f)
+{
+	struct conn *c = stack_conn(f);
+
+	ktls_close_notify(c->io.fd);
+	socket_shut(c);
 }
 
 /* ---- what is learned ---------------------------------------------------------------------------------------- */
@@ -166,6 +190,8 @@ int net_filter_ssl_done(struct net_filter *f, struct ssl_st *ssl)
 
 	f->peer->tls = true;
 	f->peer->resumed = SSL_session_reused(ssl);
+	f->peer->kernel_out = BIO_get_ktls_send(SSL_get_wbio(ssl));
+	f->peer->kernel_in = BIO_get_ktls_recv(SSL_get_rbio(ssl));
 	count(f);
 	SSL_get0_alpn_selected(ssl, &alpn, &n);
 	if (f->peer->server && sni)

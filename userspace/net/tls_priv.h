@@ -64,6 +64,7 @@ struct ctx_data {
 	struct names *names;                    /* of the first certificate's context */
 	unsigned char *alpn;                    /* as in the protocol: each with its length */
 	unsigned nalpn;                         /* bytes */
+	bool kernel;                            /* records by the kernel are wanted, should it have them or not */
 	char *sni;                              /* client: to be asked for whatever the request says */
 };
 struct ctx_data *ctx_data(const SSL_CTX *ctx);

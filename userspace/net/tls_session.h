@@ -15,6 +15,9 @@
 #define TLS_SESSION_STATS(X)                                                                                           \
 	X(COUNTER, handshakes, "TLS handshakes with hosts that were completed")                                        \
 	X(COUNTER, resumed, "of them those by an earlier session, without certificates")                               \
+	X(COUNTER, kernel_out, "of the handshakes those after which the kernel makes the records that are sent")       \
+	X(COUNTER, kernel_in, "of them those after which it opens what is received, too")                              \
+	X(COUNTER, kernel_not, "those for which `kernel: auto` came to nothing: this process does it")                 \
 	X(GAUGE, kept, "sessions that are kept for next connections to hosts")
 STAT_DECLARE(tls_session_stat, TLS_SESSION_STATS);
 

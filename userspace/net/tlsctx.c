@@ -12,6 +12,7 @@
 #include "base/magic.h"
 #include "base/mem.h"
 #include "base/table.h"
+#include "net/ktls.h"
 #include "net/tls_priv.h"
 
 #define CIPHERS_12 "ECDHE+AESGCM:ECDHE+CHACHA20" /* forward secrecy and AEAD only */
@@ -257,6 +258,7 @@ static void digest_server(const struct listener_tls *t, const struct tlsctx_secr
 	for (size_t i = 0; i < t->ncertificates; i++)
 		digest_secret(&d, t->certificates[i], s);
 	digest_slices(&d, t->alpn, t->nalpn);
+	digest_bytes(&d, &t->kernel, sizeof(t->kernel));
 	digest_end(&d, out);
 }
 
@@ -273,13 +275,14 @@ static void digest_client(const struct cluster_tls *t, const struct tlsctx_secre
 	digest_bytes(&d, &t->insecure, sizeof(t->insecure));
 	digest_slices(&d, t->alpn, t->nalpn);
 	digest_slices(&d, t->sans, t->nsans);
+	digest_bytes(&d, &t->kernel, sizeof(t->kernel));
 	digest_end(&d, out);
 }
 
 /* ---- contexts ----------------------------------------------------------------------------------------------- */
 
 /* Both kinds. SSL_MODE_RELEASE_BUFFERS: an idle connection gives back its 34 KiB. */
-static SSL_CTX *ctx_new(bool server, uint16_t min_version, struct err *e)
+static SSL_CTX *ctx_new(bool server, uint16_t min_version, bool kernel, struct err *e)
 {
 	SSL_CTX *ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
 
@@ -288,6 +291,9 @@ static SSL_CTX *ctx_new(bool server, uint16_t min_version, struct err *e)
 	SSL_CTX_set_security_level(ctx, SECURITY_LEVEL);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
 					 SSL_OP_PRIORITIZE_CHACHA);
+	ctx_data(ctx)->kernel = kernel;
+	if (kernel && ktls_there())
+		SSL_CTX_set_options(ctx, SSL_OP_ENABLE_KTLS);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_read_ahead(ctx, 1);
 	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
@@ -357,7 +363,7 @@ static int bind_sessions(SSL_CTX *ctx, const struct listener_tls *t, const struc
 static SSL_CTX *server_ctx(struct tlsctx_maker *m, const struct listener_tls *t, size_t i, const struct tlsctx_secrets *s,
 			   struct err *e)
 {
-	SSL_CTX *ctx = ctx_new(true, t->min_version, e);
+	SSL_CTX *ctx = ctx_new(true, t->min_version, t->kernel, e);
 	struct ctx_data *d = ctx ? ctx_data(ctx) : NULL;
 	int err;
 
@@ -435,7 +441,7 @@ static int trust_servers(struct tlsctx_maker *m, SSL_CTX *ctx, const struct clus
 
 static SSL_CTX *make_client(struct tlsctx_maker *m, const struct cluster_tls *t, const struct tlsctx_secrets *s, struct err *e)
 {
-	SSL_CTX *ctx = ctx_new(false, 0, e);
+	SSL_CTX *ctx = ctx_new(false, 0, t->kernel, e);
 	struct ctx_data *d = ctx ? ctx_data(ctx) : NULL;
 	int err;
 

@@ -3,6 +3,9 @@
  * TLS as a layer: bytes through OpenSSL, whose own reads and writes go to the layer below. Which certificate, whom to trust
  * and what is learned of the peer is net/tlsctx.c's. OpenSSL's list of errors is the thread's: every failed call is explained,
  * which empties it, so that the next call's result means what it says.
+ *
+ * The kernel's TLS (kTLS): OpenSSL gives the keys to its own BIO of the socket. What the owner sends then goes past OpenSSL;
+ * OpenSSL's own records (alerts, tickets) and what is received go by that BIO, which tells the kernel of what kind they are.
  */
 #include "netio/tls.h"
 
@@ -25,6 +28,9 @@ struct tls {
 	bool begun;
 	bool open;
 	bool ended;                             /* our close_notify was sent */
+	BIO *socket;                            /* OpenSSL's, for the kernel's TLS; NULL: not wanted, or not there */
+	bool kernel_out, kernel_in;             /* records sent are the kernel's, those received are */
+	bool stale;                             /* the peer asked for other keys, which the kernel does not take */
 };
 
 /* ---- below OpenSSL ------------------------------------------------------------------------------------------- */
@@ -48,24 +54,69 @@ static int below_result(BIO *b, ssize_t n, bool write)
 	return n < 0 ? -1 : (int)n;
 }
 
+/* Of the socket's BIO, which said ret: bytes, or -errno. */
+static ssize_t kernel_result(struct net_filter *f, int ret, unsigned want)
+{
+	if (ret > 0 || (!ret && want == NET_WANT_READ))
+		return ret;
+	if (errno != EAGAIN && errno != EINTR)
+		return errno ? -errno : -EPIPE;
+	net_next_blocked(f, want);
+	return -EAGAIN;
+}
+
+static ssize_t kernel_recv(struct net_filter *f, char *p, int n)
+{
+	struct tls *t = f->state;
+
+	if (net_next_empty(f))
+		return -EAGAIN;
+	errno = 0;
+	return kernel_result(f, BIO_read(t->socket, p, n), NET_WANT_READ);
+}
+
+/* An answer to the peer's wish for other keys would be a promise. */
+static ssize_t kernel_send(struct net_filter *f, const char *p, int n)
+{
+	struct tls *t = f->state;
+
+	if (t->stale)
+		return -EPROTO;
+	errno = 0;
+	return kernel_result(f, BIO_write(t->socket, p, n), NET_WANT_WRITE);
+}
+
 static int below_read(BIO *b, char *p, int n)
 {
-	return below_result(b, net_next_recv(BIO_get_data(b), p, (size_t)n), false);
+	struct net_filter *f = BIO_get_data(b);
+	const struct tls *t = f->state;
+
+	if (t->socket && BIO_get_ktls_recv(t->socket))
+		return below_result(b, kernel_recv(f, p, n), false);
+	return below_result(b, net_next_recv(f, p, (size_t)n), false);
 }
 
 static int below_write(BIO *b, const char *p, int n)
 {
-	return below_result(b, net_next_send(BIO_get_data(b), p, (size_t)n), true);
+	struct net_filter *f = BIO_get_data(b);
+	const struct tls *t = f->state;
+
+	if (t->socket && BIO_get_ktls_send(t->socket))
+		return below_result(b, kernel_send(f, p, n), true);
+	return below_result(b, net_next_send(f, p, (size_t)n), true);
 }
 
 static long below_ctrl(BIO *b, int cmd, long num, void *ptr)
 {
 	const struct net_filter *f = BIO_get_data(b);
+	const struct tls *t = f ? f->state : NULL;
 
-	(void)num, (void)ptr;
 	if (cmd == BIO_CTRL_EOF)
-		return f && ((const struct tls *)f->state)->eof;
-	return cmd == BIO_CTRL_FLUSH;
+		return t && t->eof;
+	if (cmd == BIO_CTRL_FLUSH)
+		return 1;
+	/* BIO_set_ktls() and its like; what it does not know either is 0 again. */
+	return t && t->socket ? BIO_ctrl(t->socket, cmd, num, ptr) : 0;
 }
 
 static BIO_METHOD *below;
@@ -114,7 +165,9 @@ static void drop_ssl(struct tls *t)
 	if (t->open)
 		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl);
+	BIO_free(t->socket);
 	t->ssl = NULL;
+	t->socket = NULL;
 }
 
 /* The byte goes back to whoever reads next: OpenSSL, or the layer above. */
@@ -160,6 +213,55 @@ static int result(struct net_filter *f, int ret, const char *doing)
 	}
 }
 
+/* A KeyUpdate that wants one back (RFC 8446, 4.6.3): what we sent after it would have to be under other keys. */
+static void on_message(int out, int version, int type, const void *p, size_t n, SSL *ssl, void *arg)
+{
+	const unsigned char *m = p;
+	struct tls *t = arg;
+
+	(void)version, (void)ssl;
+	if (!out && type == SSL3_RT_HANDSHAKE && n > SSL3_HM_HEADER_LENGTH && m[0] == SSL3_MT_KEY_UPDATE &&
+	    m[SSL3_HM_HEADER_LENGTH] == SSL_KEY_UPDATE_REQUESTED)
+		t->stale = t->kernel_out;
+}
+
+static int begin(struct net_filter *f)
+{
+	struct tls *t = f->state;
+
+	if (net_filter_ssl_begin(f, t->ssl))
+		return -ENOMEM;
+	t->begun = true;
+	t->socket = net_filter_ssl_kernel(f, t->ssl);
+	if (!t->socket)
+		return 0;
+	SSL_set_msg_callback(t->ssl, on_message);
+	SSL_set_msg_callback_arg(t->ssl, t);
+	return 0;
+}
+
+/* Those directions have nothing of theirs in OpenSSL. */
+static void tell_passes(struct net_filter *f)
+{
+	const struct tls *t = f->state;
+	bool in = t->kernel_in && !SSL_has_pending(t->ssl);
+
+	net_filter_passes(f, (t->kernel_out && !t->stale ? NET_WANT_WRITE : 0) | (in ? NET_WANT_READ : 0));
+}
+
+static void opened(struct net_filter *f)
+{
+	struct tls *t = f->state;
+
+	t->open = true;
+	t->want = 0;
+	if (!t->socket)
+		return;
+	t->kernel_out = BIO_get_ktls_send(t->socket);
+	t->kernel_in = BIO_get_ktls_recv(t->socket);
+	tell_passes(f);
+}
+
 static int tls_open(struct net_filter *f)
 {
 	struct tls *t = f->state;
@@ -167,20 +269,32 @@ static int tls_open(struct net_filter *f)
 
 	if (ret || !t->ssl)
 		return ret;
-	if (!t->begun && net_filter_ssl_begin(f, t->ssl))
+	if (!t->begun && begin(f))
 		return -ENOMEM;
-	t->begun = true;
 	ret = SSL_do_handshake(t->ssl);
 	if (ret != 1) {
 		ret = result(f, ret, "TLS handshake");
 		return ret ? ret : -EPROTO;
 	}
-	t->open = true;
-	t->want = 0;
+	opened(f);
 	return net_filter_ssl_done(f, t->ssl);
 }
 
 /* ---- bytes --------------------------------------------------------------------------------------------------- */
+
+/* Its end is the only thing that can be said under the old keys. */
+static int end_stale(struct net_filter *f)
+{
+	struct tls *t = f->state;
+
+	if (!t->ended)
+		net_filter_ssl_end(f);
+	t->ended = true;
+	net_filter_why(f, "TLS: the peer asks for new keys (KeyUpdate), which the kernel's TLS does not take");
+	ERR_clear_error();
+	tell_passes(f);
+	return -EPROTO;
+}
 
 static ssize_t tls_read(struct net_filter *f, struct buf *dst)
 {
@@ -201,6 +315,10 @@ static ssize_t tls_read(struct net_filter *f, struct buf *dst)
 		return -ENOMEM;
 	ret = SSL_read_ex(t->ssl, p, room, &n);
 	buf_commit(dst, n);
+	if (t->stale)
+		return end_stale(f);
+	if (t->kernel_in)
+		tell_passes(f);
 	return ret == 1 ? (ssize_t)n : result(f, ret, "TLS");
 }
 
@@ -224,6 +342,16 @@ static struct slice next_record(const struct buf *src, char *room)
 	return (struct slice){ room, len };
 }
 
+/* As they lie: the kernel puts them together. */
+static ssize_t kernel_write(struct net_filter *f, struct buf *src)
+{
+	struct tls *t = f->state;
+	ssize_t n = t->stale ? -EPIPE : net_next_write(f, src);
+
+	t->want = n == -EAGAIN ? NET_WANT_WRITE : 0;
+	return n;
+}
+
 static ssize_t tls_write(struct net_filter *f, struct buf *src)
 {
 	struct tls *t = f->state;
@@ -234,6 +362,8 @@ static ssize_t tls_write(struct net_filter *f, struct buf *src)
 
 	if (!t->ssl)
 		return net_next_write(f, src);
+	if (t->kernel_out)
+		return kernel_write(f, src);
 	s = next_record(src, room);
 	ret = SSL_write_ex(t->ssl, s.p, s.n, &n);
 	if (ret != 1) {

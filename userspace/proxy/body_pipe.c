@@ -55,7 +55,7 @@ static uint64_t passable(const struct way *w)
 static bool worth_it(const struct way *w)
 {
 	return !w->s->w->http->pipes.off && passable(w) >= PASS_FROM && !w->to->codec.out.len && !w->to->broken &&
-	       conn_raw_fd(&w->from->conn) >= 0 && conn_raw_fd(&w->to->conn) >= 0 &&
+	       conn_raw_fd(&w->from->conn, NET_WANT_READ) >= 0 && conn_raw_fd(&w->to->conn, NET_WANT_WRITE) >= 0 &&
 	       conn_may_splice(&w->from->conn) && conn_may_splice(&w->to->conn);
 }
 
@@ -85,7 +85,7 @@ static bool empty_pipe(const struct way *w)
 
 	*w->full = false;
 	while (p->len) {
-		ssize_t n = relay_splice(p->out, conn_raw_fd(&w->to->conn), p->len);
+		ssize_t n = relay_splice(p->out, conn_raw_fd(&w->to->conn, NET_WANT_WRITE), p->len);
 
 		if (n == -EAGAIN) {
 			*w->full = true;
@@ -111,7 +111,8 @@ static ssize_t fill_pipe(const struct way *w)
 
 	if (!most)
 		return 0;
-	n = relay_splice(conn_raw_fd(&w->from->conn), (*w->pipe)->in, most < RELAY_PIPE_BYTES ? most : RELAY_PIPE_BYTES);
+	n = relay_splice(conn_raw_fd(&w->from->conn, NET_WANT_READ), (*w->pipe)->in,
+			 most < RELAY_PIPE_BYTES ? most : RELAY_PIPE_BYTES);
 	if (n <= 0)
 		return n;
 	from->ops->passed(from, w->from_id, true, (uint64_t)n);

@@ -289,6 +289,15 @@ void downstream_close_all(struct worker *w)
 
 /* ---- the end of an answer ----------------------------------------------------------------------------------- */
 
+/* All is said and nothing of the client's is unread: close(2) is enough, but TLS has a word of its own for the end. */
+static void part(struct downstream *d)
+{
+	if (!d->leg.conn.stack || d->leg.broken || conn_shut(&d->leg.conn) || !d->leg.conn.shutting || d->leg.conn.eof)
+		downstream_end(d);
+	else
+		downstream_enter(d, DOWNSTREAM_LINGER, DOWNSTREAM_LINGER_MS);
+}
+
 /* What there is of the answer still goes; its end must not look like one. */
 static void cut(struct downstream *d, const struct stream *s)
 {
@@ -366,7 +375,7 @@ void downstream_stream_done(struct downstream *d, struct stream *s)
 	else if (!live && (!s->request_end || d->leg.in.len))
 		downstream_linger(d);
 	else if (!live)
-		downstream_end(d);
+		part(d);
 	else if (!downstream_busy(d))
 		next_request(d);
 }

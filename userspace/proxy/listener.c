@@ -351,6 +351,11 @@ void listener_conn_opened(struct listener_use *u, const struct conn *c)
 		stat_add(&u->stat->tls, 1);
 	if (c->peer->resumed)
 		stat_add(&u->stat->tls_resumed, 1);
+	if (!c->peer->kernel_asked)
+		return;
+	stat_add(&u->stat->tls_kernel_out, c->peer->kernel_out);
+	stat_add(&u->stat->tls_kernel_in, c->peer->kernel_in);
+	stat_add(&u->stat->tls_kernel_not, !c->peer->kernel_out);
 }
 
 void listener_conn_failed(struct listener_use *u, const struct conn *c, int err)

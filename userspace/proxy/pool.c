@@ -32,7 +32,7 @@ static uint64_t add(uint64_t h, struct slice s)
 static uint64_t settings_of(const struct cluster_fact *f)
 {
 	const struct cluster_tls *t = &f->tls;
-	uint64_t h = f->proxy_protocol | (uint64_t)t->enabled << 1 | (uint64_t)t->insecure << 2;
+	uint64_t h = f->proxy_protocol | (uint64_t)t->enabled << 1 | (uint64_t)t->insecure << 2 | (uint64_t)t->kernel << 3;
 
 	h = add(add(add(add(h, t->sni), t->ca), t->certificate), f->protocol);
 	for (size_t i = 0; i < t->nalpn; i++)

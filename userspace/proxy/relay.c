@@ -108,8 +108,9 @@ static bool pipe_drained(struct relay *r, int to_fd, struct conn *to, enum relay
 	return true;
 }
 
-static enum relay_state move_by_pipe(struct relay *r, int from_fd, int to_fd, struct conn *to)
+static enum relay_state move_by_pipe(struct relay *r, struct conn *from, struct conn *to)
 {
+	int from_fd = conn_raw_fd(from, NET_WANT_READ), to_fd = conn_raw_fd(to, NET_WANT_WRITE);
 	enum relay_state state = RELAY_MORE;
 	size_t moved = 0, waited = r->pipe->len;
 
@@ -124,6 +125,11 @@ static enum relay_state move_by_pipe(struct relay *r, int from_fd, int to_fd, st
 		if (n == -EAGAIN) {
 			r->run = moved + waited < RELAY_LITTLE ? 0 : r->run;
 			return RELAY_WAIT;
+		}
+		/* Of what is not bytes, a layer that is left makes what it is. */
+		if (n <= 0 && from->stack) {
+			r->run = 0;
+			return RELAY_MORE;
 		}
 		if (n < 0)
 			return RELAY_FROM_BROKE;
@@ -143,7 +149,8 @@ static bool by_pipe(struct relay *r, struct conn *from, struct conn *to, struct 
 		return true;
 	if (pipes->off || r->run < RELAY_SPLICE_FROM || r->buf.len || r->eof)
 		return false;
-	if (conn_raw_fd(from) < 0 || conn_raw_fd(to) < 0 || !conn_may_splice(from) || !conn_may_splice(to))
+	if (conn_raw_fd(from, NET_WANT_READ) < 0 || conn_raw_fd(to, NET_WANT_WRITE) < 0 || !conn_may_splice(from) ||
+	    !conn_may_splice(to))
 		return false;
 	if (!r->pipe)
 		r->pipe = relay_pipe_get(pipes);
@@ -192,7 +199,7 @@ enum relay_state relay_move(struct relay *r, struct conn *from, struct conn *to,
 		if (state != RELAY_MORE || !r->pipe)
 			return state;
 	}
-	state = move_by_pipe(r, conn_raw_fd(from), conn_raw_fd(to), to);
+	state = move_by_pipe(r, from, to);
 	if (!r->pipe->len) {
 		relay_pipe_put(pipes, r->pipe);
 		r->pipe = NULL;

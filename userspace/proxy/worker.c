@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "net/ktls.h"
 #include "net/tls_session.h"
 #include "proxy/downstream.h"
 #include "proxy/filters.h"
@@ -239,6 +240,7 @@ static void stop(struct thread *t, void *arg)
 	stock_free(w->stock);
 	clusters_free(w->clusters);
 	tls_sessions_free(w->sessions);
+	ktls_fini();
 	w->sessions = NULL;
 	w->stock = NULL;
 	w->tcps = NULL;

@@ -45,7 +45,7 @@ static void everything_of_a_cluster(void **state)
 		"  proxyProtocol: true\n"
 		"  tls: {sni: orders.example, trustedCA: /ca.crt, certificates: [{cert: /c, key: /k}], alpn: [http/1.1],\n"
 		"        verify: {san: [\"spiffe://t/orders\"]}}\n"
-		"- {name: b, tls: {insecure: true}, healthCheck: {type: tcp}, outlierDetection: {}}\n"
+		"- {name: b, tls: {insecure: true, kernel: auto}, healthCheck: {type: tcp}, outlierDetection: {}}\n"
 		"- {name: two, protocol: http2, tls: {}, connectionPool: {pingInterval: 3s, pingTimeout: 4s}}\n"
 		"- {name: plain, protocol: http2}\n");
 	const struct cluster_fact *k = cluster(c, "orders");
@@ -82,12 +82,12 @@ static void everything_of_a_cluster(void **state)
 	assert_int_equal(k->outlier.failure_percentage, 85);
 	assert_int_equal(k->panic_percent, 25);
 	assert_int_equal(k->slow_start_ms, 30000);
-	assert_true(k->proxy_protocol && k->tls.enabled && !k->tls.insecure);
+	assert_true(k->proxy_protocol && k->tls.enabled && !k->tls.insecure && !k->tls.kernel);
 	assert_true(slice_eq_str(k->tls.certificate, "/c|/k"));
 	assert_true(slice_eq_str(k->tls.ca, "/ca.crt"));
 	assert_int_equal(k->tls.nalpn + k->tls.nsans, 2);
 	k = cluster(c, "b");
-	assert_true(k->tls.enabled && k->tls.insecure && k->outlier.enabled);
+	assert_true(k->tls.enabled && k->tls.insecure && k->tls.kernel && k->outlier.enabled);
 	assert_int_equal(k->outlier.consecutive_5xx, 5);
 	assert_int_equal(k->health.type, HEALTH_TCP);
 	assert_true(k->health.tls);

@@ -60,7 +60,7 @@ static void everything_of_a_listener(void **state)
 		"  protocol: http\n"
 		"  capture: redirect\n"
 		"  tls: {mode: permissive, certificates: [{cert: /a.crt, key: /a.key}, {cert: /b.crt, key: /b.key}], clientCA: /ca.crt,\n"
-		"        requireClientCertificate: true, sans: [\"spiffe://t/a\"], alpn: [http/1.1], minVersion: \"1.3\"}\n"
+		"        requireClientCertificate: true, sans: [\"spiffe://t/a\"], alpn: [http/1.1], minVersion: \"1.3\", kernel: auto}\n"
 		"  netFilters: [{type: proxy-protocol, required: false}]\n"
 		"  trusted: [10.0.0.0/8, \"2001:db8::/32\"]\n"
 		"  routes: [r, {hosts: [a.example], rules: [{filters: [{type: DirectResponse, status: 204}]}]}]\n"
@@ -87,6 +87,7 @@ static void everything_of_a_listener(void **state)
 	assert_true(l->tls.require_client);
 	assert_int_equal(l->tls.nsans + l->tls.nalpn, 2);
 	assert_int_equal(l->tls.min_version, 0x0304);
+	assert_true(l->tls.kernel);
 	assert_int_equal(l->nroutes, 2);
 	assert_true(slice_eq_str(l->routes[0], "r"));
 	assert_true(slice_eq_str(l->routes[1], "l.1"));

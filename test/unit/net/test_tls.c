@@ -33,7 +33,7 @@ static void test_both_versions(void **state)
 		assert_true(slice_eq_str(e.c.peer->sni, "web.example"));
 		assert_int_equal(e.c.peer->identity.n, 0);
 		hello_both_ways(&p);
-		assert_int_equal(conn_raw_fd(&e.c), -1);
+		assert_int_equal(conn_raw_fd(&e.c, NET_WANT_READ), -1);
 		peer_free(&p);
 	}
 }
@@ -327,7 +327,7 @@ static void test_permissive_takes_both(void **state)
 	until_got(&e, 5);
 	assert_got(&e, "GET /");
 	assert_null(e.c.stack);
-	assert_int_equal(conn_raw_fd(&e.c), sv[0]);
+	assert_int_equal(conn_raw_fd(&e.c, NET_WANT_READ), sv[0]);
 	close(sv[1]);
 }
 
