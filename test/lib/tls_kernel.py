@@ -316,6 +316,7 @@ def who_reads_late_gets_all():
             late.append(Secure(rcvbuf=4096, version=(V12, V13)[i % 2]))
             late[-1].send(f"GET /{n} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         # Until it has done what it can.
+        settle()
         while before != (before := listener("secure")["open"]):
             settle(), settle()
         for c, n in zip(late, sizes):
