@@ -50,7 +50,7 @@ SUITES = {
     "net": Suite(10, 600, "net", root=True),
     "torture": Suite(3, 600, "torture", root=True),
     "soak": Suite(1, 400, "soak", root=True),
-    "vm": Suite(3, 700, "vm", root=True),
+    "vm": Suite(3, 900, "vm", root=True),
     "package": Suite(1, 120, "package"),
     "demo": Suite(1.5, 300, "demo", root=True),
 }
