@@ -18,6 +18,7 @@ int json_rpc_type(struct buf *out, struct slice type, bool slashed);
 struct json_ref {
 	json_t *v;
 	bool open;                              /* its end was not reached yet */
+	unsigned height;                        /* how deep others lie inside of it, 0: none does */
 };
 
 /* h: where it stands. Zeroed, hessian_init(), json_reading_fini(). */
@@ -25,6 +26,7 @@ struct json_reading {
 	struct hessian h;
 	struct json_ref *refs;                  /* in the order they began */
 	size_t nrefs, room;
+	unsigned deepest;                       /* what holds values lies so deep in what is being read, references too */
 };
 
 /* The next value, a reference of the caller's; NULL: *err. */

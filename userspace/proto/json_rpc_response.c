@@ -113,7 +113,7 @@ static int remember(struct json_reading *r, json_t *v)
 		r->refs = refs;
 		r->room = room;
 	}
-	r->refs[r->nrefs++] = (struct json_ref){ json_incref(v), true };
+	r->refs[r->nrefs++] = (struct json_ref){ .v = json_incref(v), .open = true };
 	return 0;
 }
 
@@ -201,31 +201,54 @@ static int list_values(struct json_reading *r, json_t *list, unsigned depth)
 	return err;
 }
 
+static void deepen(struct json_reading *r, unsigned depth)
+{
+	r->deepest = depth > r->deepest ? depth : r->deepest;
+}
+
 static json_t *holder(struct json_reading *r, enum hessian_kind kind, unsigned depth, int *err)
 {
 	json_t *v = kind == HESSIAN_LIST ? json_array() : json_object();
+	unsigned before = r->deepest;
 	size_t i = r->nrefs;
 
+	r->deepest = depth;
 	*err = depth >= JSON_RPC_DEPTH ? -EOVERFLOW : remember(r, v);
 	if (!*err)
 		*err = kind == HESSIAN_LIST ? list_values(r, v, depth) : kind == HESSIAN_MAP ? map_values(r, v, depth) : object_values(r, v, depth);
 	if (!*err) {
 		r->refs[i].open = false;
+		r->refs[i].height = r->deepest - depth;
+		deepen(r, before);
 		return v;
 	}
 	json_decref(v);
 	return NULL;
 }
 
-/* A value inside itself is null: JSON has no other word for it. */
-static json_t *reference(struct json_reading *r, int *err)
+/*
+ * A value inside itself is null: JSON has no other word for it. What jansson writes and frees it goes down into by recursion,
+ * however it came to be so deep.
+ */
+static json_t *reference(struct json_reading *r, unsigned depth, int *err)
 {
+	const struct json_ref *ref;
 	uint32_t i;
 
 	*err = hessian_ref(&r->h, &i);
 	if (!*err && i >= r->nrefs)
 		*err = -EPROTO;
-	return *err ? NULL : r->refs[i].open ? json_null() : json_incref(r->refs[i].v);
+	if (*err)
+		return NULL;
+	ref = &r->refs[i];
+	if (ref->open)
+		return json_null();
+	if (depth + ref->height >= JSON_RPC_DEPTH) {
+		*err = -EOVERFLOW;
+		return NULL;
+	}
+	deepen(r, depth + ref->height);
+	return json_incref(ref->v);
 }
 
 /* ---- any value ---------------------------------------------------------------------------------------------- */
@@ -269,7 +292,7 @@ json_t *json_rpc_value(struct json_reading *r, unsigned depth, int *err)
 	case HESSIAN_OBJECT:
 		return holder(r, kind, depth, err);
 	case HESSIAN_REF:
-		return reference(r, err);
+		return reference(r, depth, err);
 	default:
 		*err = -EPROTO;
 		return NULL;

@@ -222,6 +222,35 @@ static void test_bounds(void **state)
 	answer(bomb, -EOVERFLOW, 0, NULL);
 }
 
+/* Each list holds the one before, by its number alone: what is made of them is deep all the same. */
+static void chain_of_lists(uint32_t lists, int err)
+{
+	struct json_got got = { 0 };
+	struct buf b = { 0 };
+
+	hex_add(&b, "91 48 01'a' 78");
+	for (uint32_t i = 1; i < lists; i++) {
+		unsigned char ref[] = { 0x79, 0x51, 0x49, (unsigned char)(i >> 24), (unsigned char)(i >> 16), (unsigned char)(i >> 8),
+					(unsigned char)i };
+
+		hex_add(&b, "01'a'");
+		assert_int_equal(buf_add(&b, ref, sizeof(ref)), 0);
+	}
+	hex_add(&b, "5a");
+	got.err = json_dubbo_response(hex_all(&b), &got.out, &got.status);
+	assert_int_equal(got.err, err);
+	buf_fini(&got.out);
+	buf_fini(&b);
+}
+
+static void test_bounds_of_references(void **state)
+{
+	(void)state;
+	chain_of_lists(JSON_RPC_DEPTH - 1, 0);
+	chain_of_lists(JSON_RPC_DEPTH, -EOVERFLOW);
+	chain_of_lists(100000, -EOVERFLOW);
+}
+
 static void test_error(void **state)
 {
 	struct buf b = { 0 };
@@ -241,7 +270,7 @@ int main(void)
 		cmocka_unit_test(test_types),	   cmocka_unit_test(test_names),  cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_calls_over_the_bound),
 		cmocka_unit_test(test_answers),	   cmocka_unit_test(test_references), cmocka_unit_test(test_thrown),
-		cmocka_unit_test(test_bounds),	   cmocka_unit_test(test_error),
+		cmocka_unit_test(test_bounds),	   cmocka_unit_test(test_bounds_of_references), cmocka_unit_test(test_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
