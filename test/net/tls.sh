@@ -72,6 +72,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 9001), H).serve_forever()
 PY
 bg host.log python3 "$T/host.py"
 weftd_start
+like "$(weft listeners tls)" '^tls +127\.0\.0\.1:8443 +http +listening +strict ' "the view says how TLS is taken"
 get() { curl -sS -m 20 --cacert "$T/tls/ca.crt" --resolve '*:8443:127.0.0.1' --resolve '*:8444:127.0.0.1' --resolve '*:8445:127.0.0.1' \
 	--resolve '*:8446:127.0.0.1' "$@" 2>&1; }
 wait_for 30 curl -sf -o /dev/null http://127.0.0.1:9001/

@@ -92,7 +92,7 @@ static json_t *listener_json(const struct agent *a, const struct listener *l)
 	json_t *o = json_pack("{so so so ss ss si ss ss ss so ss}", "name", dump_text(l->name), "address", address_json(l),
 			      "protocol", dump_text(l->protocol), "state", state_of(a, l, d), "message",
 			      message_of(a, l, d), "sockets", d ? (int)d->n : 0,
-			      "workerChoice", d && d->steered ? "least-loaded" : "hash", "tls", tls[l->tls.mode], "capture",
+			      "workerChoice", d && d->steered ? "least-loaded" : "hash", "tlsMode", tls[l->tls.mode], "capture",
 			      capture[l->capture], "routes", names(l->routes, l->nroutes), "source",
 			      fact_mark_name(&mark, where, sizeof(where)));
 	struct settings_kind protocol = proto_settings(protocol_rpc(l->protocol));

@@ -226,7 +226,7 @@ int verb_listeners(struct cli *c)
 		{ "ADDRESS", "address", COLUMN_TEXT, false },
 		{ "PROTOCOL", "protocol", COLUMN_TEXT, false },
 		{ "STATE", "state", COLUMN_TEXT, false },
-		{ "TLS", "tls", COLUMN_TEXT, false },
+		{ "TLS", "tlsMode", COLUMN_TEXT, false },
 		{ "OPEN", "open", COLUMN_COUNT, false },
 		{ "ACCEPTED", "accepted", COLUMN_COUNT, false },
 		{ "RECEIVED", "received", COLUMN_BYTES, false },
