@@ -229,6 +229,8 @@ run()
 PY
 weftd_stop
 
+sed -n '/^```yml mirror$/,/^```$/p' "$SRC/docs/filters.md" | grep -v '^```' > "$T/docs.yaml"
+like "$(weft config check "$T/docs.yaml" 2>&1)" 'docs.yaml: good' "the example of docs/filters.md is good"
 sed 's/cluster: nobody}\]$/cluster: nobdy}]/' "$T/weft.yaml" > "$T/bad.yaml"
 like "$(weft config check "$T/bad.yaml" 2>&1)" 'bad.yaml:[0-9]+: .*nobdy' "a cluster that is not there is refused"
 sed 's/^- {name: web, /&filters: [{type: RequestMirror}], /' "$T/weft.yaml" > "$T/bad.yaml"
