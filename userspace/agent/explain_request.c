@@ -231,9 +231,10 @@ static int by_kind(struct asker *k)
 		any = set.v[i];
 		n++;
 	}
+	if (!n)
+		return err_add(k->e, -EINVAL, "no listener of an RPC protocol has routes; for rules with `rpc`: weft explain http");
 	if (n != 1)
-		return err_add(k->e, -EINVAL, n ? "%zu listeners of RPC protocols: say which one with --listener NAME" :
-					      "there are %zu listeners of RPC protocols", n);
+		return err_add(k->e, -EINVAL, "%zu listeners of RPC protocols: say which one with --listener NAME", n);
 	take_owner(k, any);
 	return 0;
 }
