@@ -26,6 +26,7 @@ struct json_reading {
 	struct hessian h;
 	struct json_ref *refs;                  /* in the order they began */
 	size_t nrefs, room;
+	size_t keys;                            /* bytes of all that were made: of a class's field for each object anew */
 	unsigned deepest;                       /* what holds values lies so deep in what is being read, references too */
 };
 

@@ -143,8 +143,14 @@ static char *key(struct json_reading *r, int *err)
 	return s;
 }
 
-static int set(json_t *o, const char *k, json_t *v)
+/* Takes v. A key may be as long as the answer, and be that of each of its objects. */
+static int set(struct json_reading *r, json_t *o, const char *k, json_t *v)
 {
+	r->keys += strlen(k);
+	if (r->keys > JSON_RPC_MAX) {
+		json_decref(v);
+		return -EOVERFLOW;
+	}
 	return json_object_set_new(o, k, v) ? -EPROTO : 0;
 }
 
@@ -157,7 +163,7 @@ static int map_values(struct json_reading *r, json_t *o, unsigned depth)
 		json_t *v = k ? json_rpc_value(r, depth + 1, &err) : NULL;
 
 		if (!err)
-			err = set(o, k, v);
+			err = set(r, o, k, v);
 		free(k);
 	}
 	return err;
@@ -180,7 +186,7 @@ static int object_values(struct json_reading *r, json_t *o, unsigned depth)
 		if (k)
 			k[n] = '\0';
 		if (!err)
-			err = set(o, k, v);
+			err = set(r, o, k, v);
 		free(k);
 	}
 	return err;

@@ -251,6 +251,33 @@ static void test_bounds_of_references(void **state)
 	chain_of_lists(100000, -EOVERFLOW);
 }
 
+/* Objects that all have one long key, of which only the last one would be written. */
+static void objects_of_a_key(unsigned objects, int err)
+{
+	enum { KEY = 10000 };
+	struct json_got got = { 0 };
+	struct buf b = { 0 };
+
+	hex_add(&b, "91 48 01'a' 43 01'C' 91 53 2710");
+	for (unsigned i = 0; i < KEY; i++)
+		hex_add(&b, "'k'");
+	hex_add(&b, "60 4e");
+	for (unsigned i = 1; i < objects; i++)
+		hex_add(&b, "01'a' 60 4e");
+	hex_add(&b, "5a");
+	got.err = json_dubbo_response(hex_all(&b), &got.out, &got.status);
+	assert_int_equal(got.err, err);
+	buf_fini(&got.out);
+	buf_fini(&b);
+}
+
+static void test_bounds_of_keys(void **state)
+{
+	(void)state;
+	objects_of_a_key(100, 0);
+	objects_of_a_key(110, -EOVERFLOW);
+}
+
 static void test_error(void **state)
 {
 	struct buf b = { 0 };
@@ -270,7 +297,8 @@ int main(void)
 		cmocka_unit_test(test_types),	   cmocka_unit_test(test_names),  cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_calls_over_the_bound),
 		cmocka_unit_test(test_answers),	   cmocka_unit_test(test_references), cmocka_unit_test(test_thrown),
-		cmocka_unit_test(test_bounds),	   cmocka_unit_test(test_bounds_of_references), cmocka_unit_test(test_error),
+		cmocka_unit_test(test_bounds),	   cmocka_unit_test(test_bounds_of_references),
+		cmocka_unit_test(test_bounds_of_keys), cmocka_unit_test(test_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
