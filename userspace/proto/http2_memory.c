@@ -126,7 +126,8 @@ static void *take(size_t n, void *arg)
 
 	if (n == FRAME_ROOM && !h->frame_room)
 		return frame_room(h);
-	if (n > HTTP2_MEMORY_MAX - h->held)
+	/* The last block may be larger than what it is for. */
+	if (h->held >= HTTP2_MEMORY_MAX || n > HTTP2_MEMORY_MAX - h->held)
 		return NULL;
 	b = block_new(n);
 	if (!b)
