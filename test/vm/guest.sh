@@ -22,4 +22,12 @@ share veth -n 400
 share veth-defer-accept -n 400 -D
 share 1ms -n 400 -d 1000
 share 1ms-defer-accept -n 400 -d 1000 -D
+
+# The programs of connect() and sendmsg(), which each kernel's verifier has to take.
+for t in test_choice test_capture; do
+	/test/$t > /tmp/$t 2>&1 || { cat /tmp/$t; echo "case fail $t: it does not pass"; bad=1; }
+	while read -r _ word _ name; do
+		[ "$word" != OK ] || echo "case pass $t-$name"
+	done < /tmp/$t
+done
 [ -z "$bad" ]

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Other kernels: boots Debian's 6.1 and 6.12 under QEMU without hardware help (slow, but the same everywhere), runs the known
-# answers of the BPF side there, and weftd with the kernel's TLS, which this machine's may lack. Kernels are kept outside the
-# tree, in WEFT_CACHE.
+# answers of the BPF side and the programs of connect() there, and weftd with the kernel's TLS, which this machine's may lack.
+# Kernels are kept outside the tree, in WEFT_CACHE.
 #   run.sh [KERNEL PACKAGE...]
 set -euo pipefail
 export PATH=$PATH:/usr/sbin:/sbin
@@ -10,6 +10,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 here=$(dirname "$(realpath "$0")")
 build=${WEFT_BUILD:-$here/../../build}
 tool=$build/test/bpf/known_answers/known_answers
+connect=("$build"/test/bpf/connect/test_{choice,capture})
 cache=${WEFT_CACHE:-/var/cache/weft}/vm
 modules=(veth bridge tun tls sch_netem nf_tables nft_chain_nat nft_compat)
 tls_modules=(tls ctr gcm ghash-generic chacha20poly1305 poly1305-x86_64 chacha-x86_64 aesni-intel)
@@ -21,7 +22,9 @@ for need in qemu-system-x86_64 cpio xz depmod busybox; do
 	command -v $need > /dev/null || { echo "no $need"; exit 77; }
 done
 [ "$(uname -m)" = x86_64 ] || { echo "kernels for x86-64 only"; exit 77; }
-[ -x "$tool" ] || { echo "$tool is not built" >&2; exit 1; }
+for program in "$tool" "${connect[@]}"; do
+	[ -x "$program" ] || { echo "$program is not built" >&2; exit 1; }
+done
 
 # The versioned package that a Debian meta package stands for.
 package_of() { apt-cache depends "$1" 2>/dev/null | awk '/Depends: linux-image-/ {print $2; exit}'; }
@@ -96,7 +99,7 @@ for kernel in "${kernels[@]}"; do
 	fi
 	booted+=("$short")
 	echo "${expect[$short]:-}" > "$work/expect"
-	bash "$here/mkinitrd.sh" "$tree" "$work/initrd" "${modules[@]}" -- "$tool" "$work/run" "$work/expect"
+	bash "$here/mkinitrd.sh" "$tree" "$work/initrd" "${modules[@]}" -- "$tool" "${connect[@]}" "$work/run" "$work/expect"
 	boot "$limit" "$tree" "$work/initrd" 512 "$work/$short.log"
 	said "$short" "$work/$short.log"
 	bash "$here/mkinitrd.sh" "$tree" "$work/initrd-$short" "${tls_modules[@]}" -- "$build/weftd" "$work"/tls/* -- "${files[@]}"
