@@ -26,7 +26,7 @@ struct mirror {
 
 static const struct conf_item listener_rows[] = {
 	CONF_LINE_ITEM(struct mirror, line),
-	CONF_ITEM(struct mirror, cluster, "cluster", CLUSTER, .help = CLUSTER_HELP),
+	CONF_ITEM(struct mirror, cluster, "cluster", CLUSTER, .help = CLUSTER_HELP "; must be given"),
 	COMMON_ROWS,
 	CONF_END
 };
