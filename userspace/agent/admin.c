@@ -32,7 +32,7 @@ static const struct path {
 	{ "/clusters", view_clusters, "clusters with their hosts" },
 	{ "/listeners", view_listeners, "listeners: whether they listen, else why not, and what they count" },
 	{ "/filters", view_filters, "filters and net filters: who names them, whom they ask, and what they count" },
-	{ "/methods", view_methods, "methods of gRPC that were called, and what they count" },
+	{ "/methods", view_methods, "methods of gRPC and RPC protocols that were called, and what they count" },
 	{ "/overload", view_overload, "how full the proxy is: memory, connections, descriptors, and its level" },
 	{ "/certificates", view_certificates, "certificates that listeners and clusters use; never keys" },
 	{ "/connections", view_connections, "short-circuited connections: open, and lately closed" },

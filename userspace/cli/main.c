@@ -15,7 +15,7 @@ const struct verb verbs[] = {
 	{ "registries", "[NAME]", "where facts come from: what was taken, whom registries watch, what fails", "weft registries", verb_registries },
 	{ "listeners", "[NAME]", "listeners: open or why not, and what they count", "weft listeners -o wide", verb_listeners },
 	{ "filters", "[NAME]", "filters: who names them, whom they ask, and what they count", "weft filters -o wide", verb_filters },
-	{ "methods", "[SERVICE/METHOD]", "methods of gRPC that were called, and what they count", "weft methods -o wide", verb_methods },
+	{ "methods", "[SERVICE/METHOD]", "methods of gRPC and RPC protocols that were called, and what they count", "weft methods -o wide", verb_methods },
 	{ "overload", "[NAME]", "how full the proxy is: memory, connections, descriptors", "weft overload", verb_overload },
 	{ "connections", "", "short-circuited connections: open, and lately closed", "weft connections", verb_connections },
 	{ "kernel maps", "[NAME]", "BPF maps: size, use, owner; or one map's entries", "weft kernel maps service_map",
