@@ -40,10 +40,12 @@ clusters:
 - {name: rpc, protocol: bolt, endpoints: [{address: "127.0.0.1:9003"}]}
 telemetry: {accessLog: [{path: $T/access.json, format: json}]}
 YAML
+cp "$T/weft.yaml" "$T/first.yaml"
 weftd_start
 
 export T WEFT="$B/weft"
 PYTHONPATH=$SRC/test/lib python3 - <<'PY'
+import re
 import subprocess
 
 import rpc_rig
@@ -203,6 +205,15 @@ def adopted():
     return open(os.environ["T"] + "/weftd.log").read().count("adopted by 3 workers")
 
 
+def reload(change):
+    path, before = os.environ["T"] + "/weft.yaml", adopted()
+    text = open(path).read()
+    open(path + ".new", "w").write(change(text))
+    os.rename(path + ".new", path)
+    subprocess.run([os.environ["WEFT"], "reload"], check=True, stdout=subprocess.DEVNULL)
+    eventually(lambda: adopted() > before)
+
+
 @case
 def reload_while_copies_are_out():
     fresh()
@@ -212,26 +223,33 @@ def reload_while_copies_are_out():
     for i in range(10):
         is_(c.ask("/held").status, 200)
     eventually(lambda: len(copies("/held")) == 10)
-    path, before = os.environ["T"] + "/weft.yaml", adopted()
-    text = open(path).read()
-    open(path + ".new", "w").write(text.replace("filters: [{type: RequestMirror, cluster: shadow}, {", "filters: [{"))
-    os.rename(path + ".new", path)
-    subprocess.run([os.environ["WEFT"], "reload"], check=True, stdout=subprocess.DEVNULL)
-    eventually(lambda: adopted() > before)
-    was = outcome("calls_total")
+    reload(lambda text: text.replace("filters: [{type: RequestMirror, cluster: shadow}, {", "filters: [{"))
     is_([get("/after").status for _ in range(6)], [200] * 6)
     go.set()
     eventually(lambda: outcome("active") == 0)
-    is_((outcome("calls_total"), copies("/after")), (was, []))
+    is_((logged("/after").get("notes", {}), copies("/after")), ({}, []))
+
+
+@case
+def copies_end_with_the_last_mirror():
+    fresh()
+    shadow.on["/half"] = stall
+    c = Client()
+    for i in range(40):
+        is_(c.ask("/half").status, 200)
+    eventually(lambda: copies("/half") and outcome("active") == len(copies("/half")))
+    reload(lambda text: re.sub(r"filters: \[\{type: RequestMirror[^]]*\](, )?", "", text))
+    eventually(lambda: outcome("active") == 0)
 
 
 run()
 PY
 weftd_stop
+fails "nothing is leaked" grep LeakSanitizer "$T/weftd.log"
 
 sed -n '/^```yml mirror$/,/^```$/p' "$SRC/docs/filters.md" | grep -v '^```' > "$T/docs.yaml"
 like "$(weft config check "$T/docs.yaml" 2>&1)" 'docs.yaml: good' "the example of docs/filters.md is good"
-sed 's/cluster: nobody}\]$/cluster: nobdy}]/' "$T/weft.yaml" > "$T/bad.yaml"
+sed 's/cluster: nobody}\]$/cluster: nobdy}]/' "$T/first.yaml" > "$T/bad.yaml"
 like "$(weft config check "$T/bad.yaml" 2>&1)" 'bad.yaml:[0-9]+: .*nobdy' "a cluster that is not there is refused"
-sed 's/^- {name: web, /&filters: [{type: RequestMirror}], /' "$T/weft.yaml" > "$T/bad.yaml"
+sed 's/^- {name: web, /&filters: [{type: RequestMirror}], /' "$T/first.yaml" > "$T/bad.yaml"
 like "$(weft config check "$T/bad.yaml" 2>&1)" 'bad.yaml:4: listeners\[0\]\.filters\[0\]: cluster is missing' "and a mirror without one"

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/list.h"
 #include "base/rand.h"
 #include "weft/conf.h"
 #include "weft/filter.h"
@@ -43,8 +44,14 @@ static int listener_init(void *conf, struct err *e)
 	return c->line && !c->cluster.n ? err_add(e, -EINVAL, "cluster is missing") : 0;
 }
 
+struct mirror_worker {
+	struct rand rand;
+	struct list copies;                     /* all that are under way */
+};
+
 /* Of a stream, until that has ended; of a worker, until its call has. */
 struct copy {
+	struct list node;
 	struct client_call *call;
 	struct copy **at;                       /* the stream's; NULL: it has ended */
 	bool whole;                             /* all of the request was given to the call */
@@ -57,28 +64,33 @@ static const struct mirror *settings(const struct filter *f)
 
 static bool drawn(struct filter *f)
 {
-	return (double)(rand_u64(f->worker->state) >> 11) * 0x1p-53 * 100 < settings(f)->percent;
+	struct mirror_worker *w = f->worker->state;
+
+	return (double)(rand_u64(&w->rand) >> 11) * 0x1p-53 * 100 < settings(f)->percent;
+}
+
+static void forget(struct copy *c)
+{
+	if (c->at)
+		*c->at = NULL;
+	list_del(&c->node);
+	free(c);
 }
 
 static void copy_end(void *arg, int err, int status, const char *words, const struct msg *trailers)
 {
-	struct copy *c = arg;
-
 	(void)err;
 	(void)status;
 	(void)words;
 	(void)trailers;
-	if (c->at)
-		*c->at = NULL;
-	free(c);
+	forget(arg);
 }
 
 static void give_up(struct filter *f, struct copy **at)
 {
 	filter_note(f, SLICE_LIT("mirror"), SLICE_LIT("given up"));
 	client_cancel((*at)->call);
-	free(*at);
-	*at = NULL;
+	forget(*at);
 }
 
 /* A call of RPC is nothing that a call-out can say, and bytes behind an upgrade are not shown to filters. */
@@ -95,6 +107,7 @@ static enum filter_verdict mirror_request(struct filter *f, struct msg *m)
 				  .headers = m->headers, .nheaders = m->nheaders, .timeout_ms = (uint32_t)(s->timeout / 1000000),
 				  .max_body = UINT32_MAX, .stream = m->body_len != 0,
 				  .body_len = m->body_len > 0 ? (uint64_t)m->body_len : 0 };
+	struct mirror_worker *w = f->worker->state;
 	struct copy **at = f->state, *c;
 	int err;
 
@@ -108,6 +121,7 @@ static enum filter_verdict mirror_request(struct filter *f, struct msg *m)
 		filter_note(f, SLICE_LIT("mirror"), SLICE_LIT("not begun"));
 		return FILTER_NEXT;
 	}
+	list_add_tail(&w->copies, &c->node);
 	c->at = at;
 	c->whole = !ask.stream;
 	*at = c;
@@ -145,9 +159,21 @@ static void mirror_done(struct filter *f)
 
 static int mirror_worker_init(struct filter_worker *w, struct err *e)
 {
+	struct mirror_worker *m = w->state;
+
 	(void)e;
-	rand_init(w->state);
+	rand_init(&m->rand);
+	list_init(&m->copies);
 	return 0;
+}
+
+/* The calls are gone, and have told nobody. */
+static void mirror_worker_fini(struct filter_worker *w)
+{
+	struct mirror_worker *m = w->state;
+
+	while (!list_empty(&m->copies))
+		forget(container_of(m->copies.next, struct copy, node));
 }
 
 extern const struct filter_ops filter_mirror;
@@ -156,9 +182,10 @@ const struct filter_ops filter_mirror = {
 	.watches_bodies = true,
 	.listener = { listener_rows, sizeof(struct mirror), listener_init, NULL },
 	.route = { rule_rows, sizeof(struct mirror), NULL, NULL },
-	.worker_size = sizeof(struct rand),
+	.worker_size = sizeof(struct mirror_worker),
 	.state_size = sizeof(struct copy *),
 	.worker_init = mirror_worker_init,
+	.worker_fini = mirror_worker_fini,
 	.request = mirror_request,
 	.request_body = mirror_body,
 	.done = mirror_done,
