@@ -20,6 +20,7 @@ struct json_method {
 enum {
 	JSON_RPC_DEPTH = 64,                    /* values inside one another */
 	JSON_RPC_MAX = 1 << 20,                 /* bytes of JSON that are written */
+	JSON_RPC_HOLDERS = 1 << 17,             /* objects, maps and lists of an answer: of two bytes each is some 300 here */
 	JSON_RPC_CALL_MAX = 8 << 20,            /* of a request's body, which names a class as often as JSON has {}: Dubbo takes no more */
 };
 

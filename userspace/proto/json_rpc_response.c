@@ -104,6 +104,8 @@ static int remember(struct json_reading *r, json_t *v)
 {
 	if (!v)
 		return -ENOMEM;
+	if (r->nrefs >= JSON_RPC_HOLDERS)
+		return -EOVERFLOW;
 	if (r->nrefs == r->room) {
 		size_t room = r->room ? 2 * r->room : 64;
 		struct json_ref *refs = realloc(r->refs, room * sizeof(*refs));

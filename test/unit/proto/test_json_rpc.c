@@ -278,6 +278,29 @@ static void test_bounds_of_keys(void **state)
 	objects_of_a_key(110, -EOVERFLOW);
 }
 
+/* Maps of two bytes in one that is itself a holder. All have the one key, so little would be written. */
+static void empty_maps(unsigned maps, int err)
+{
+	struct json_got got = { 0 };
+	struct buf b = { 0 };
+
+	hex_add(&b, "91 48");
+	for (unsigned i = 0; i < maps; i++)
+		hex_add(&b, "01'a' 48 5a");
+	hex_add(&b, "5a");
+	got.err = json_dubbo_response(hex_all(&b), &got.out, &got.status);
+	assert_int_equal(got.err, err);
+	buf_fini(&got.out);
+	buf_fini(&b);
+}
+
+static void test_bounds_of_holders(void **state)
+{
+	(void)state;
+	empty_maps(JSON_RPC_HOLDERS - 1, 0);
+	empty_maps(JSON_RPC_HOLDERS, -EOVERFLOW);
+}
+
 static void test_error(void **state)
 {
 	struct buf b = { 0 };
@@ -298,7 +321,8 @@ int main(void)
 		cmocka_unit_test(test_calls_over_the_bound),
 		cmocka_unit_test(test_answers),	   cmocka_unit_test(test_references), cmocka_unit_test(test_thrown),
 		cmocka_unit_test(test_bounds),	   cmocka_unit_test(test_bounds_of_references),
-		cmocka_unit_test(test_bounds_of_keys), cmocka_unit_test(test_error),
+		cmocka_unit_test(test_bounds_of_keys), cmocka_unit_test(test_bounds_of_holders),
+		cmocka_unit_test(test_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
