@@ -105,7 +105,7 @@ struct client_watch_events {
 	struct client_events on;                /* end: its return is followed by the wait */
 	/*
 	 * From end(): Retry-After or "at once" (410 Gone, then a fresh list). NULL = as backoff
-	 * says. In ms, -1 = so.
+	 * says. In ms, an hour at most, -1 = so. At once is had after one failure, not after two in a row.
 	 */
 	int64_t (*wait_ms)(void *arg, int err, int status);
 };

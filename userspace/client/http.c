@@ -318,7 +318,8 @@ static void on_end(struct timer *t)
 
 static uint64_t ping_ns(const struct http_call *c)
 {
-	if (!c->call.grpc || !c->call.stream)
+	/* Of one that has ended, and waits for its owner, nothing is read. */
+	if (!c->call.grpc || !c->call.stream || !c->x || c->x->over)
 		return 0;
 	return (c->ask.ping_ms ? c->ask.ping_ms : HTTP_PING_MS) * MSEC;
 }

@@ -31,6 +31,7 @@ struct client_watch {
 	uint64_t tries, began_ns, since_ns;
 	bool grpc, answered, stopped;
 	bool well, unwell;                      /* the log says so: it was answered once; it fails now */
+	bool hurried;                           /* the last try failed, and this one came at once */
 	char url[URL_SHOWN], error[WATCH_WORDS_MAX];
 };
 
@@ -87,10 +88,14 @@ static void say_well(struct client_watch *w)
 
 static void attempt(struct timer *t);
 
-static void wait_next(struct client_watch *w, int64_t ms)
+/* Whoever wants to fail at once, and again, waits as others do. */
+static void wait_next(struct client_watch *w, int64_t ms, bool answered)
 {
-	uint64_t wait = ms >= 0 ? (uint64_t)ms : watch_wait_ms(&w->backoff, w->failed++, &w->rand);
+	bool hurries = !ms && !answered;
+	uint64_t wait = ms < 0 || (hurries && w->hurried) ? watch_wait_ms(&w->backoff, w->failed++, &w->rand) : (uint64_t)ms;
 
+	w->hurried = hurries;
+	wait = wait < WATCH_WAIT_MAX_MS ? wait : WATCH_WAIT_MAX_MS;
 	timer_arm(w->owner->loop, &w->timer, wait * MSEC, attempt, w);
 }
 
@@ -129,10 +134,11 @@ static void judge(struct client_watch *w, int err, int status, const char *words
 static void on_end(void *arg, int err, int status, const char *words, const struct msg *trailers)
 {
 	struct client_watch *w = CAST(client_watch, arg);
+	bool answered = w->answered;
 	int64_t ms = -1;
 
 	w->call = NULL;
-	if (w->answered && w->owner->loop->now_ns - w->began_ns >= WATCH_GOOD_MS * MSEC)
+	if (answered && w->owner->loop->now_ns - w->began_ns >= WATCH_GOOD_MS * MSEC)
 		w->failed = 0;
 	judge(w, err, status, words);
 	w->answered = false;
@@ -141,7 +147,7 @@ static void on_end(void *arg, int err, int status, const char *words, const stru
 	if (!w->stopped && w->on.wait_ms)
 		ms = w->on.wait_ms(w->arg, err, status);
 	if (!w->stopped)
-		wait_next(w, ms);
+		wait_next(w, ms, answered);
 }
 
 /* One that watches may wait for long, and hear much. */
@@ -174,7 +180,7 @@ static void attempt(struct timer *t)
 		return;
 	say_failed(w, err == -EINVAL ? "it cannot be asked: see the address" : err == -EBUSY ? "too many calls at once" :
 		      strerror(-err));
-	wait_next(w, -1);
+	wait_next(w, -1, false);
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
@@ -235,7 +241,7 @@ void client_watch_again(struct client_watch *w, const char *words)
 	client_cancel(c);
 	w->answered = false;
 	say_failed(w, words);
-	wait_next(w, -1);
+	wait_next(w, -1, false);
 }
 
 struct client_call *client_watch_call(struct client_watch *w)

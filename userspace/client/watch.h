@@ -4,6 +4,7 @@
 #include "base/rand.h"
 #include "client/call.h"
 
+#define WATCH_WAIT_MAX_MS 3600000u              /* whatever who watches asks for */
 #define WATCH_GOOD_MS 60000u                    /* an answer, and so long: the next wait is the first one */
 #define WATCH_WORDS_MAX 256
 

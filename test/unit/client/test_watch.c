@@ -304,6 +304,19 @@ static void waits_longer_each_time(void **state)
 	assert_int_equal(t.begun, 2);
 }
 
+static void what_fails_at_once_waits(void **state)
+{
+	(void)state;
+	t.wait = 0;
+	for (unsigned i = 1; i <= 3; i++) {
+		try_comes(i);
+		end(0, 410);
+	}
+	for (int i = 0; i < 5; i++)
+		loop_once(&t.loop, MSEC);
+	assert_int_equal(t.begun, 3);
+}
+
 static void stops_anywhere(void **state)
 {
 	(void)state;
@@ -368,7 +381,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(waits_grow_to_a_bound), cmocka_unit_test(waits_differ), T(is_made_again), T(has_no_bounds_of_its_own),
 		T(what_cannot_be_asked_waits), T(its_own_wait_counts),
-		cmocka_unit_test_prestate_setup_teardown(waits_longer_each_time, begin, finish, &t), T(stops_anywhere), T(stops_in_its_end), T(stops_when_asked),
+		cmocka_unit_test_prestate_setup_teardown(waits_longer_each_time, begin, finish, &t),
+		cmocka_unit_test_prestate_setup_teardown(what_fails_at_once_waits, begin, finish, &t), T(stops_anywhere), T(stops_in_its_end), T(stops_when_asked),
 		T(what_is_of_no_use), T(ends_with_its_owner),
 	};
 
