@@ -121,11 +121,10 @@ def oneway_calls_wait_for_a_host_that_does_not_read():
     assert "address" in WEFT or "thread" in WEFT or grown < 24 << 20, f"{grown} bytes more for oneway calls"
 
 
-@case
-def calls_that_are_given_up_do_not_pile_up_for_a_host_that_does_not_read():
-    go, b, before, clogged = threading.Event(), body(60000), rss(proxy()), metric("weft_http_multiplexed_clogged_total")
+def clogged():
+    """A host that reads no more: what sets it off again, and what was answered of 1,600 calls that had no time."""
+    go, b, late, was = threading.Event(), body(60000), [], metric("weft_http_multiplexed_clogged_total")
     unread.on["deaf"] = lambda call: go.wait(LIMIT) and None
-    late = []
 
     def pour():
         c = ClientOf()
@@ -136,16 +135,40 @@ def calls_that_are_given_up_do_not_pile_up_for_a_host_that_does_not_read():
         t.start()
     for t in threads:
         t.join()
+    eventually(lambda: metric("weft_http_multiplexed_clogged_total") > was)
+    return go, late
+
+
+def waiting():
+    """Thirty callers with time, and their calls."""
+    asked = [(c, c.call("unread", "x", body(60000), timeout=300000)) for c in (ClientOf() for _ in range(30))]
+    eventually(lambda: metric("weft_http_active") == len(asked))
+    return asked
+
+
+@case
+def calls_that_are_given_up_do_not_pile_up_for_a_host_that_does_not_read():
+    before = rss(proxy())
+    go, late = clogged()
     grown = rss(proxy()) - before
     is_((len(late), any(late)), (1600, False))
-    clients = [ClientOf() for _ in range(30)]
-    asked = [c.call("unread", "x", b, timeout=300000) for c in clients]
-    eventually(lambda: metric("weft_http_active") == len(clients))
+    asked = waiting()
     go.set()
-    for c, k in zip(clients, asked):
+    for c, k in asked:
         assert good(c.answer(k)), "who has the time waits until it reads again"
     assert "address" in WEFT or "thread" in WEFT or grown < 24 << 20, f"{grown} bytes more for calls that were given up"
-    assert metric("weft_http_multiplexed_clogged_total") > clogged
+
+
+@case
+def a_host_that_goes_away_before_it_reads_again():
+    go, _ = clogged()
+    asked, told = waiting(), metric("weft_http_multiplexed_goaways_total")
+    unread.goaway()
+    eventually(lambda: metric("weft_http_multiplexed_goaways_total") == told + 1)
+    go.set()
+    for c, k in asked:
+        assert good(c.answer(k)), "they go to another connection"
+    eventually(lambda: unread.open == 1)
 
 
 @case

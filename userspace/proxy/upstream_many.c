@@ -272,6 +272,13 @@ static void go_on(struct upstream_many *m)
 	stream_up_open(s);
 }
 
+/* All that waited for it may have gone elsewhere. */
+static void let_rest(struct upstream_many *m)
+{
+	if (!m->nstreams)
+		upstream_settle(m->up);
+}
+
 void upstream_many_opened(struct upstream_many *m)
 {
 	m->open = true;
@@ -280,6 +287,7 @@ void upstream_many_opened(struct upstream_many *m)
 		m->heard_room = true;
 	while (!list_empty(&m->waiting))
 		go_on(m);
+	let_rest(m);
 }
 
 /* Behind a write. What many put at once is no sign of a host that does not read. */
@@ -297,6 +305,7 @@ static void look_at_unsent(struct upstream_many *m)
 	while (!list_empty(&m->waiting) && m->up->magic && out->len < UPSTREAM_UNSENT_HIGH)
 		go_on(m);
 	m->clogged = !list_empty(&m->waiting);
+	let_rest(m);
 }
 
 /* Any of them may end any other. */
