@@ -24,13 +24,15 @@
 /* ---- is it there -------------------------------------------------------------------------------------------- */
 
 /* Both ends are this process's; the kernel accepts by itself. -errno: there is no loopback to try it on. */
-static int loopback_pair(int *listening)
+static int loopback_pair(int *listening, uint32_t mark)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t n = sizeof(a);
 	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), err = 0;
 
 	*listening = s;
+	if (mark)
+		setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
 	if (s < 0 || fd < 0 || bind(s, (struct sockaddr *)&a, n) || listen(s, 1) ||
 	    getsockname(s, (struct sockaddr *)&a, &n) || connect(fd, (struct sockaddr *)&a, n))
 		err = -errno;
@@ -56,9 +58,9 @@ static int probe_cipher(int fd)
 	return setsockopt(fd, SOL_TLS, TLS_TX, &c, sizeof(c)) ? -errno : 0;
 }
 
-int ktls_probe(char *why, size_t room)
+int ktls_probe(uint32_t mark, char *why, size_t room)
 {
-	int listening, fd = loopback_pair(&listening), err;
+	int listening, fd = loopback_pair(&listening, mark), err;
 
 	why[0] = '\0';
 	if (fd >= 0) {
@@ -86,7 +88,7 @@ static void ask(void)
 {
 	char why[128];
 
-	there = !ktls_probe(why, sizeof(why));
+	there = !ktls_probe(0, why, sizeof(why));
 	if (there)
 		log_info("tls", "`kernel: auto`: this kernel makes TLS records");
 	else

@@ -5,8 +5,8 @@
 
 #define KTLS_CLOSE_MS 60000u                    /* for the peer to take what is before our close_notify */
 
-/* Asked of the kernel, by a connection over loopback: 0, or -errno and in words what is missing. Any thread. */
-int ktls_probe(char *why, size_t room);
+/* Asked of the kernel, by a connection over loopback with that mark (0: none): 0, or -errno and in words what is missing. Any thread. */
+int ktls_probe(uint32_t mark, char *why, size_t room);
 /* The same, asked once in a process; the log says what is missing. Any thread. */
 bool ktls_there(void);
 
