@@ -164,7 +164,7 @@ def a_host_that_goes_away_before_it_reads_again():
     go, _ = clogged()
     asked, told = waiting(), metric("weft_http_multiplexed_goaways_total")
     unread.goaway()
-    eventually(lambda: metric("weft_http_multiplexed_goaways_total") == told + 1)
+    eventually(lambda: metric("weft_http_multiplexed_goaways_total") > told)
     go.set()
     for c, k in asked:
         assert good(c.answer(k)), "they go to another connection"
